@@ -1,0 +1,1 @@
+"""The Django project, and what we know: identities, positions, live state, their API and admin."""

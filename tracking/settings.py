@@ -1,0 +1,210 @@
+"""Settings of the project, read once from the environment.
+
+Every value has a working default: without any variable the project runs on embedded PostgreSQL and Redis
+servers under DATA_DIR. A variable NAME may be given as a file, NAME_FILE, for secrets. Wrong values stop the
+start with the name of the variable. The README lists them all.
+"""
+
+from pathlib import Path
+
+import environ
+
+from tracking import embedded
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.FileAwareEnv()
+
+DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / ".data"))).resolve()
+
+# --- security ---------------------------------------------------------------------------------------------------------
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = env.str("SECRET_KEY", default="") or embedded.secret_key(DATA_DIR)
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=False)
+SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=0)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("SECURE_COOKIES", default=SECURE_SSL_REDIRECT)
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+X_FRAME_OPTIONS = "DENY"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+
+# --- applications -----------------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "django_q",
+    "django_filters",
+    "rest_framework",
+    "rest_framework.authtoken",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "tracking",
+    "ingest",
+    "resilience",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "tracking.urls"
+WSGI_APPLICATION = "tracking.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# --- PostgreSQL -------------------------------------------------------------------------------------------------------
+# `default` may go through PgBouncer in transaction mode: no server-side cursors, no prepared statements, nothing in the
+# start-up packet that a pooler refuses. `direct` reaches the server itself, for migrations and partitions.
+EMBEDDED_POSTGRES = "DATABASE_URL" not in env.ENVIRON
+_pooled = env.db_url("DATABASE_URL", default=embedded.postgres_url(DATA_DIR))
+_direct = env.db_url("DATABASE_DIRECT_URL", default=env.str("DATABASE_URL", default=embedded.postgres_url(DATA_DIR)))
+_timeouts = {
+    "connect_timeout": 3,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 10_000,
+    "prepare_threshold": None,
+}
+DATABASES = {
+    "default": {
+        **_pooled,
+        "ENGINE": "tracking.postgresql",
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+        "DISABLE_SERVER_SIDE_CURSORS": True,
+        "OPTIONS": {**_pooled.get("OPTIONS", {}), **_timeouts, "application_name": "tracking"},
+    },
+    "direct": {
+        **_direct,
+        "ENGINE": "tracking.postgresql",
+        "CONN_MAX_AGE": 0,
+        "OPTIONS": {**_direct.get("OPTIONS", {}), **_timeouts, "application_name": "tracking-direct"},
+        "TEST": {"MIRROR": "default"},
+    },
+}
+
+# --- Redis ------------------------------------------------------------------------------------------------------------
+# `queue` holds accepted batches and breakers (append-only file, noeviction); `live` holds live state, derived and
+# rebuilt at will, with RedisJSON. One pool a URL and process, no retries: a dead server answers in milliseconds.
+_redis = env.str("REDIS_URL", default="")
+QUEUE_REDIS_URL = env.str("QUEUE_REDIS_URL", default="") or _redis or embedded.redis_url(DATA_DIR, "queue")
+LIVE_REDIS_URL = env.str("LIVE_REDIS_URL", default="") or _redis or embedded.redis_url(DATA_DIR, "live")
+
+
+def _cache(url: str, prefix: str) -> dict[str, object]:
+    """A django-redis cache on `url`; its raw connection is django_redis.get_redis_connection(alias)."""
+    return {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": url,
+        "KEY_PREFIX": prefix,
+        "OPTIONS": {"CONNECTION_POOL_KWARGS": embedded.redis_pool_options(url, DATA_DIR)},
+    }
+
+
+CACHES = {
+    "default": _cache(LIVE_REDIS_URL, "cache"),
+    "live": _cache(LIVE_REDIS_URL, "live"),
+    "queue": _cache(QUEUE_REDIS_URL, "queue"),
+}
+SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+LIVE_TTL_SECONDS = env.int("LIVE_TTL_SECONDS", default=1800)
+LIVE_PUBLIC = env.bool("LIVE_PUBLIC", default=False)
+
+# --- queue and workers ------------------------------------------------------------------------------------------------
+Q_CLUSTER = {
+    "name": "tracking",
+    "broker_class": "resilience.broker.StreamsBroker",
+    "workers": env.int("WORKERS", default=2),
+    "bulk": 10,
+    "queue_limit": 8,
+    "timeout": 60,
+    "retry": 180,
+    "save_limit": -1,
+    "max_attempts": 0,
+    "ack_failures": False,
+    "recycle": 5000,
+    "catch_up": False,
+    "guard_cycle": 0.5,
+    "poll": 0.2,
+    "label": "Queue",
+}
+QUEUE_ALLOWED_TASKS = ["ingest.tasks.process_batch", "resilience.tasks.retry_dead_letters", "tracking.tasks.keep_house"]
+
+# --- ingest and resilience --------------------------------------------------------------------------------------------
+INGEST_BATCH_SIZE = env.int("INGEST_BATCH_SIZE", default=1000)
+BREAKER_FAILURES = env.int("BREAKER_FAILURES", default=5)
+BREAKER_SUCCESSES = env.int("BREAKER_SUCCESSES", default=2)
+BREAKER_RESET_SECONDS = env.float("BREAKER_RESET_SECONDS", default=30.0)
+DATABASE_DEADLINE_SECONDS = env.float("DATABASE_DEADLINE_SECONDS", default=20.0)
+
+# --- web --------------------------------------------------------------------------------------------------------------
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework.authentication.SessionAuthentication",
+        "rest_framework.authentication.TokenAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer", "rest_framework.renderers.BrowsableAPIRenderer"],
+    "DEFAULT_THROTTLE_CLASSES": ["rest_framework.throttling.AnonRateThrottle", "rest_framework.throttling.UserRateThrottle"],
+    "DEFAULT_THROTTLE_RATES": {
+        "anon": env.str("API_RATE_ANONYMOUS", default="120/min"),
+        "user": env.str("API_RATE_USER", default="1200/min"),
+    },
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Tracking",
+    "DESCRIPTION": "Ships and aircraft that your receivers hear: live state, history and accounts.",
+    "VERSION": "0.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+UNFOLD = {"SITE_TITLE": "Tracking", "SITE_HEADER": "Tracking", "SITE_SYMBOL": "sailing"}
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+}
