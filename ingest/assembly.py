@@ -1,0 +1,155 @@
+"""Lines to self-contained messages: everything that needs memory over several lines, per feed, before acceptance.
+
+Enters the lines of one feed in order; leaves Messages that hold all their sentences and the time they were heard. The
+sentences of a message are matched by channel, sequence id and count, within PART_TIMEOUT_MS and at most MAX_PENDING
+messages at once: sequence ids are reused within seconds. What is never completed is counted as `group_incomplete`.
+
+The time of a message is the first that its lines give: tag block, epoch suffix, time in front, `$PGHP` line before; else
+what the clock says, which for live feeds is the arrival and for recordings without times start + number / rate.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+import msgspec
+
+from ingest import nmea
+from ingest.errors import Malformed
+from ingest.framing import TOO_LONG
+from ingest.reports import LineCounts, Message
+
+MAX_PENDING = 1024
+PART_TIMEOUT_MS = 60_000
+
+# (number of the message, time of arrival in ms or None) -> ms since 1970, None where nobody knows
+Clock = Callable[[int, int | None], int | None]
+
+
+class UnknownTime(Exception):
+    """A recording gives no time and none was told: the run cannot go on."""
+
+
+class _Group(msgspec.Struct):
+    """The sentences of one message heard so far; `offset` and `index` are where a resumed run must start for them."""
+
+    parts: list[bytes | None]
+    time: int | None
+    arrival: int | None
+    heard: int
+    offset: int
+    index: int
+
+
+class Assembler:
+    """Puts the sentences of one feed together and counts every line.
+
+    `index` is the number of the next message, `offset` the end of the lines read, both for resuming a recording.
+    """
+
+    def __init__(self, clock: Clock, offset: int = 0, index: int = 0) -> None:
+        self._clock = clock
+        self._pending: dict[tuple[bytes, bytes, int], _Group] = {}
+        self._line_time: int | None = None
+        self.offset = offset
+        self.index = index
+        self.reset_counts()
+
+    def reset_counts(self) -> None:
+        """Begin a new account, for the next batch."""
+        self.lines = self.foreign = self.sentences = 0
+        self.malformed: Counter[str] = Counter()
+        self.remarks: Counter[str] = Counter()
+
+    def counts(self) -> LineCounts:
+        """What became of the lines since the last reset; sentences of pending messages are in none of the sums yet."""
+        return LineCounts(self.lines, self.foreign, self.sentences, dict(self.malformed), dict(self.remarks))
+
+    def resume_at(self) -> tuple[int, int]:
+        """(offset, index) from which nothing is missed: the oldest pending sentence, else the end of what was read."""
+        oldest = min(self._pending.values(), key=lambda group: group.offset, default=None)
+        return (oldest.offset, oldest.index) if oldest else (self.offset, self.index)
+
+    def push(self, line: bytes, size: int, arrival: int | None) -> Message | None:
+        """Take one line of `size` bytes that arrived at `arrival` (ms); the message it completes, if it does.
+
+        Raises UnknownTime when neither the lines nor the clock know when the message was heard.
+        """
+        start = self.offset
+        self.offset += size
+        try:
+            sentence = nmea.parse(line)
+            if sentence is None:
+                self._foreign(line)
+                return None
+        except Malformed as error:
+            self.lines += 1
+            self.malformed[error.reason] += 1
+            return None
+        if sentence.time is None and not sentence.void_time:
+            sentence.time = self._line_time
+        self._line_time = None
+        if sentence.void_time:
+            self.remarks["tag_block_checksum"] += 1
+        if sentence.total == 1:
+            self.lines += 1
+            self.sentences += 1
+            return self._message(sentence.text, sentence.time, arrival)
+        return self._join(sentence, start, arrival)
+
+    def flush(self) -> None:
+        """Give up what is pending: its lines are counted as incomplete."""
+        for key in list(self._pending):
+            self._give_up(key)
+
+    def _foreign(self, line: bytes) -> None:
+        """Count a line of another protocol, and keep the time if it is a time line."""
+        self.lines += 1
+        if line == TOO_LONG:
+            self.malformed["line_too_long"] += 1
+            return
+        self.foreign += 1
+        self._line_time = nmea.time_line(line) or self._line_time
+
+    def _message(self, raw: bytes, time: int | None, arrival: int | None) -> Message:
+        if time is None:
+            time = self._clock(self.index, arrival)
+            if time is None:
+                raise UnknownTime
+        self.index += 1
+        return Message(time, raw)
+
+    def _join(self, sentence: nmea.Sentence, start: int, arrival: int | None) -> Message | None:
+        """Add a sentence to its message; the message once it is whole."""
+        now = sentence.time if sentence.time is not None else self._clock(self.index, arrival)
+        if now is None:
+            raise UnknownTime
+        key = (sentence.channel, sentence.sequence or sentence.group, sentence.total)
+        group = self._pending.get(key)
+        if group and (group.parts[sentence.number - 1] is not None or abs(now - group.heard) > PART_TIMEOUT_MS):
+            self._give_up(key)
+            group = None
+        if group is None:
+            group = self._open(key, now, start, arrival)
+        group.parts[sentence.number - 1] = sentence.text
+        if group.time is None:
+            group.time = sentence.time
+        if None in group.parts:
+            return None
+        del self._pending[key]
+        self.lines += sentence.total
+        self.sentences += sentence.total
+        return self._message(b"\n".join(part for part in group.parts if part), group.time, group.arrival)
+
+    def _open(self, key: tuple[bytes, bytes, int], now: int, start: int, arrival: int | None) -> _Group:
+        """Begin a message; beyond MAX_PENDING the oldest one is given up."""
+        if len(self._pending) >= MAX_PENDING:
+            self._give_up(next(iter(self._pending)))
+        group = self._pending[key] = _Group([None] * key[2], None, arrival, now, start, self.index)
+        return group
+
+    def _give_up(self, key: tuple[bytes, bytes, int]) -> None:
+        heard = sum(part is not None for part in self._pending.pop(key).parts)
+        self.lines += heard
+        self.malformed["group_incomplete"] += heard

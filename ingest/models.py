@@ -1,0 +1,101 @@
+"""Feeds (where messages come from) and batches (the ledger of what became of them)."""
+
+import uuid
+
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+from django.db.models import F, Q
+
+REASONS_HELP = "counts by reason code"
+
+
+class Format(models.TextChoices):
+    """What the bytes of a source are."""
+
+    NMEA = "nmea", "AIS: NMEA 0183 sentences (AIVDM, AIVDO)"
+
+
+class Feed(models.Model):
+    """One source that `manage.py ingest` without arguments keeps running."""
+
+    name = models.CharField(max_length=64, unique=True, help_text="what the operator calls it")
+    url = models.CharField(
+        max_length=500,
+        help_text="tcp://host:port, tcp-listen://address:port, udp://address:port, sim://?ships=60, or file:///path",
+    )
+    format = models.CharField(max_length=16, choices=Format.choices, default=Format.NMEA, help_text="what its bytes are")
+    source = models.CharField(
+        max_length=32,
+        unique=True,
+        validators=[RegexValidator(r"^[A-Za-z0-9._-]+$", "Letters, digits, dots, dashes and underscores.")],
+        help_text="the label its positions carry, at most 32 characters",
+    )
+    score = models.SmallIntegerField(
+        default=80,
+        validators=[MinValueValidator(1), MaxValueValidator(100)],
+        help_text="trust, 1 to 100: the greater wins where two feeds report the same moment",
+    )
+    enabled = models.BooleanField(default=True, help_text="whether `manage.py ingest` runs it")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.CheckConstraint(condition=Q(score__range=(1, 100)), name="feed_score")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Batch(models.Model):
+    """One accepted batch and what became of its messages: a line of the ledger.
+
+    The row is inserted at the beginning of the transaction that stores the batch, so a batch is booked exactly once
+    however often it is delivered, and effects and counts are one.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False, help_text="made before acceptance")
+    run = models.UUIDField(help_text="the run of a collector that accepted it")
+    source = models.CharField(max_length=32, help_text="label of the feed")
+    format = models.CharField(max_length=16, help_text="what the messages are")
+    accepted_at = models.DateTimeField(help_text="when the collector accepted it, UTC")
+    booked_at = models.DateTimeField(help_text="when it was booked, UTC")
+
+    lines = models.IntegerField(default=0, help_text="lines or frames read")
+    foreign = models.IntegerField(default=0, help_text="lines of other protocols")
+    malformed = models.JSONField(default=dict, blank=True, help_text=f"lines refused, {REASONS_HELP}")
+    sentences = models.IntegerField(default=0, help_text="lines that became part of a message")
+    remarks = models.JSONField(default=dict, blank=True, help_text="oddities that cost no line, counts by code")
+
+    messages = models.IntegerField(default=0, help_text="messages accepted")
+    positions = models.IntegerField(default=0, help_text="position reports that passed validation")
+    static = models.IntegerField(default=0, help_text="static and voyage reports")
+    stations = models.IntegerField(default=0, help_text="reports of base stations and aids to navigation")
+    other = models.IntegerField(default=0, help_text="messages of other types")
+    rejected = models.JSONField(default=dict, blank=True, help_text=f"messages refused, {REASONS_HELP}")
+
+    stored = models.IntegerField(default=0, help_text="positions that made a new row")
+    merged = models.IntegerField(default=0, help_text="positions that changed an existing row")
+    duplicate = models.IntegerField(default=0, help_text="positions that changed nothing")
+    dead = models.IntegerField(default=0, help_text="positions waiting as dead letters")
+    discarded = models.IntegerField(default=0, help_text="positions of discarded dead letters")
+
+    offset = models.BigIntegerField(null=True, blank=True, help_text="where a recording goes on after this batch, bytes")
+    index = models.BigIntegerField(null=True, blank=True, help_text="number of the message at that offset")
+
+    class Meta:
+        ordering = ["-booked_at"]
+        verbose_name_plural = "batches"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(positions=F("stored") + F("merged") + F("duplicate") + F("dead") + F("discarded")),
+                name="batch_positions_add_up",
+            )
+        ]
+        indexes = [
+            models.Index(fields=["run"], name="batch_run"),  # a command waits for its own batches
+            models.Index(fields=["source", "-booked_at"], name="batch_source"),  # accounts per feed, resume
+            models.Index(fields=["-booked_at"], name="batch_booked"),  # the list in the admin
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.messages} messages at {self.accepted_at:%Y-%m-%d %H:%M:%S}"

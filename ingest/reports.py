@@ -1,0 +1,112 @@
+"""What travels through the pipeline: raw messages in batches, and the reports they decode to.
+
+Structs, not model instances: they cost a fifth. Attributes of positions have the names of the model's columns, so a
+report goes into `bulk_create` as it is. Times inside a batch are integers, milliseconds since 1970 UTC; times of a
+report are aware datetimes in UTC.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from uuid import UUID
+
+import msgspec
+
+
+class Message(msgspec.Struct, array_like=True, gc=False):
+    """One self-contained message: its sentences, joined by newlines, and when the receiver heard it (ms)."""
+
+    received_at: int
+    raw: bytes
+
+
+class LineCounts(msgspec.Struct):
+    """What became of the lines read: `lines == foreign + sum(malformed) + sentences`.
+
+    Each is counted where it happens, none is derived. `remarks` are oddities that cost no line, such as a tag block
+    whose checksum is wrong.
+    """
+
+    lines: int = 0
+    foreign: int = 0
+    sentences: int = 0
+    malformed: dict[str, int] = {}
+    remarks: dict[str, int] = {}
+
+
+class MessageBatch(msgspec.Struct):
+    """Messages of one feed that are accepted, queued, stored and booked together.
+
+    `trust` is the feed's score, 1 to 100. `recorded`: the times are of the past, not of the clock. `invented`: the
+    times were made up from a start and a rate, so nothing may be inferred from them. `live`: whether live state is
+    written. `offset` and `index`: where a recording goes on after this batch (bytes, number of the message there).
+    """
+
+    id: UUID
+    run: UUID
+    source: str
+    format: str
+    trust: int
+    accepted_at: int
+    recorded: bool = False
+    invented: bool = False
+    live: bool = True
+    messages: list[Message] = []
+    counts: LineCounts = msgspec.field(default_factory=LineCounts)
+    offset: int | None = None
+    index: int | None = None
+
+
+class VesselReport(msgspec.Struct, gc=False):
+    """A position of a vessel: WGS 84 degrees, knots, degrees true; None where the message says "not available"."""
+
+    vessel_id: int
+    timestamp: dt.datetime
+    latitude: float
+    longitude: float
+    speed: float | None
+    course: float | None
+    heading: int | None
+    status: int | None
+    received_at: dt.datetime
+    source: str
+    score: int
+
+
+class VesselStatic(msgspec.Struct, gc=False):
+    """Static and voyage data of a vessel; None where the message does not carry a value or says it is unknown."""
+
+    mmsi: int
+    at: dt.datetime
+    name: str | None = None
+    callsign: str | None = None
+    imo: int | None = None
+    ship_type: int | None = None
+    to_bow: int | None = None
+    to_stern: int | None = None
+    to_port: int | None = None
+    to_starboard: int | None = None
+    destination: str | None = None
+    draught: float | None = None
+    eta: dt.datetime | None = None
+    mothership: int | None = None
+
+
+class StationReport(msgspec.Struct, gc=False):
+    """A base station or an aid to navigation; None where a value is unknown."""
+
+    mmsi: int
+    at: dt.datetime
+    kind: str
+    latitude: float | None
+    longitude: float | None
+    name: str | None = None
+    aid_type: int | None = None
+
+
+class Decoded(msgspec.Struct, gc=False):
+    """What one message says: any of a position, static data and a station report; all None for other messages."""
+
+    position: VesselReport | None = None
+    static: VesselStatic | None = None
+    station: StationReport | None = None

@@ -1,0 +1,47 @@
+"""Ranges and plausibility of decoded values: what passes can be stored.
+
+Enters raw numbers of a decoder; a value out of its range raises Rejected with a stable code. The database's check
+constraints repeat these promises. Speeds, courses and headings out of range are not worth a position: decoders make
+them None.
+"""
+
+from ingest.errors import Rejected
+
+MMSI_MAX = 999_999_999
+FUTURE_MS = 60_000
+STALE_MS = 24 * 3600 * 1000
+
+
+def check_mmsi(mmsi: int) -> None:
+    """0 names nobody, and only nine digits can be written down."""
+    if mmsi == 0:
+        raise Rejected("mmsi_zero")
+    if mmsi > MMSI_MAX:
+        raise Rejected("mmsi_out_of_range")
+
+
+def check_position(latitude: float, longitude: float) -> None:
+    """Degrees, -90 to 90 and -180 to 180, both ends included."""
+    if not -90.0 <= latitude <= 90.0:
+        raise Rejected("latitude_out_of_range")
+    if not -180.0 <= longitude <= 180.0:
+        raise Rejected("longitude_out_of_range")
+
+
+def check_time(time: int, now: int, recorded: bool) -> None:
+    """Milliseconds. Live: at most 60 s ahead of `now` and 24 h behind; recordings: any time up to 60 s ahead."""
+    if time > now + FUTURE_MS:
+        raise Rejected("time_in_future")
+    if not recorded and time < now - STALE_MS:
+        raise Rejected("time_too_old")
+    if time < 0:
+        raise Rejected("time_out_of_range")
+
+
+def imo_number(number: int) -> int | None:
+    """The IMO number if its check digit is right: seven digits, the first six weighted 7 to 2."""
+    if not 1_000_000 <= number <= 9_999_999:
+        return None
+    digits = [int(digit) for digit in str(number)]
+    weighted = sum(digit * weight for digit, weight in zip(digits, range(7, 1, -1), strict=False))
+    return number if weighted % 10 == digits[6] else None

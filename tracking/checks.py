@@ -1,0 +1,72 @@
+"""System checks: contradictions of the configuration, each with an id and a hint.
+
+`manage.py check` reads settings only and starts no server. `manage.py check --database default` (and `migrate`) also
+asks the servers: PostgreSQL 18 or later, Redis with RedisJSON.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import redis
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import connections
+from django_redis import get_redis_connection
+
+POSTGRES_NEEDED = 180000
+
+
+@register()
+def queue_settings(**kwargs: Any) -> list[CheckMessage]:
+    """A delivery must not be repeated while its first worker may still be at it."""
+    cluster = settings.Q_CLUSTER
+    if cluster["retry"] > cluster["timeout"]:
+        return []
+    hint = "Set Q_CLUSTER['retry'] above Q_CLUSTER['timeout']."
+    return [Error("A task would be delivered again while it still runs: retry <= timeout.", hint=hint, id="tracking.E001")]
+
+
+@register(Tags.security, deploy=True)
+def secret_key(**kwargs: Any) -> list[CheckMessage]:
+    """A short key is guessable, and the queue trusts what is signed with it."""
+    if len(settings.SECRET_KEY) >= 50:
+        return []
+    return [Error("SECRET_KEY is too short.", hint="Set SECRET_KEY to 50 random characters.", id="tracking.E002")]
+
+
+@register()
+def live_ttl(**kwargs: Any) -> list[CheckMessage]:
+    """Ships at anchor report every three minutes, so a shorter life makes them blink."""
+    if settings.LIVE_TTL_SECONDS >= 400:
+        return []
+    hint = "A moored ship reports every 180 s; 1800 is a good value."
+    return [Warning("LIVE_TTL_SECONDS loses ships between two reports.", hint=hint, id="tracking.W001")]
+
+
+@register(Tags.database)
+def postgres_version(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """The upsert counts created rows by old/new in RETURNING, which came with PostgreSQL 18."""
+    messages: list[CheckMessage] = []
+    for alias in databases or ():
+        connection = connections[alias]
+        connection.ensure_connection()
+        if connection.pg_version < POSTGRES_NEEDED:
+            text = f"Database {alias!r} is PostgreSQL {connection.pg_version // 10000}, 18 or later is needed."
+            hint = "Use postgres:18, or unset DATABASE_URL for the embedded server."
+            messages.append(Error(text, hint=hint, id="tracking.E003"))
+    return messages
+
+
+@register(Tags.database)
+def redis_json(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Live state is kept in RedisJSON documents."""
+    if not databases:
+        return []
+    hint = "Use redis:8 (RedisJSON is built in), or unset LIVE_REDIS_URL for the embedded server."
+    try:
+        get_redis_connection("live").execute_command("JSON.GET", "tracking:check")
+    except redis.ResponseError:
+        return [Error("The live Redis has no RedisJSON.", hint=hint, id="tracking.E004")]
+    except redis.RedisError as error:
+        return [Warning(f"The live Redis cannot be asked: {error}", hint=hint, id="tracking.W002")]
+    return []

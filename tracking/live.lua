@@ -1,0 +1,147 @@
+-- Writes a chunk of live updates: the newest report of a target wins, and the sets of its kind stay in step.
+--
+-- KEYS  1 active: target -> ts of its document       2 geo: target -> position, up to the limit of GEOADD
+--       3 polar: target -> latitude, beyond it       4 fields: target -> the dynamic fields of its document
+-- ARGV  1 prefix of the documents' keys   2 TTL, seconds   3 how far ahead a report may be, seconds
+--       4 updates, MessagePack: array of {key, ts, latitude | nil, longitude | nil, fields, ages, document, static}
+-- Returns {written, stale, refused}.
+--
+-- `fields` lists names, first those as fresh as ts, then after ";" those that are older: "course,position;heading".
+-- It is "" for a target that only static reports have told of: the score in `active` is then no dynamic value's time,
+-- so a position may be older than it. Kept beside the document, the list spares reading it: an update with the fields of
+-- the one before, the ordinary case, needs no look at ages.
+--
+-- Documents are never decoded here: cjson shortens numbers and turns [] into {}. Patches come as text, and all that is
+-- added to them is ages, made of names and of scores as Redis prints them.
+
+local GEO_LIMIT = 85.05112878
+local active, geo, polar, fields = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local prefix, ttl, lead = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local updates = cmsgpack.unpack(ARGV[4])
+if #updates == 0 then return {0, 0, 0} end
+local clock = redis.call('TIME')
+local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
+
+-- Lua has no rollback: whatever GEOADD would refuse is refused before the first write.
+local keys = {}
+for i, update in ipairs(updates) do
+  local latitude, longitude = update[3], update[4]
+  if latitude and not (latitude >= -90 and latitude <= 90 and longitude >= -180 and longitude <= 180) then
+    return redis.error_reply('ERR position out of range: ' .. update[1])
+  end
+  keys[i] = update[1]
+end
+
+-- What is known of each target; a score past the TTL is a ghost whose document is gone, so the target is new.
+local scores, known = {}, {}
+local old_scores = redis.call('ZMSCORE', active, unpack(keys))
+local old_fields = redis.call('HMGET', fields, unpack(keys))
+for i, key in ipairs(keys) do
+  local score = tonumber(old_scores[i] or nil)
+  if score and score + ttl > now then
+    scores[key], known[key] = score, old_fields[i] or ''
+  end
+end
+
+-- The changes to `ages` and the fields of a document that had the fields `before`, as of `previous`, and takes `given`.
+local function outlived(before, given, previous)
+  if before == given then return '', given end
+  local fresh, older = given:match('^([^;]*);?(.*)$')
+  local fresh_before, older_before = before:match('^([^;]*);?(.*)$')
+  local is = {}
+  for name in fresh:gmatch('[^,]+') do is[name] = 'fresh' end
+  for name in older:gmatch('[^,]+') do is[name] = 'older' end
+  local changes = {}
+  for name in fresh_before:gmatch('[^,]+') do
+    if not is[name] then
+      changes[#changes + 1] = string.format('"%s":%.17g', name, previous)
+      older = older .. ',' .. name
+    end
+  end
+  for name in older_before:gmatch('[^,]+') do
+    if not is[name] then
+      older = older .. ',' .. name
+    elseif is[name] == 'fresh' then
+      changes[#changes + 1] = '"' .. name .. '":null'
+    end
+  end
+  if older ~= '' then fresh = fresh .. ';' .. older:gsub('^,', '') end
+  return table.concat(changes, ','), fresh
+end
+
+local function with_ages(document, ages, changes)
+  if ages == '' and changes == '' then return document end
+  local comma = (ages ~= '' and changes ~= '') and ',' or ''
+  return document:sub(1, -2) .. ',"ages":{' .. ages .. comma .. changes .. '}}'
+end
+
+local written, stale, refused = 0, 0, 0
+local times, renamed, places = {}, {}, {}
+for _, update in ipairs(updates) do
+  local key, ts, latitude, longitude, given, ages, document, static = unpack(update, 1, 8)
+  local dynamic, score, before = given ~= '', scores[key], known[key]
+  local newest
+  if not score then newest = true
+  elseif before == '' then newest = dynamic or ts > score
+  else newest = dynamic and ts > score end
+
+  if ts + ttl <= now or ts > now + lead then
+    refused = refused + 1
+  else
+    if newest then
+      if score then
+        local changes, after = outlived(before, given, score)
+        redis.call('JSON.MERGE', prefix .. key, '$', with_ages(document, ages, changes))
+        if after ~= before then renamed[key] = after end
+        known[key] = after
+      else
+        redis.call('JSON.SET', prefix .. key, '$', with_ages(document, ages, ''))
+        renamed[key], known[key] = given, given
+      end
+      redis.call('PEXPIREAT', prefix .. key, string.format('%.0f', math.ceil((ts + ttl) * 1000)))
+      scores[key], times[key] = ts, ts
+      if latitude then places[key] = {longitude, latitude} elseif not score then places[key] = {} end
+    end
+    -- A merge into a key that has gone would make a document without an expiry.
+    if static ~= '' and (newest or redis.call('EXISTS', prefix .. key) == 1) then
+      redis.call('JSON.MERGE', prefix .. key, '$', static)
+    end
+    if newest or not dynamic then written = written + 1 else stale = stale + 1 end
+  end
+end
+
+local function call(command, key, arguments)
+  if #arguments > 0 then redis.call(command, key, unpack(arguments)) end
+end
+
+local zadd, hset, geoadd, polar_add, geo_remove, polar_remove = {}, {}, {}, {}, {}, {}
+for key, ts in pairs(times) do
+  zadd[#zadd + 1] = ts
+  zadd[#zadd + 1] = key
+end
+for key, names in pairs(renamed) do
+  hset[#hset + 1] = key
+  hset[#hset + 1] = names
+end
+local any_polar = redis.call('EXISTS', polar) == 1
+for key, place in pairs(places) do
+  local longitude, latitude = place[1], place[2]
+  if latitude and math.abs(latitude) <= GEO_LIMIT then
+    local n = #geoadd
+    geoadd[n + 1], geoadd[n + 2], geoadd[n + 3] = longitude, latitude, key
+  else
+    geo_remove[#geo_remove + 1] = key
+    if latitude then
+      polar_add[#polar_add + 1] = latitude
+      polar_add[#polar_add + 1] = key
+    end
+  end
+  if any_polar and not (latitude and math.abs(latitude) > GEO_LIMIT) then polar_remove[#polar_remove + 1] = key end
+end
+call('ZADD', active, zadd)
+call('HSET', fields, hset)
+call('GEOADD', geo, geoadd)
+call('ZREM', geo, geo_remove)
+call('ZADD', polar, polar_add)
+call('ZREM', polar, polar_remove)
+return {written, stale, refused}

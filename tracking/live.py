@@ -1,0 +1,263 @@
+"""Live state: the newest of every vessel, aircraft and station, as RedisJSON documents that expire.
+
+In: updates, one a target, folded over a batch. Out: documents by key, by box and by change. Each kind has, in the Redis
+behind the cache alias "live" (here vessels; aircraft and stations alike):
+
+    v2:vessel:{key}     the document
+    v2:vessels:active   sorted set of every target, by the document's ts: the newer-than check and the reaper's criterion
+    v2:vessels:geo      positions up to 85.05 degrees of latitude, all that GEOADD takes
+    v2:vessels:polar    sorted set of the targets beyond, by latitude
+    v2:vessels:fields   hash of the names of each document's dynamic fields, by which live.lua keeps `ages`
+
+A document is {"id", "ts", "lat", "lon", dynamic fields, "ages", static fields}. `ts` is the event time of the newest
+dynamic value, epoch seconds; `ages` holds the event time of each field (or "position") whose value is older than `ts`,
+so a field without an age is as fresh as `ts`. A document lives until `ts` + LIVE_TTL_SECONDS, by the server's clock.
+A target known by static reports alone has the `ts` of the newest of them and no position, and takes any dynamic value
+that follows, even a slightly older one.
+
+Does not decode, validate or fuse, and keeps no history: all of it can be rebuilt from PostgreSQL. Errors of Redis
+(redis.RedisError) reach the caller, who has the breaker.
+"""
+
+import enum
+import functools
+import hashlib
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from django.conf import settings
+from django_redis import get_redis_connection
+
+Document = dict[str, Any]
+Box = tuple[float, float, float, float]
+
+LEAD_SECONDS = 60  # a report further ahead of the server's clock would stay the newest until its time has come
+TARGETS_PER_CALL = 250  # other clients wait about 2 ms behind a call of this size, 12 ms behind one of 1,000
+DOCUMENTS_PER_READ = 1000
+EARTH_RADIUS_M = 6372797.560856  # of the sphere that Redis measures on
+GEO_LIMIT = 85.05112878
+
+WRITE = Path(__file__).with_name("live.lua").read_text()
+REAP = Path(__file__).with_name("live_reap.lua").read_text()
+_WRITE_SHA = hashlib.sha1(WRITE.encode(), usedforsecurity=False).hexdigest()
+
+_documents = msgspec.json.Decoder(list[Document])
+
+
+class Kind(enum.StrEnum):
+    """What has live state; the value is the singular in its keys."""
+
+    VESSEL = "vessel"
+    AIRCRAFT = "aircraft"
+    STATION = "station"
+
+
+class LiveUpdate(msgspec.Struct):
+    """What a batch tells of one target.
+
+    `ts` is the event time of the newest dynamic value, epoch seconds (of the static values, where there is nothing else).
+    `latitude` and `longitude` are WGS 84 degrees, None together. `fields` are the dynamic values that are present, never
+    None, the position left out. `ages` gives the event time of those fields, or of "position", that are older than `ts`.
+    `static` values are written without a comparison and do not move the time of dynamic ones. The names are identifiers
+    and differ from those that every document has.
+    """
+
+    key: str
+    ts: float
+    latitude: float | None = None
+    longitude: float | None = None
+    fields: dict[str, Any] = {}
+    ages: dict[str, float] = {}
+    static: dict[str, Any] = {}
+
+
+class LiveWrite(msgspec.Struct, frozen=True):
+    """How many updates were written, were stale (not newer than the document; their static values are merged all the
+    same), and were refused (older than the TTL or over 60 s ahead; nothing of them is written)."""
+
+    written: int = 0
+    stale: int = 0
+    refused: int = 0
+
+
+class LiveState:
+    """The live targets of one kind. Safe for any number of concurrent writers and readers: each call is atomic by
+    chunks of 250 targets, and readers see whole documents."""
+
+    def __init__(self, kind: Kind) -> None:
+        plural = {Kind.VESSEL: "vessels", Kind.AIRCRAFT: "aircraft", Kind.STATION: "stations"}[kind]
+        self.prefix = f"v2:{kind}:"
+        self.active, self.geo, self.polar, self.fields = self._sets = tuple(
+            f"v2:{plural}:{name}" for name in ("active", "geo", "polar", "fields")
+        )
+
+    def write(self, updates: Iterable[LiveUpdate]) -> LiveWrite:
+        """Write each update that is newer than its document, in one round trip whatever their number.
+
+        Raises ValueError, before anything is written, for a latitude outside ±90, a longitude outside ±180, half a
+        position, a time that is no number or a field that is None.
+        """
+        targets = [_target(update) for update in updates]
+        if not targets:
+            return LiveWrite()
+        pipeline = get_redis_connection("live").pipeline(transaction=False)
+        pipeline.script_load(WRITE)  # costs less than asking whether a restart or SCRIPT FLUSH has removed it
+        for start in range(0, len(targets), TARGETS_PER_CALL):
+            chunk = msgspec.msgpack.encode(targets[start : start + TARGETS_PER_CALL])
+            arguments = (self.prefix, settings.LIVE_TTL_SECONDS, LEAD_SECONDS, chunk)
+            pipeline.evalsha(_WRITE_SHA, len(self._sets), *self._sets, *arguments)
+        _, *counts = pipeline.execute()
+        return LiveWrite(*map(sum, zip(*counts, strict=True)))
+
+    def get(self, key: str) -> Document | None:
+        """The document of `key`; None when nothing has been heard of it for the TTL."""
+        return self.get_many([key]).get(key)
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, Document]:
+        """The live documents among `keys`, by key, in the order given."""
+        return {document["id"]: document for document in self._read(keys)}
+
+    def in_box(self, west: float, south: float, east: float, north: float, limit: int | None = None) -> list[Document]:
+        """Documents whose position lies in the box, borders included, in no order; at most `limit`.
+
+        Degrees, WGS 84. West greater than east crosses the antimeridian. Raises ValueError for a box off the globe.
+        """
+        box = (west, south, east, north)
+        found = (document for document in self._read(self._near(box)) if _inside(document, box))
+        return list(islice(found, limit))
+
+    def changed_since(self, ts: float, bbox: Box | None = None, limit: int = 5000) -> list[Document]:
+        """Documents whose `ts` is after `ts` (epoch seconds), oldest first, at most `limit`; only those in `bbox`
+        (west, south, east, north, as for in_box) if given.
+
+        Goes by event time: whoever polls asks again for as many seconds as the slowest feed is late. Static values
+        that come alone are no change, and a target that leaves the box is not told of.
+        """
+        keys = _texts(get_redis_connection("live").zrange(self.active, f"({ts!r}", "+inf", byscore=True))
+        if bbox is None:
+            return list(islice(self._read(keys), limit))
+        near = set(self._near(bbox))
+        found = (document for document in self._read(key for key in keys if key in near) if _inside(document, bbox))
+        return list(islice(found, limit))
+
+    def count(self) -> int:
+        """Number of live targets, by the server's clock; those the reaper has yet to forget are not counted."""
+        client = get_redis_connection("live")
+        seconds, microseconds = client.time()
+        dead_since = seconds + microseconds / 1e6 - settings.LIVE_TTL_SECONDS
+        return int(client.zcount(self.active, f"({dead_since!r}", "+inf"))
+
+    def reap(self, limit: int = 5000) -> int:
+        """Forget targets whose document has expired, oldest first, at most `limit`; returns how many they were."""
+        reap = get_redis_connection("live").register_script(REAP)
+        return int(reap(keys=self._sets, args=(settings.LIVE_TTL_SECONDS, limit)))
+
+    def clear(self) -> None:
+        """Forget everything of this kind."""
+        client = get_redis_connection("live")
+        keys = client.scan_iter(match=f"{self.prefix}*", count=DOCUMENTS_PER_READ)
+        for some in _chunks(keys, DOCUMENTS_PER_READ):
+            client.unlink(*some)
+        client.unlink(*self._sets)
+
+    def _read(self, keys: Iterable[str]) -> Iterator[Document]:
+        """The documents that live, in pieces that keep other clients waiting for a few milliseconds at most."""
+        client = get_redis_connection("live")
+        for some in _chunks(keys, DOCUMENTS_PER_READ):
+            replies = client.execute_command("JSON.MGET", *(self.prefix + key for key in some), "$")
+            for key, reply in zip(some, replies, strict=True):
+                if reply is not None:
+                    yield {"id": key, "ages": {}} | _documents.decode(reply)[0]
+
+    def _near(self, box: Box) -> Iterable[str]:
+        """Keys of all the targets in the box and of a few beside it."""
+        pipeline = get_redis_connection("live").pipeline(transaction=False)
+        _, south, _, north = box
+        for west, east in _spans(box):
+            if south <= GEO_LIMIT and north >= -GEO_LIMIT:
+                pipeline.geosearch(self.geo, **_area(west, max(south, -GEO_LIMIT), east, min(north, GEO_LIMIT)))
+        if north > GEO_LIMIT or south < -GEO_LIMIT:
+            pipeline.zrange(self.polar, south, north, byscore=True)
+        # A cell of GEOSEARCH can come twice, and so can what lies in both halves of a box over the antimeridian.
+        return dict.fromkeys(key for keys in pipeline.execute() for key in _texts(keys))
+
+
+def _target(update: LiveUpdate) -> tuple[Any, ...]:
+    """An update as live.lua takes it: {key, ts, latitude, longitude, fields, ages, document, static}."""
+    _check(update)
+    document: Document = {"id": update.key, "ts": update.ts}
+    names = tuple(update.fields)
+    if update.latitude is not None:
+        document |= {"lat": update.latitude, "lon": update.longitude}
+        names = ("position", *names)
+    document |= update.fields
+    ages = _json(update.ages)[1:-1] if update.ages else ""
+    fields = _field_list(names, tuple(update.ages))
+    static = _json(update.static) if update.static else ""
+    return update.key, update.ts, update.latitude, update.longitude, fields, ages, _json(document), static
+
+
+def _check(update: LiveUpdate) -> None:
+    if (update.latitude is None) != (update.longitude is None):
+        raise ValueError(f"{update.key}: latitude and longitude go together")
+    if update.latitude is not None and not (-90 <= update.latitude <= 90 and -180 <= update.longitude <= 180):
+        raise ValueError(f"{update.key}: position out of range: {update.latitude}, {update.longitude}")
+    if not math.isfinite(update.ts):
+        raise ValueError(f"{update.key}: ts is no time: {update.ts}")
+    if None in update.fields.values():
+        raise ValueError(f"{update.key}: a dynamic field that is not known is left out, not None")
+
+
+@functools.lru_cache(maxsize=1024)
+def _field_list(names: tuple[str, ...], older: tuple[str, ...]) -> str:
+    """The fields as live.lua compares them: sorted, those older than ts after a semicolon."""
+    fresh = ",".join(sorted(set(names).difference(older)))
+    return f"{fresh};{','.join(sorted(older))}" if older else fresh
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _spans(box: Box) -> list[tuple[float, float]]:
+    """The box's longitudes as one span, or as two where it crosses the antimeridian."""
+    west, south, east, north = box
+    if not (-90 <= south <= north <= 90 and -180 <= west <= 180 and -180 <= east <= 180):
+        raise ValueError(f"no box on the globe (west, south, east, north): {box}")
+    return [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
+
+
+def _area(west: float, south: float, east: float, north: float) -> dict[str, Any]:
+    """GEOSEARCH's arguments for an area that holds the box: it compares distances, not degrees.
+
+    The box is widest where it is nearest to the equator; the arc along the parallel is never shorter than the great
+    circle that Redis measures. What is added covers the 52 bits in which Redis keeps a position.
+    """
+    nearest = 0.0 if south <= 0 <= north else min(abs(south), abs(north))
+    width = EARTH_RADIUS_M * math.cos(math.radians(nearest)) * math.radians(east - west)
+    height = EARTH_RADIUS_M * math.radians(north - south)
+    centre = {"longitude": (west + east) / 2, "latitude": (south + north) / 2}
+    return centre | {"width": width * 1.001 + 10, "height": height * 1.001 + 10, "unit": "m"}
+
+
+def _inside(document: Document, box: Box) -> bool:
+    """Whether the document's position lies in the box itself."""
+    west, south, east, north = box
+    latitude, longitude = document.get("lat"), document.get("lon")
+    if latitude is None or longitude is None or not south <= latitude <= north:
+        return False
+    return west <= longitude <= east if west <= east else longitude >= west or longitude <= east
+
+
+def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+def _texts(keys: Sequence[bytes]) -> list[str]:
+    return [key.decode() for key in keys]

@@ -1,0 +1,99 @@
+"""Day partitions of the position tables: made ahead of the batches that need them, dropped by retention.
+
+Enters days (UTC); leaves tables `tracking_vesselposition_20260101` and the like, made through the `direct` alias in a
+transaction of their own, because two workers that make partitions inside a batch's transaction deadlock. Rows of a day
+without a partition are kept by the default partition; when the day's partition is made later they are moved into it.
+"""
+
+import datetime as dt
+import logging
+import re
+from collections.abc import Iterable
+
+from django.db import connections, transaction
+
+from tracking.models import AircraftPosition, VesselPosition
+
+logger = logging.getLogger(__name__)
+
+TABLES = (VesselPosition._meta.db_table, AircraftPosition._meta.db_table)
+DAYS_PER_RUN = 400
+DAYS_AHEAD = 7
+_LOCK = 0x7472_6163  # "trac": one maker of partitions at a time, transaction-level, so safe behind a pooler
+_NAME = re.compile(r"_(\d{8})$")
+
+
+class TooManyDays(ValueError):
+    """More days were asked for than one run may make."""
+
+
+def existing(table: str) -> set[dt.date]:
+    """The days that have a partition of their own."""
+    with connections["direct"].cursor() as cursor:
+        cursor.execute(
+            "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = %s::regclass",
+            [table],
+        )
+        names = [_NAME.search(name) for (name,) in cursor.fetchall()]
+    return {dt.datetime.strptime(found[1], "%Y%m%d").replace(tzinfo=dt.UTC).date() for found in names if found}
+
+
+def make(days: Iterable[dt.date]) -> int:
+    """Make the missing partitions of both tables for these days; how many were made.
+
+    Raises TooManyDays beyond 400 days, and django.db errors; each table's day is a transaction of its own.
+    """
+    wanted = sorted(set(days))
+    if len(wanted) > DAYS_PER_RUN:
+        raise TooManyDays(f"{len(wanted)} days need partitions, at most {DAYS_PER_RUN} are made in one run")
+    made = 0
+    for table in TABLES:
+        present = existing(table)
+        for day in wanted:
+            if day not in present:
+                made += _make(table, day)
+    return made
+
+
+def make_ahead(today: dt.date) -> int:
+    """Make the partitions of yesterday, today and the days ahead; how many were made."""
+    return make(today + dt.timedelta(days=offset) for offset in range(-1, DAYS_AHEAD + 1))
+
+
+def _make(table: str, day: dt.date) -> int:
+    """One partition, with the day's rows moved out of the default partition: 1 made, 0 if another was quicker."""
+    name = f"{table}_{day:%Y%m%d}"
+    start, end = (f"{edge.isoformat()} 00:00+00" for edge in (day, day + dt.timedelta(days=1)))
+    connection = connections["direct"]
+    with transaction.atomic(using="direct"), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        cursor.execute("SELECT to_regclass(%s)", [name])
+        if cursor.fetchone()[0] is not None:
+            return 0
+        # A batch in flight holds the table for milliseconds; whoever holds it longer must not make batches queue behind us.
+        cursor.execute("SET LOCAL lock_timeout = '3s'")
+        cursor.execute(f'CREATE TABLE "{name}" (LIKE "{table}" INCLUDING ALL EXCLUDING IDENTITY)')
+        # From here on no batch can put a row of the day into the default partition behind our back.
+        cursor.execute(f'LOCK TABLE "{table}_default" IN ACCESS EXCLUSIVE MODE')
+        cursor.execute(
+            f'WITH moved AS (DELETE FROM "{table}_default" WHERE "timestamp" >= %s AND "timestamp" < %s RETURNING *)'
+            f' INSERT INTO "{name}" SELECT * FROM moved',
+            [start, end],
+        )
+        cursor.execute(f"ALTER TABLE \"{table}\" ATTACH PARTITION \"{name}\" FOR VALUES FROM ('{start}') TO ('{end}')")
+    logger.info("made partition %s", name)
+    return 1
+
+
+def drop_before(table: str, day: dt.date) -> int:
+    """Retention: drop the partitions of days before `day` and such rows of the default partition; partitions dropped."""
+    old = sorted(found for found in existing(table) if found < day)
+    for found in old:
+        with transaction.atomic(using="direct"), connections["direct"].cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+            cursor.execute("SET LOCAL lock_timeout = '3s'")
+            cursor.execute(f'DROP TABLE IF EXISTS "{table}_{found:%Y%m%d}"')
+        logger.info("dropped partition %s_%s", table, f"{found:%Y%m%d}")
+    with connections["direct"].cursor() as cursor:
+        cursor.execute(f'DELETE FROM "{table}_default" WHERE "timestamp" < %s', [f"{day.isoformat()} 00:00+00"])
+    return len(old)

@@ -1,0 +1,1 @@
+"""The project's database ENGINE: Django's PostgreSQL backend with two changes, both in `base`."""

@@ -1,0 +1,38 @@
+"""Django's PostgreSQL backend: an embedded server is there when needed, no GROUP BY short cut for partitions.
+
+Always the ENGINE, also with a server of one's own: the second change is about the models, not about the server.
+"""
+
+from typing import Any
+
+from django.conf import settings
+from django.db import OperationalError
+from django.db.backends.postgresql import base, features
+
+from tracking import embedded
+
+
+class DatabaseFeatures(features.DatabaseFeatures):
+    """What the database can do for which model."""
+
+    def allows_group_by_selected_pks_on_model(self, model: Any) -> bool:
+        """False for models with `partitioned = True`: their table's primary key is not Django's.
+
+        Grouping by Django's key alone, PostgreSQL then knows no dependency of the other columns on it (error 42803).
+        """
+        return super().allows_group_by_selected_pks_on_model(model) and not getattr(model, "partitioned", False)
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    """A connection; the first of a process to the embedded server has it started."""
+
+    features_class = DatabaseFeatures
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        """Connect. Raises OperationalError, also where the embedded server cannot be started."""
+        if settings.EMBEDDED_POSTGRES and conn_params.get("host") == str(embedded.postgres_sockets(settings.DATA_DIR)):
+            try:
+                embedded.ensure_once(settings.DATA_DIR, "postgres")
+            except embedded.EmbeddedError as error:
+                raise OperationalError(str(error)) from error
+        return super().get_new_connection(conn_params)
