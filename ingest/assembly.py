@@ -5,7 +5,8 @@ sentences of a message are matched by channel, sequence id and count, within PAR
 messages at once: sequence ids are reused within seconds. What is never completed is counted as `group_incomplete`.
 
 The time of a message is the first that its lines give: tag block, epoch suffix, time in front, `$PGHP` line before; else
-what the clock says, which for live feeds is the arrival and for recordings without times start + number / rate.
+what the clock says. Clocks: `arrival_clock` for live feeds, `invented_clock` for recordings without times,
+`recorded_clock` for those with times.
 """
 
 from __future__ import annotations
@@ -23,12 +24,34 @@ from ingest.reports import LineCounts, Message
 MAX_PENDING = 1024
 PART_TIMEOUT_MS = 60_000
 
-# (number of the message, time of arrival in ms or None) -> ms since 1970, None where nobody knows
-Clock = Callable[[int, int | None], int | None]
+# (number of the message, ms that its lines give, ms of its arrival; None where unknown) -> ms since 1970, None: unknown
+Clock = Callable[[int, int | None, int | None], int | None]
 
 
 class UnknownTime(Exception):
     """A recording gives no time and none was told: the run cannot go on."""
+
+
+def arrival_clock(index: int, given: int | None, arrival: int | None) -> int | None:
+    """Live: the receiver's own time where it sends one, else the arrival."""
+    return given if given is not None else arrival
+
+
+def recorded_clock() -> Clock:
+    """Recordings with times: a message without one was heard with or after the last that had one."""
+    latest: int | None = None
+
+    def clock(index: int, given: int | None, arrival: int | None) -> int | None:
+        nonlocal latest
+        latest = given if given is not None else latest
+        return latest
+
+    return clock
+
+
+def invented_clock(start: int, rate: float) -> Clock:
+    """Message i was heard at `start` (ms) + i / `rate` seconds, whatever the lines say."""
+    return lambda index, given, arrival: start + round(index * 1000 / rate)
 
 
 class _Group(msgspec.Struct):
@@ -37,7 +60,7 @@ class _Group(msgspec.Struct):
     parts: list[bytes | None]
     time: int | None
     arrival: int | None
-    heard: int
+    heard: int | None
     offset: int
     index: int
 
@@ -113,25 +136,22 @@ class Assembler:
         self._line_time = nmea.time_line(line) or self._line_time
 
     def _message(self, raw: bytes, time: int | None, arrival: int | None) -> Message:
-        if time is None:
-            time = self._clock(self.index, arrival)
-            if time is None:
-                raise UnknownTime
+        heard = self._clock(self.index, time, arrival)
+        if heard is None:
+            raise UnknownTime
         self.index += 1
-        return Message(time, raw)
+        return Message(heard, raw)
 
     def _join(self, sentence: nmea.Sentence, start: int, arrival: int | None) -> Message | None:
         """Add a sentence to its message; the message once it is whole."""
-        now = sentence.time if sentence.time is not None else self._clock(self.index, arrival)
-        if now is None:
-            raise UnknownTime
+        heard = arrival if arrival is not None else sentence.time
         key = (sentence.channel, sentence.sequence or sentence.group, sentence.total)
         group = self._pending.get(key)
-        if group and (group.parts[sentence.number - 1] is not None or abs(now - group.heard) > PART_TIMEOUT_MS):
+        if group and (group.parts[sentence.number - 1] is not None or _is_stale(group, heard)):
             self._give_up(key)
             group = None
         if group is None:
-            group = self._open(key, now, start, arrival)
+            group = self._open(key, heard, start, arrival)
         group.parts[sentence.number - 1] = sentence.text
         if group.time is None:
             group.time = sentence.time
@@ -142,14 +162,19 @@ class Assembler:
         self.sentences += sentence.total
         return self._message(b"\n".join(part for part in group.parts if part), group.time, group.arrival)
 
-    def _open(self, key: tuple[bytes, bytes, int], now: int, start: int, arrival: int | None) -> _Group:
+    def _open(self, key: tuple[bytes, bytes, int], heard: int | None, start: int, arrival: int | None) -> _Group:
         """Begin a message; beyond MAX_PENDING the oldest one is given up."""
         if len(self._pending) >= MAX_PENDING:
             self._give_up(next(iter(self._pending)))
-        group = self._pending[key] = _Group([None] * key[2], None, arrival, now, start, self.index)
+        group = self._pending[key] = _Group([None] * key[2], None, arrival, heard, start, self.index)
         return group
 
     def _give_up(self, key: tuple[bytes, bytes, int]) -> None:
         heard = sum(part is not None for part in self._pending.pop(key).parts)
         self.lines += heard
         self.malformed["group_incomplete"] += heard
+
+
+def _is_stale(group: _Group, heard: int | None) -> bool:
+    """Whether too much time lies between the sentences, where both times are known."""
+    return heard is not None and group.heard is not None and abs(heard - group.heard) > PART_TIMEOUT_MS

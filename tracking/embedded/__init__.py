@@ -16,7 +16,7 @@ from typing import Any
 
 from tracking.embedded import postgres, processes, redis
 from tracking.embedded.errors import DataDirectoryError, EmbeddedError, EmbeddedUnavailable
-from tracking.embedded.paths import REDIS_SERVERS, postgres_sockets, postgres_url, redis_url, secret_key
+from tracking.embedded.paths import REDIS_SERVERS, postgres_sockets, postgres_url, redis_socket, redis_url, secret_key
 from tracking.embedded.postgres import ensure_postgres
 from tracking.embedded.redis import ensure_redis
 
@@ -102,7 +102,7 @@ def _status(data_dir: Path, name: str) -> ServiceStatus:
             name, running, pid, str(postgres.socket_of(data_dir)), str(postgres.directory_of(data_dir))
         )
     running, pid = redis.is_running(data_dir, name), redis.pid_of(data_dir, name)
-    address = str(redis.redis_socket(data_dir, name))
+    address = str(redis_socket(data_dir, name))
     return ServiceStatus(name, running, pid, address, str(redis.directory_of(data_dir, name)))
 
 

@@ -118,7 +118,8 @@ def _create_cluster(programs: Path, directory: Path) -> None:
     make_private_directory(new, _owner()[0])
     options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"]
     _run([str(programs / "initdb"), *options], new)
-    _run([str(programs / PROGRAM), "--single", "postgres"], new, statement="CREATE DATABASE tracking")
+    single = [str(programs / PROGRAM), "--single", "-c", "exit_on_error=on", "postgres"]
+    _run(single, new, statement="CREATE DATABASE tracking")
     new.rename(directory)
 
 

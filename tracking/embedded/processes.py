@@ -89,7 +89,7 @@ def is_server(pid: int, program: str, directory: Path) -> bool:
     """Whether `pid` is a living `program` that works in `directory`; a zombie is dead."""
     try:
         process = psutil.Process(pid)
-        return (
+        return bool(
             process.name() == program
             and process.status() != psutil.STATUS_ZOMBIE
             and process.cwd() == str(directory.resolve())

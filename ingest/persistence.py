@@ -1,0 +1,215 @@
+"""A fused batch to PostgreSQL: ledger, identities, positions and dead letters in one transaction.
+
+The transaction begins with the insertion of the ledger's row. When it is there already, the batch was booked before (a
+redelivery, a commit whose answer was lost) and nothing is done again. So effects and counts are exact, however often
+a batch is delivered.
+
+Rows that PostgreSQL refuses as data are searched by halves under savepoints and become dead letters in the same
+transaction as their neighbours. Errors of infrastructure, contention and bugs are raised (`resilience/sqlstate.py`).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from django.db import connection, transaction
+from django.utils import timezone
+
+from ingest.fusion import Fused
+from ingest.models import Batch
+from ingest.reports import MessageBatch, VesselReport
+from resilience.models import DeadLetter
+from resilience.sqlstate import Verdict, classify
+from tracking.identities import REWRITE_SECONDS, VesselSighting, upsert_stations, upsert_vessels
+from tracking.models import VesselPosition
+
+MESSAGE_KIND = "ingest.message"
+POISON_ROWS = 20
+POISON_SHARE = 0.2
+KNOWN_VESSELS = 200_000
+
+
+class Counts(msgspec.Struct):
+    """What became of the messages of a batch; field names are those of the ledger."""
+
+    positions: int = 0
+    static: int = 0
+    stations: int = 0
+    other: int = 0
+    rejected: Counter[str] = msgspec.field(default_factory=Counter)
+    stored: int = 0
+    merged: int = 0
+    duplicate: int = 0
+    dead: int = 0
+
+
+class TooMuchPoison(Exception):
+    """More than 20 rows and a fifth of a batch were refused: that is a bug, not bad data; the batch is kept."""
+
+
+class KnownVessels:
+    """Which vessels were written recently, so that most sightings need no statement. Bounded; filled after commit.
+
+    Only an optimisation: what is forgotten is written once more.
+    """
+
+    def __init__(self, limit: int = KNOWN_VESSELS) -> None:
+        self._limit = limit
+        self._seen: dict[int, tuple[dt.datetime, dt.datetime]] = {}
+
+    def news(self, sightings: Sequence[VesselSighting]) -> list[VesselSighting]:
+        """Those that change something: unknown, with static data, or seen a minute before or after what is known."""
+        return [sighting for sighting in sightings if self._is_news(sighting)]
+
+    def remember(self, sightings: Sequence[VesselSighting]) -> None:
+        """These are written and committed."""
+        if len(self._seen) + len(sightings) > self._limit:
+            self._seen.clear()
+        for sighting in sightings:
+            self._seen[sighting.mmsi] = (sighting.first_seen, sighting.last_seen)
+
+    def forget(self) -> None:
+        """Forget all, for tests that empty the tables."""
+        self._seen.clear()
+
+    def _is_news(self, sighting: VesselSighting) -> bool:
+        known = self._seen.get(sighting.mmsi)
+        if known is None or sighting.static_at is not None:
+            return True
+        return sighting.first_seen < known[0] or (sighting.last_seen - known[1]).total_seconds() >= REWRITE_SECONDS
+
+
+known_vessels = KnownVessels()
+
+
+def store(batch: MessageBatch, fused: Fused, counts: Counts) -> Batch | None:
+    """Book and store a batch; its line of the ledger, None when it was booked before. Raises what the database raises.
+
+    `counts` gets what became of the positions.
+    """
+    with transaction.atomic():
+        entry = _ledger_entry(batch)
+        if not _insert(entry):
+            return None
+        news = known_vessels.news(list(fused.vessels.values()))
+        upsert_vessels(news)
+        upsert_stations(fused.stations.values())
+        refused = _store_positions(fused, counts)
+        _bury(batch, refused)
+        for field in msgspec.structs.fields(counts):
+            setattr(entry, field.name, getattr(counts, field.name))
+        entry.save(update_fields=[field.name for field in msgspec.structs.fields(counts)])
+        transaction.on_commit(lambda: known_vessels.remember(news))
+    return entry
+
+
+def _ledger_entry(batch: MessageBatch) -> Batch:
+    """The line of the ledger with what the collector counted."""
+    return Batch(
+        id=batch.id,
+        run=batch.run,
+        source=batch.source,
+        format=batch.format,
+        accepted_at=dt.datetime.fromtimestamp(batch.accepted_at / 1000, dt.UTC),
+        booked_at=timezone.now(),
+        messages=len(batch.messages),
+        offset=batch.offset,
+        index=batch.index,
+        **msgspec.structs.asdict(batch.counts),
+    )
+
+
+def _insert(entry: Batch) -> bool:
+    """Insert the line; whether it was not there yet. Another delivery in flight is waited for, up to its commit."""
+    fields = Batch._meta.concrete_fields
+    names = ", ".join(f'"{field.column}"' for field in fields)
+    places = ", ".join(["%s"] * len(fields))
+    values = [field.get_db_prep_save(getattr(entry, field.attname), connection) for field in fields]
+    table = Batch._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(f'INSERT INTO "{table}" ({names}) VALUES ({places}) ON CONFLICT (id) DO NOTHING', values)
+        return bool(cursor.rowcount == 1)
+
+
+def _store_positions(fused: Fused, counts: Counts) -> list[tuple[int, VesselReport, Exception]]:
+    """Upsert the rows and count; the refused reports, each with the ordinal of its message and the error."""
+    counts.merged, counts.duplicate = fused.merged, fused.duplicate
+    poison: list[tuple[VesselReport, Exception]] = []
+    _upsert(fused.rows, counts, poison, limit=max(POISON_ROWS, int(len(fused.rows) * POISON_SHARE)))
+    if not poison:
+        return []
+    errors = {(row.vessel_id, row.timestamp): error for row, error in poison}
+    refused = [
+        (ordinal, report, errors[report.vessel_id, report.timestamp])
+        for ordinal, report in fused.positions
+        if (report.vessel_id, report.timestamp) in errors
+    ]
+    # Reports that were folded into a refused row share its fate, so they are neither merged nor duplicate.
+    folded = len(refused) - len(poison)
+    taken = min(folded, counts.merged)
+    counts.merged -= taken
+    counts.duplicate -= folded - taken
+    counts.dead = len(refused)
+    return refused
+
+
+def _upsert(
+    rows: Sequence[VesselReport], counts: Counts, poison: list[tuple[VesselReport, Exception]], limit: int
+) -> None:
+    """Upsert `rows`, halving them around what PostgreSQL refuses as data: one poison row in 1,000 takes 70 statements."""
+    try:
+        with transaction.atomic():
+            done: Any = VesselPosition.objects.bulk_create(rows, update_conflicts=True)
+    except Exception as error:
+        if classify(error) is not Verdict.POISON:
+            raise
+        if len(rows) == 1:
+            poison.append((rows[0], error))
+            if len(poison) > limit:
+                raise TooMuchPoison(f"{len(poison)} rows refused, the last: {error}") from None
+            return
+        middle = len(rows) // 2
+        _upsert(rows[:middle], counts, poison, limit)
+        _upsert(rows[middle:], counts, poison, limit)
+        return
+    counts.stored += done.created
+    counts.merged += done.merged
+    counts.duplicate += done.unchanged
+
+
+def _bury(batch: MessageBatch, refused: Sequence[tuple[int, VesselReport, Exception]]) -> None:
+    """Dead letters with the raw messages; a letter that is there already stays as it is."""
+    DeadLetter.objects.bulk_create(
+        [dead_letter(batch, ordinal, "store", error) for ordinal, _, error in refused], ignore_conflicts=True
+    )
+
+
+def dead_letter(batch: MessageBatch, ordinal: int, stage: str, error: Exception) -> DeadLetter:
+    """The dead letter of one message, with all that its replay needs."""
+    message = batch.messages[ordinal]
+    cause = error.__cause__ or error
+    now = timezone.now()
+    return DeadLetter(
+        kind=MESSAGE_KIND,
+        batch_id=batch.id,
+        ordinal=ordinal,
+        source=batch.source,
+        received_at=dt.datetime.fromtimestamp(message.received_at / 1000, dt.UTC),
+        raw=message.raw,
+        context={
+            "format": batch.format,
+            "trust": batch.trust,
+            "recorded": batch.recorded,
+            "invented": batch.invented,
+        },
+        stage=stage,
+        reason=type(cause).__name__,
+        sqlstate=getattr(cause, "sqlstate", None) or "",
+        message=str(cause)[:500],
+        failed_at=now,
+        next_retry_at=now,
+    )

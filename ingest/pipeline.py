@@ -1,0 +1,130 @@
+"""START HERE. What happens to one accepted batch, from raw messages to rows and live state.
+
+    decode -> validate -> fuse -> store (one transaction, behind the breaker) -> commit -> live
+
+Enters a MessageBatch, from the queue (`ingest/tasks.py`) or from a file (`manage.py ingest --inline`); leaves positions,
+identities and a line of the ledger in PostgreSQL, and the newest of each target in RedisJSON. A message that cannot be
+used is counted under its reason and stops nobody. Processing a batch twice is the same as once.
+
+How batches come about is told by `ingest/collector.py`, what queues them by `ingest/acceptance.py`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator
+
+import msgspec
+from django.conf import settings
+
+from ingest import persistence
+from ingest.decoders import ais
+from ingest.errors import Rejected
+from ingest.fusion import Fused, fuse
+from ingest.persistence import Counts
+from ingest.reports import Decoded, Message, MessageBatch
+from resilience.breaker import Breaker, CircuitOpen, get_breaker
+from resilience.deadline import deadline
+from resilience.sqlstate import Verdict, classify, is_outage
+from tracking import partitions
+from tracking.live import Kind, LiveState
+
+logger = logging.getLogger(__name__)
+
+DECODERS: dict[str, Callable[[Message, ais.Context], Decoded]] = {"nmea": ais.decode}
+CONTENTION_RETRIES = 3
+
+
+class Booking(msgspec.Struct):
+    """What became of a batch; `repeated`: it was booked before, and only live state was written again."""
+
+    counts: Counts
+    repeated: bool = False
+
+
+def process(batch: MessageBatch, breaker: Breaker | None = None) -> Booking:
+    """Take a batch through all stages; `breaker` guards the database (default: the one that all workers share).
+
+    Raises CircuitOpen, or what PostgreSQL raises when it is away or the schema does not fit: then nothing of the batch
+    was stored or booked, and it must be kept.
+    """
+    counts = Counts()
+    fused = fuse(decode(batch, counts))
+    with (breaker or get_breaker("database")).guard():
+        if batch.recorded:
+            make_partitions(fused)
+        entry = _store(batch, fused, counts)
+    if batch.live:
+        write_live(fused)
+    return Booking(counts, repeated=entry is None)
+
+
+def decode(batch: MessageBatch, counts: Counts) -> Iterator[tuple[int, Decoded]]:
+    """Decode and validate each message; what is refused is counted under its reason."""
+    context = ais.Context(batch, now=round(time.time() * 1000))
+    decoder = DECODERS[batch.format]
+    for ordinal, message in enumerate(batch.messages):
+        try:
+            said = decoder(message, context)
+        except Rejected as refusal:
+            counts.rejected[refusal.reason] += 1
+            continue
+        if said.position is not None:
+            counts.positions += 1
+        elif said.static is not None:
+            counts.static += 1
+        elif said.station is not None:
+            counts.stations += 1
+        else:
+            counts.other += 1
+        yield ordinal, said
+
+
+def make_partitions(fused: Fused) -> None:
+    """A recording may be of any day: make its partitions first, in a transaction of their own."""
+    days = {report.timestamp.date() for report in fused.rows} - _ready_days
+    if not days:
+        return
+    try:
+        partitions.make(days)
+    except partitions.TooManyDays as error:
+        logger.warning("%s; the rest is kept in the default partition", error)
+    _ready_days.update(days)
+
+
+_ready_days: set[dt.date] = set()
+
+
+def _store(batch: MessageBatch, fused: Fused, counts: Counts) -> object | None:
+    """Store within the deadline; somebody else's locks are waited for a few times, in place."""
+    for attempt in range(CONTENTION_RETRIES + 1):
+        attempted = msgspec.structs.replace(counts)
+        try:
+            with deadline(settings.DATABASE_DEADLINE_SECONDS):
+                entry = persistence.store(batch, fused, attempted)
+        except Exception as error:
+            if attempt == CONTENTION_RETRIES or classify(error) is not Verdict.CONTENTION:
+                raise
+            time.sleep(random.uniform(0.05, 0.2))
+            continue
+        for field in ("stored", "merged", "duplicate", "dead"):
+            setattr(counts, field, getattr(attempted, field))
+        return entry
+    raise AssertionError("the last attempt returns or raises")
+
+
+def write_live(fused: Fused) -> None:
+    """Derived state: its failure holds no batch, it has a breaker of its own."""
+    try:
+        with get_breaker("live").guard():
+            LiveState(Kind.VESSEL).write(fused.live_vessels.values())
+            LiveState(Kind.STATION).write(fused.live_stations())
+    except CircuitOpen:
+        return  # the breaker has logged why it opened
+    except Exception as error:
+        if not is_outage(error):
+            raise
+        logger.warning("live state was not written: %s", error)
