@@ -23,7 +23,9 @@ class Feed(models.Model):
         max_length=500,
         help_text="tcp://host:port, tcp-listen://address:port, udp://address:port, sim://?ships=60, or file:///path",
     )
-    format = models.CharField(max_length=16, choices=Format.choices, default=Format.NMEA, help_text="what its bytes are")
+    format = models.CharField(
+        max_length=16, choices=Format.choices, default=Format.NMEA, help_text="what its bytes are"
+    )
     source = models.CharField(
         max_length=32,
         unique=True,
@@ -56,6 +58,7 @@ class Batch(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False, help_text="made before acceptance")
     run = models.UUIDField(help_text="the run of a collector that accepted it")
     source = models.CharField(max_length=32, help_text="label of the feed")
+    origin = models.CharField(max_length=200, blank=True, help_text="where the bytes came from, without credentials")
     format = models.CharField(max_length=16, help_text="what the messages are")
     accepted_at = models.DateTimeField(help_text="when the collector accepted it, UTC")
     booked_at = models.DateTimeField(help_text="when it was booked, UTC")
@@ -79,7 +82,9 @@ class Batch(models.Model):
     dead = models.IntegerField(default=0, help_text="positions waiting as dead letters")
     discarded = models.IntegerField(default=0, help_text="positions of discarded dead letters")
 
-    offset = models.BigIntegerField(null=True, blank=True, help_text="where a recording goes on after this batch, bytes")
+    offset = models.BigIntegerField(
+        null=True, blank=True, help_text="where a recording goes on after this batch, bytes"
+    )
     index = models.BigIntegerField(null=True, blank=True, help_text="number of the message at that offset")
 
     class Meta:

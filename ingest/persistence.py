@@ -92,27 +92,30 @@ def store(batch: MessageBatch, fused: Fused, counts: Counts) -> Batch | None:
     `counts` gets what became of the positions.
     """
     with transaction.atomic():
-        entry = _ledger_entry(batch)
-        if not _insert(entry):
+        entry = ledger_entry(batch)
+        if not insert_once(entry):
             return None
-        news = known_vessels.news(list(fused.vessels.values()))
-        upsert_vessels(news)
-        upsert_stations(fused.stations.values())
-        refused = _store_positions(fused, counts)
-        _bury(batch, refused)
-        for field in msgspec.structs.fields(counts):
-            setattr(entry, field.name, getattr(counts, field.name))
-        entry.save(update_fields=[field.name for field in msgspec.structs.fields(counts)])
-        transaction.on_commit(lambda: known_vessels.remember(news))
+        _bury(batch, store_rows(fused, counts))
+        Batch.objects.filter(id=entry.id).update(**msgspec.structs.asdict(counts))
     return entry
 
 
-def _ledger_entry(batch: MessageBatch) -> Batch:
+def store_rows(fused: Fused, counts: Counts) -> list[tuple[int, VesselReport, Exception]]:
+    """Upsert identities and positions, and count; the refused reports, each with its ordinal and the error."""
+    news = known_vessels.news(list(fused.vessels.values()))
+    upsert_vessels(news)
+    upsert_stations(fused.stations.values())
+    transaction.on_commit(lambda: known_vessels.remember(news))
+    return _store_positions(fused, counts)
+
+
+def ledger_entry(batch: MessageBatch) -> Batch:
     """The line of the ledger with what the collector counted."""
     return Batch(
         id=batch.id,
         run=batch.run,
         source=batch.source,
+        origin=batch.origin,
         format=batch.format,
         accepted_at=dt.datetime.fromtimestamp(batch.accepted_at / 1000, dt.UTC),
         booked_at=timezone.now(),
@@ -123,7 +126,7 @@ def _ledger_entry(batch: MessageBatch) -> Batch:
     )
 
 
-def _insert(entry: Batch) -> bool:
+def insert_once(entry: Batch) -> bool:
     """Insert the line; whether it was not there yet. Another delivery in flight is waited for, up to its commit."""
     fields = Batch._meta.concrete_fields
     names = ", ".join(f'"{field.column}"' for field in fields)

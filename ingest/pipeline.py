@@ -45,20 +45,20 @@ class Booking(msgspec.Struct):
     repeated: bool = False
 
 
-def process(batch: MessageBatch, breaker: Breaker | None = None) -> Booking:
-    """Take a batch through all stages; `breaker` guards the database (default: the one that all workers share).
+def process(batch: MessageBatch, breakers: Callable[[str], Breaker] = get_breaker) -> Booking:
+    """Take a batch through all stages; `breakers` gives the guards of "database" and "live" (default: the shared ones).
 
     Raises CircuitOpen, or what PostgreSQL raises when it is away or the schema does not fit: then nothing of the batch
     was stored or booked, and it must be kept.
     """
     counts = Counts()
     fused = fuse(decode(batch, counts))
-    with (breaker or get_breaker("database")).guard():
+    with breakers("database").guard():
         if batch.recorded:
             make_partitions(fused)
         entry = _store(batch, fused, counts)
     if batch.live:
-        write_live(fused)
+        write_live(fused, breakers("live"))
     return Booking(counts, repeated=entry is None)
 
 
@@ -116,15 +116,14 @@ def _store(batch: MessageBatch, fused: Fused, counts: Counts) -> object | None:
     raise AssertionError("the last attempt returns or raises")
 
 
-def write_live(fused: Fused) -> None:
+def write_live(fused: Fused, breaker: Breaker) -> None:
     """Derived state: its failure holds no batch, it has a breaker of its own."""
     try:
-        with get_breaker("live").guard():
+        with breaker.guard():
             LiveState(Kind.VESSEL).write(fused.live_vessels.values())
             LiveState(Kind.STATION).write(fused.live_stations())
     except CircuitOpen:
         return  # the breaker has logged why it opened
     except Exception as error:
-        if not is_outage(error):
-            raise
-        logger.warning("live state was not written: %s", error)
+        # The batch is committed: nothing that happens here may send it through again.
+        logger.warning("live state was not written: %s", error, exc_info=not is_outage(error))

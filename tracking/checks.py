@@ -23,7 +23,9 @@ def queue_settings(**kwargs: Any) -> list[CheckMessage]:
     if cluster["retry"] > cluster["timeout"]:
         return []
     hint = "Set Q_CLUSTER['retry'] above Q_CLUSTER['timeout']."
-    return [Error("A task would be delivered again while it still runs: retry <= timeout.", hint=hint, id="tracking.E001")]
+    return [
+        Error("A task would be delivered again while it still runs: retry <= timeout.", hint=hint, id="tracking.E001")
+    ]
 
 
 @register(Tags.security, deploy=True)

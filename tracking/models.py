@@ -54,10 +54,14 @@ class Vessel(models.Model):
     ship_type = models.SmallIntegerField(
         null=True, blank=True, help_text="type of ship and cargo, 1 to 255 (ITU-R M.1371-5, table 53)"
     )
-    to_bow = models.SmallIntegerField(null=True, blank=True, help_text="metres from the antenna to the bow, 511: or more")
+    to_bow = models.SmallIntegerField(
+        null=True, blank=True, help_text="metres from the antenna to the bow, 511: or more"
+    )
     to_stern = models.SmallIntegerField(null=True, blank=True, help_text="metres to the stern, 511: or more")
     to_port = models.SmallIntegerField(null=True, blank=True, help_text="metres to the port side, 63: or more")
-    to_starboard = models.SmallIntegerField(null=True, blank=True, help_text="metres to the starboard side, 63: or more")
+    to_starboard = models.SmallIntegerField(
+        null=True, blank=True, help_text="metres to the starboard side, 63: or more"
+    )
     destination = models.CharField(max_length=20, blank=True, help_text="as entered by the crew")
     draught = models.FloatField(null=True, blank=True, help_text="present maximum static draught, metres, 0.1 to 25.5")
     static_at = models.DateTimeField(
@@ -74,7 +78,9 @@ class Vessel(models.Model):
         ordering = ["mmsi"]
         constraints = [
             models.CheckConstraint(condition=Q(mmsi__range=(1, MMSI_MAX)), name="vessel_mmsi"),
-            models.CheckConstraint(condition=Q(draught__isnull=True) | Q(draught__range=(0, 25.5)), name="vessel_draught"),
+            models.CheckConstraint(
+                condition=Q(draught__isnull=True) | Q(draught__range=(0, 25.5)), name="vessel_draught"
+            ),
         ]
         indexes = [
             models.Index(fields=["name"], name="vessel_name"),  # search by name in admin and API
@@ -186,7 +192,9 @@ class VesselPosition(Position):
     vessel = models.ForeignKey(
         Vessel, models.CASCADE, related_name="positions", db_constraint=False, db_index=False, help_text="who"
     )
-    speed = models.FloatField(null=True, blank=True, help_text="speed over ground, knots, 0 to 102.2; SAR aircraft to 1022")
+    speed = models.FloatField(
+        null=True, blank=True, help_text="speed over ground, knots, 0 to 102.2; SAR aircraft to 1022"
+    )
     course = models.FloatField(null=True, blank=True, help_text="course over ground, degrees true, 0 to below 360")
     heading = models.SmallIntegerField(null=True, blank=True, help_text="true heading, degrees, 0 to 359")
     status = models.SmallIntegerField(

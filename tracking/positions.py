@@ -109,9 +109,7 @@ class Upsert:
     def _fill(self, winner: Any, loser: Any) -> bool:
         """Give the winner the values it lacks; whether it took any."""
         gaps = [
-            column
-            for column in self.filled
-            if getattr(winner, column) is None and getattr(loser, column) is not None
+            column for column in self.filled if getattr(winner, column) is None and getattr(loser, column) is not None
         ]
         for column in gaps:
             setattr(winner, column, getattr(loser, column))
@@ -120,7 +118,10 @@ class Upsert:
     def parameters(self, rows: Sequence[Any]) -> list[list[Any]]:
         """One list a column. Floats are coerced: one int among them fails the whole array."""
         columns = zip(*map(self._read, rows), strict=True)
-        return [_floats(values) if kind == "float8" else list(values) for values, kind in zip(columns, self.types, strict=True)]
+        return [
+            _floats(values) if kind == "float8" else list(values)
+            for values, kind in zip(columns, self.types, strict=True)
+        ]
 
     def _sql(self) -> str:
         """INSERT … ON CONFLICT with the conflict rule, returning (created, merged)."""

@@ -1,0 +1,130 @@
+"""Feeds, which operators make and change, and the ledger of batches, which nobody can.
+
+Addresses of feeds are checked when they are saved, and shown without their secrets to whoever may not change them.
+"""
+
+import uuid
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin import SimpleListFilter
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+from unfold.decorators import display
+
+from ingest import feed_urls
+from ingest.models import Batch, Feed
+from tracking import theme
+
+
+class FeedForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
+    """A feed whose address has a known scheme and what that scheme needs."""
+
+    class Meta:
+        model = Feed
+        fields = ("name", "url", "format", "source", "score", "enabled")
+
+    def clean_url(self) -> str:
+        """The address without blanks around it. Raises ValidationError, with an example of a right one."""
+        url: str = self.cleaned_data["url"].strip()
+        try:
+            feed_urls.check(url)
+        except feed_urls.BadFeedUrl as error:
+            raise forms.ValidationError(str(error)) from error
+        return url
+
+
+@admin.register(Feed)
+class FeedAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+    """Sources that `manage.py ingest` without arguments keeps running."""
+
+    icon = "sensors"
+    form = FeedForm
+    show_full_result_count = False
+    list_display = (
+        "name",
+        "address",
+        theme.column("get_format_display", "Format"),
+        theme.column("source", "Source (label)"),
+        theme.column("score", "Score (1-100)"),
+        "runs",
+        theme.moment("created_at", "Created"),
+    )
+    search_fields = ("name", "source")
+    search_help_text = "Part of the name or of the label"
+
+    def get_fields(self, request: HttpRequest, obj: Feed | None = None) -> tuple[str, ...]:
+        """The address in full for those who may change it, without its secrets for those who may only look."""
+        fields: tuple[str, ...] = FeedForm.Meta.fields
+        if obj is not None and not self.has_change_permission(request, obj):
+            return tuple("address" if name == "url" else name for name in fields)
+        return fields
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Feed | None = None) -> tuple[str, ...]:
+        """The masked address is no field of the form."""
+        return ("address",)
+
+    @display(description="URL")
+    def address(self, feed: Feed) -> str:
+        """The address without its secrets."""
+        return feed_urls.masked(feed.url)
+
+    @display(description="Status", label={"enabled": "success", "disabled": "warning"})
+    def runs(self, feed: Feed) -> str:
+        """Whether the collector runs it."""
+        return "enabled" if feed.enabled else "disabled"
+
+
+class SourceFilter(SimpleListFilter):
+    """By label: those of the feeds, because listing the ledger's would read all of it."""
+
+    title = "source"
+    parameter_name = "source"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """The feeds' labels."""
+        return [(label, label) for label in Feed.objects.order_by("source").values_list("source", flat=True)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Batch]) -> QuerySet[Batch]:
+        """Batches of the label."""
+        return queryset.filter(source=self.value()) if self.value() else queryset
+
+
+@admin.register(Batch)
+class BatchAdmin(theme.Uncounted, theme.ReadOnly):
+    """The ledger. It is an account: nothing in it can be added, changed or deleted by hand."""
+
+    icon = "receipt_long"
+    list_display = (
+        theme.moment("booked_at", "Booked"),
+        theme.column("source", "Source"),
+        theme.column("lines", "Lines", "{:,}"),
+        theme.column("messages", "Messages", "{:,}"),
+        theme.column("positions", "Positions", "{:,}"),
+        theme.column("stored", "Stored", "{:,}"),
+        "refused",
+        theme.column("dead", "Dead letters", "{:,}"),
+    )
+    list_filter = (SourceFilter,)
+    search_fields = ("id",)
+    search_help_text = "Id of a batch, id of a run, or a whole source label"
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Batch], search_term: str
+    ) -> tuple[QuerySet[Batch], bool]:
+        """(batches with that id, of that run or of that source, False: no row twice)."""
+        text = search_term.strip()
+        if not text:
+            return queryset, False
+        try:
+            key = uuid.UUID(text)
+        except ValueError:
+            return queryset.filter(source=text), False
+        return queryset.filter(id=key) | queryset.filter(run=key), False
+
+    @display(description="Refused (lines + messages)")
+    def refused(self, batch: Batch) -> str:
+        """Malformed lines and rejected messages."""
+        return f"{sum(batch.malformed.values()) + sum(batch.rejected.values()):,}"

@@ -1,0 +1,246 @@
+"""One source to accepted batches: bytes -> framing -> assembly -> batches -> accept.
+
+Enters a Source; leaves MessageBatches, handed to an Acceptance one after the other. While a batch is being accepted the
+next one is filled; no more than that is held in memory, and the source is read no further. A batch closes at BATCH_SIZE
+messages, BATCH_BYTES, or, for live sources, BATCH_SECONDS after its first message. Stopping flushes what was read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+from django.conf import settings
+
+from ingest.acceptance import Acceptance
+from ingest.assembly import Assembler, Clock, UnknownTime
+from ingest.framing import LineFramer
+from ingest.reports import LineCounts, Message, MessageBatch
+from ingest.sources import Chunk, Source
+
+BATCH_BYTES = 256 * 1024
+BATCH_SECONDS = 0.25
+QUIET_BATCH_SECONDS = 1.0  # below 100 messages a second
+QUIET_BATCH = 25
+WAITING_CHUNKS = 8
+
+
+class Options(msgspec.Struct, frozen=True):
+    """How a source is read; see MessageBatch for `source`, `trust`, `recorded`, `invented` and `live`.
+
+    `limit`: messages after which to stop, None: all. `paced`: a recording is played at its own pace, as if heard now.
+    """
+
+    source: str
+    clock: Clock
+    format: str = "nmea"
+    trust: int = 80
+    recorded: bool = False
+    invented: bool = False
+    live: bool = True
+    limit: int | None = None
+    paced: bool = False
+    offset: int = 0
+    index: int = 0
+
+
+class Collector:
+    """Reads one source until it ends or is stopped, and keeps the account of what it accepted."""
+
+    def __init__(
+        self, source: Source, options: Options, acceptance: Acceptance, on_progress: Callable[[], None] | None = None
+    ) -> None:
+        self.run_id = uuid.uuid4()
+        self.messages = 0  # assembled
+        self.accepted = 0  # messages of accepted batches
+        self.batches: dict[uuid.UUID, int] = {}  # accepted ones, with their messages
+        self.counts = LineCounts(malformed={}, remarks={})
+        self._source, self._options, self._acceptance = source, options, acceptance
+        self._on_progress = on_progress or (lambda: None)
+        self._framer = LineFramer()
+        self._assembler = Assembler(options.clock, options.offset, options.index)
+        self._messages: list[Message] = []
+        self._bytes = 0
+        self._opened_at = time.monotonic()
+        self._accepting: asyncio.Future[object] | None = None
+        self._began: tuple[int, float] | None = None
+        self._full = False
+        self._failed = False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Read until the source ends, `limit` is reached or `stop` is set; then flush.
+
+        Raises SourceError and UnknownTime after flushing what could be read, and what accepting raises at once.
+        """
+        with ThreadPoolExecutor(1, thread_name_prefix=f"accept-{self._options.source}") as self._executor:
+            try:
+                await self._read(stop)
+            except UnknownTime:
+                self._discard()
+                raise
+            finally:
+                await self._finish()
+                await asyncio.get_running_loop().run_in_executor(self._executor, self._acceptance.close)
+
+    async def _read(self, stop: asyncio.Event) -> None:
+        """Take chunks as they come; wake up when a batch is due, so that a quiet source delays nothing."""
+        chunks: asyncio.Queue[Chunk | None] = asyncio.Queue(WAITING_CHUNKS)
+        reading = asyncio.create_task(self._fill(chunks))
+        stopping = asyncio.create_task(stop.wait())
+        getting: asyncio.Task[Chunk | None] | None = None
+        try:
+            while not stop.is_set() and not self._full:
+                getting = getting or asyncio.create_task(chunks.get())
+                await asyncio.wait(
+                    {getting, stopping}, timeout=self._seconds_left(), return_when=asyncio.FIRST_COMPLETED
+                )
+                if getting.done():
+                    chunk, getting = getting.result(), None
+                    if chunk is None:
+                        break
+                    await self._take(chunk, stop)
+                    self._on_progress()
+                await self._close_if_due()
+        finally:
+            for task in (reading, stopping, getting):
+                if task is not None and not task.done():
+                    task.cancel()
+            failure = (await asyncio.gather(reading, stopping, return_exceptions=True))[0]
+        if isinstance(failure, Exception):
+            raise failure
+
+    async def _fill(self, chunks: asyncio.Queue[Chunk | None]) -> None:
+        """Read ahead a few chunks; None marks the end."""
+        stream = self._source.chunks(self._options.offset)
+        try:
+            async for chunk in stream:
+                await chunks.put(chunk)
+            await chunks.put(None)
+        except Exception:
+            await chunks.put(None)
+            raise
+        finally:
+            await stream.aclose()
+
+    async def _take(self, chunk: Chunk, stop: asyncio.Event) -> None:
+        """Frame and assemble a chunk."""
+        at = chunk.at if chunk.at is not None or self._options.recorded else _now_ms()
+        lines = self._framer.flush() if chunk.broken else []
+        for line, size in [*lines, *self._framer.feed(chunk.data)]:
+            message = self._assembler.push(line, size, at)
+            if message is None:
+                continue
+            if self._options.paced:
+                await self._pace(message, stop)
+            await self._add(message)
+            if self._full or (self._options.paced and stop.is_set()):
+                return
+
+    async def _add(self, message: Message) -> None:
+        if not self._messages:
+            self._opened_at = time.monotonic()
+        self._messages.append(message)
+        self._bytes += len(message.raw)
+        self.messages += 1
+        self._full = self._options.limit is not None and self.messages >= self._options.limit
+        if len(self._messages) >= settings.INGEST_BATCH_SIZE or self._bytes >= BATCH_BYTES:
+            await self._close()
+
+    async def _pace(self, message: Message, stop: asyncio.Event) -> None:
+        """Wait until it is the message's turn, counted from the first; then it is heard now."""
+        if self._began is None:
+            self._began = (message.received_at, time.monotonic())
+        first, began = self._began
+        due = began + (message.received_at - first) / 1000
+        while (left := due - time.monotonic()) > 0 and not stop.is_set():
+            await self._close_if_due()
+            await asyncio.sleep(min(left, BATCH_SECONDS))
+        message.received_at = _now_ms()
+
+    def _seconds_left(self) -> float | None:
+        """Until the open batch is due; None when there is nothing to wait for."""
+        if self._options.recorded or not self._messages:
+            return None
+        patience = BATCH_SECONDS if len(self._messages) >= QUIET_BATCH else QUIET_BATCH_SECONDS
+        return max(0.0, self._opened_at + patience - time.monotonic())
+
+    async def _close_if_due(self) -> None:
+        if self._messages and self._seconds_left() == 0.0:
+            await self._close()
+
+    async def _close(self) -> None:
+        """Hand the open batch over as soon as the one before is accepted."""
+        assembler, options = self._assembler, self._options
+        batch = MessageBatch(
+            id=uuid.uuid4(),
+            run=self.run_id,
+            source=options.source,
+            format=options.format,
+            trust=options.trust,
+            accepted_at=_now_ms(),
+            origin=self._source.origin,
+            recorded=options.recorded,
+            invented=options.invented,
+            live=options.live,
+            messages=self._messages,
+            counts=assembler.counts(),
+        )
+        if self._source.recorded:
+            batch.offset, batch.index = assembler.resume_at()
+        assembler.reset_counts()
+        self._messages, self._bytes = [], 0
+        await self._accepted()
+        loop = asyncio.get_running_loop()
+        self._accepting = asyncio.ensure_future(loop.run_in_executor(self._executor, self._accept, batch))
+
+    def _accept(self, batch: MessageBatch) -> None:
+        """In a thread: accept, then count. Only what was accepted is in the account."""
+        self._acceptance.accept(batch)
+        self.batches[batch.id] = len(batch.messages)
+        self.accepted += len(batch.messages)
+        _add_counts(self.counts, batch.counts)
+
+    async def _accepted(self) -> None:
+        """Wait for the batch that is being accepted; raises what accepting raised."""
+        if self._accepting is not None:
+            accepting, self._accepting = self._accepting, None
+            self._failed = True
+            await accepting
+            self._failed = False
+
+    def _discard(self) -> None:
+        """Forget what was read and not accepted: nobody knows when it was heard."""
+        self._messages, self._full = [], True
+        self._assembler.reset_counts()
+
+    async def _finish(self) -> None:
+        """Flush: the last line, unfinished groups, the open batch; nothing after a batch that was not accepted."""
+        if self._failed:
+            return
+        if not self._full:
+            for line, size in self._framer.flush():
+                message = self._assembler.push(line, size, _now_ms())
+                if message is not None:
+                    await self._add(message)
+            self._assembler.flush()
+        if self._messages or self._assembler.lines:
+            await self._close()
+        await self._accepted()
+
+
+def _add_counts(total: LineCounts, more: LineCounts) -> None:
+    """Add one account of lines to another."""
+    total.lines += more.lines
+    total.foreign += more.foreign
+    total.sentences += more.sentences
+    total.malformed = dict(Counter(total.malformed) + Counter(more.malformed))
+    total.remarks = dict(Counter(total.remarks) + Counter(more.remarks))
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,97 @@
+"""Addresses of feeds as people write them: what is wrong with one, and how one is shown without its secrets.
+
+An address enters; a sentence that names the fault, or an address with its secrets masked, leaves. Nothing is opened
+and no name is resolved here: the collector does that and refuses what it must not reach.
+"""
+
+import ipaddress
+import re
+from urllib.parse import SplitResult, urlsplit
+
+from ingest.simulator.options import parse_url as parse_simulator_url
+
+MASK = "***"
+EXAMPLES = {
+    "tcp": "tcp://192.168.1.20:10110",
+    "tcp-listen": "tcp-listen://0.0.0.0:10110",
+    "udp": "udp://0.0.0.0:10110",
+    "sim": "sim://?ships=60",
+    "file": "file:///var/log/ais.nmea",
+}
+_SECRET = re.compile(r"(?i)([?&;](?:[^=&;]*(?:token|key|secret|pass|auth|sig)[^=&;]*)=)[^&;#]*")
+_USERINFO = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*://)[^/?#]*@")
+_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?")
+
+
+class BadFeedUrl(ValueError):
+    """The address cannot be that of a feed; the text says why, and how a right one looks."""
+
+
+def masked(url: str) -> str:
+    """The address with user, password and the values of secret parameters replaced."""
+    return _SECRET.sub(rf"\g<1>{MASK}", _USERINFO.sub(rf"\g<1>{MASK}@", url))
+
+
+def check(url: str) -> None:
+    """Raise BadFeedUrl unless the address has one of the schemes of EXAMPLES and what that scheme needs."""
+    if any(character.isspace() or not character.isprintable() for character in url):
+        raise BadFeedUrl("The address holds a space or an unprintable character.")
+    scheme, separator, _ = url.partition("://")
+    if not separator or scheme not in EXAMPLES:
+        known = ", ".join(f"{name}://" for name in EXAMPLES)
+        raise BadFeedUrl(f"The address must begin with one of {known}; for example {EXAMPLES['tcp']}.")
+    try:
+        parts = urlsplit(url)
+        _CHECKS[scheme](parts)
+    except BadFeedUrl as error:
+        raise BadFeedUrl(f"{error} For example {EXAMPLES[scheme]}.") from error
+    except ValueError as error:  # of urlsplit, its port and the simulator's options
+        raise BadFeedUrl(f"{str(error)[:1].upper()}{str(error)[1:]}. For example {EXAMPLES[scheme]}.") from error
+
+
+def _check_socket(parts: SplitResult) -> None:
+    if not parts.hostname:
+        raise BadFeedUrl("A host or an address is missing between // and the port.")
+    if not parts.port:  # raises ValueError beyond 65535
+        raise BadFeedUrl("A port from 1 to 65535 is missing after the host.")
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise BadFeedUrl("Nothing may follow the port.")
+    _check_host(parts.hostname)
+
+
+def _check_host(host: str) -> None:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        if not _HOST.fullmatch(host):
+            raise BadFeedUrl(f"{host!r} is neither a host name nor an address.") from None
+        return
+    if address.is_link_local:
+        raise BadFeedUrl("Link-local addresses are never read: they lead to services of the machine's provider.")
+
+
+def _check_local_socket(parts: SplitResult) -> None:
+    """A socket of this machine has no user to sign in as."""
+    if "@" in parts.netloc:
+        raise BadFeedUrl("A listening address has no user and no password.")
+    _check_socket(parts)
+
+
+def _check_file(parts: SplitResult) -> None:
+    if parts.netloc or not parts.path.startswith("/") or parts.path.endswith("/"):
+        raise BadFeedUrl("A file needs its full path, with three slashes.")
+    if ".." in parts.path.split("/"):
+        raise BadFeedUrl("The path must not lead upwards (..).")
+
+
+def _check_simulator(parts: SplitResult) -> None:
+    parse_simulator_url(parts.geturl() if parts.query else "sim://")
+
+
+_CHECKS = {
+    "tcp": _check_socket,
+    "tcp-listen": _check_local_socket,
+    "udp": _check_local_socket,
+    "file": _check_file,
+    "sim": _check_simulator,
+}

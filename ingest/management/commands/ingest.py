@@ -1,0 +1,220 @@
+"""`manage.py ingest`: take one source in, or run all enabled feeds."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import signal
+import sys
+import threading
+import time
+from typing import Any
+
+import msgspec
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db.models import Q
+from django.utils.dateparse import parse_datetime
+
+from ingest.acceptance import Acceptance, InlineAcceptance, Interrupted, QueueAcceptance, waiting
+from ingest.accounts import account, summary, violations
+from ingest.assembly import Clock, UnknownTime, arrival_clock, invented_clock, recorded_clock
+from ingest.collector import Collector, Options
+from ingest.feeds import FeedRunner
+from ingest.models import Format
+from ingest.progress import Progress
+from ingest.sources import Source, SourceError, label_of, open_source
+
+POLL_SECONDS = 0.2
+HINT_SECONDS = 15.0
+
+
+class Command(BaseCommand):
+    """Loops over the collector; the summary at the end comes from the ledger."""
+
+    help = (
+        "Take in one source: a file (plain or gzip), - for standard input, tcp://host:port, tcp-listen://address:port, "
+        "udp://address:port, or sim://?ships=60. Without a source: run all enabled feeds until stopped."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("source", nargs="?", help="where the bytes come from; left out: all enabled feeds")
+        parser.add_argument("--format", choices=Format.values, default=Format.NMEA, help="what the bytes are")
+        parser.add_argument("--label", help="source label of the positions (default: made of the source)")
+        parser.add_argument("--score", type=int, default=80, help="trust of the source, 1 to 100 (default 80)")
+        parser.add_argument("--inline", action="store_true", help="run the pipeline in this process, without the queue")
+        parser.add_argument("--once", action="store_true", help="end when a tcp:// source hangs up")
+        parser.add_argument("--limit", type=int, metavar="N", help="stop after N messages")
+        parser.add_argument(
+            "--start", metavar="TIME", help="a recording without times: message i was heard at TIME + i/RATE"
+        )
+        parser.add_argument("--rate", type=float, help="messages a second for --start (default 100)")
+        parser.add_argument("--realtime", action="store_true", help="play a recording at its own pace, as if heard now")
+        when = parser.add_mutually_exclusive_group()
+        when.add_argument("--live", action="store_true", help="what is read is being heard now (default for networks)")
+        when.add_argument("--recorded", action="store_true", help="what is read is of the past (default for files)")
+        parser.add_argument("--resume", action="store_true", help="go on where the last run of this file was accepted")
+        parser.add_argument(
+            "--no-wait", action="store_true", help="do not wait until the workers have booked everything"
+        )
+        parser.add_argument(
+            "--json", action="store_true", help="print the account as one JSON object, as the last line"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["source"] is None:
+            self._run_feeds()
+            return
+        try:
+            source = open_source(options["source"], once=options["once"])
+            settings = self._settings(source, options)
+        except SourceError as error:
+            raise CommandError(str(error)) from error
+        give_up = threading.Event()
+        acceptance = InlineAcceptance(give_up) if options["inline"] else QueueAcceptance(give_up)
+        if options["resume"]:
+            settings = _resumed(settings, source, acceptance)
+        self._ingest(source, settings, acceptance, give_up, options)
+
+    def _run_feeds(self) -> None:
+        self.stderr.write("running the enabled feeds; Ctrl-C stops")
+        asyncio.run(_until_signalled(FeedRunner().run, threading.Event()))
+
+    def _settings(self, source: Source, options: dict[str, Any]) -> Options:
+        """What the options come to. Raises CommandError for those that contradict each other."""
+        if options["limit"] is not None and options["limit"] < 1:
+            raise CommandError("--limit must be 1 or more")
+        if not 1 <= options["score"] <= 100:
+            raise CommandError("--score must lie between 1 and 100")
+        if options["resume"] and not source.recorded:
+            raise CommandError("--resume is for files: a live source has no place to go on from")
+        paced = options["realtime"]
+        recorded = (source.recorded or options["recorded"]) and not options["live"]
+        return Options(
+            source=(options["label"] or label_of(options["source"]))[:32],
+            clock=_clock(options, recorded),
+            format=options["format"],
+            trust=options["score"],
+            recorded=recorded and not paced,
+            invented=bool(options["start"]) or paced,
+            live=not recorded or paced,
+            limit=options["limit"],
+            paced=paced and recorded,
+        )
+
+    def _ingest(
+        self,
+        source: Source,
+        settings: Options,
+        acceptance: Acceptance,
+        give_up: threading.Event,
+        options: dict[str, Any],
+    ) -> None:
+        """Run the collector to its end, wait for the booking, print the account."""
+        began = time.monotonic()
+        progress = Progress(source, self.stderr, quiet=options["json"] and not sys.stderr.isatty())
+        collector = Collector(source, settings, acceptance, lambda: progress.show(collector.messages))
+        failure = None
+        try:
+            asyncio.run(_until_signalled(collector.run, give_up))
+        except SourceError as error:
+            failure = str(error)
+        except UnknownTime:
+            failure = (
+                f"{options['source']} gives no times: say when it began, as in --start 2026-01-01T00:00:00Z --rate 100"
+            )
+        except Interrupted:
+            failure = "stopped while a batch could not be stored; what was accepted before is safe, --resume goes on"
+        finally:
+            progress.close()
+        left = waiting(collector.batches) if options["no_wait"] else self._wait(collector, give_up)
+        booked = account(Q(run=collector.run_id))
+        wrong = violations(booked, collector.counts, collector.accepted, left)
+        shown = summary(booked, collector.counts, collector.accepted, left, time.monotonic() - began)
+        if failure is None or collector.accepted:
+            self.stdout.write(msgspec.json.encode(shown).decode() if options["json"] else _table(shown))
+        if failure or wrong:
+            raise CommandError("\n".join([*([failure] if failure else []), *wrong]))
+
+    def _wait(self, collector: Collector, give_up: threading.Event) -> int:
+        """Wait until the ledger has all accepted batches; messages that it still lacks when stopped."""
+        latest, progressed_at = None, time.monotonic()
+        with _interruptible(give_up):
+            while left := waiting(collector.batches):
+                if left != latest:
+                    latest, progressed_at = left, time.monotonic()
+                elif time.monotonic() - progressed_at > HINT_SECONDS:
+                    self.stderr.write(f"{left} messages wait for a worker: is `manage.py workers` running?")
+                    progressed_at = time.monotonic()
+                if give_up.wait(POLL_SECONDS):
+                    break
+        return left
+
+
+class _interruptible:
+    """While a wait lasts, Ctrl-C and SIGTERM end it instead of the process."""
+
+    def __init__(self, event: threading.Event) -> None:
+        self._event = event
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, lambda *_: self._event.set())
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+async def _until_signalled(run: Any, give_up: threading.Event) -> None:
+    """Run until done; the first signal asks for a flush, the second gives up what cannot be stored."""
+    stop = asyncio.Event()
+
+    def signalled() -> None:
+        if stop.is_set():
+            give_up.set()
+        stop.set()
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, signalled)
+    await run(stop)
+
+
+def _clock(options: dict[str, Any], recorded: bool) -> Clock:
+    """Which clock tells when a message was heard."""
+    if options["rate"] is not None and not options["start"]:
+        raise CommandError("--rate goes with --start")
+    if not options["start"]:
+        return recorded_clock() if recorded else arrival_clock
+    try:
+        start = parse_datetime(options["start"])
+    except ValueError as error:
+        raise CommandError(f"--start: {error}") from error
+    rate = 100.0 if options["rate"] is None else options["rate"]
+    if start is None:
+        raise CommandError("--start must be a time such as 2026-01-01T00:00:00Z")
+    if rate <= 0:
+        raise CommandError("--rate must be above 0")
+    start = start if start.tzinfo else start.replace(tzinfo=dt.UTC)
+    return invented_clock(round(start.timestamp() * 1000), rate)
+
+
+def _resumed(settings: Options, source: Source, acceptance: Acceptance) -> Options:
+    point = acceptance.resume_point(settings.source, source.origin)
+    return msgspec.structs.replace(settings, offset=point.offset, index=point.index) if point else settings
+
+
+def _table(shown: dict[str, Any]) -> str:
+    """The account for a person: one line a number, reasons indented."""
+    rows = []
+    for name, value in shown.items():
+        if isinstance(value, dict):
+            rows.append(f"{name:<12}{sum(value.values()):>12,}")
+            rows += [f"  {reason:<24}{count:>10,}" for reason, count in sorted(value.items())]
+        else:
+            rows.append(f"{name:<12}{value:>12,}")
+    if shown["seconds"]:
+        rows.append(f"{'per second':<12}{shown['messages'] / shown['seconds']:>12,.0f}")
+    return "\n".join(rows)

@@ -1,0 +1,101 @@
+"""Where bytes come from. Each source yields chunks of bytes; what they mean is not known here.
+
+    file://, a path, `-` (stdin)    file.py         a recording, plain or gzip
+    tcp://host:port                 tcp.py          a client that reconnects
+    tcp-listen://address:port       tcp_listen.py   receivers connect to us
+    udp://address:port              udp.py          datagrams
+    sim://?ships=60                 sim.py          simulated traffic
+
+The contract of all of them: `chunks()` raises SourceError for what no waiting cures, with a message that names the fix,
+and waits out what waiting cures, saying so; leaving it (aclose) releases everything; memory is bounded whatever the
+other side sends.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator
+from typing import NamedTuple, Protocol
+from urllib.parse import urlsplit
+
+
+class SourceError(Exception):
+    """The source cannot be used as it was given; the message says what would help."""
+
+
+class Chunk(NamedTuple):
+    """Bytes and when they arrived (ms since 1970; None: the arrival says nothing, as with recordings).
+
+    `broken`: the stream was cut in front of these bytes, so the beginning of a line that is pending is lost.
+    """
+
+    data: bytes
+    at: int | None
+    broken: bool = False
+
+
+class Source(Protocol):
+    """One place that bytes come from. `recorded`: its times are of the past unless the user says otherwise."""
+
+    recorded: bool
+    origin: str
+
+    def chunks(self, offset: int = 0) -> AsyncGenerator[Chunk, None]:
+        """The bytes from `offset` on (recordings; live sources begin now)."""
+
+    def progress(self) -> tuple[int, int] | None:
+        """Bytes read and bytes there are, None where nobody can know."""
+
+    def dropped(self) -> int:
+        """Datagrams that came faster than they were taken."""
+
+
+_SCHEMES = ("file", "tcp", "tcp-listen", "udp", "sim")
+
+
+def open_source(url: str, *, once: bool = False) -> Source:
+    """The source that `url` names; nothing is opened yet. Raises SourceError for an unknown or incomplete one.
+
+    `once`: end when the other side hangs up, instead of connecting again.
+    """
+    from ingest.sources.file import FileSource
+    from ingest.sources.sim import SimulatorSource
+    from ingest.sources.tcp import TcpSource
+    from ingest.sources.tcp_listen import TcpListenSource
+    from ingest.sources.udp import UdpSource
+
+    scheme, colon, _ = url.partition("://")
+    if not colon:
+        return FileSource(url)
+    if scheme not in _SCHEMES:
+        raise SourceError(f"unknown scheme {scheme!r}: use a path, - or {', '.join(f'{s}://' for s in _SCHEMES)}")
+    if scheme == "file":
+        return FileSource(urlsplit(url).path)
+    if scheme == "sim":
+        return SimulatorSource(url)
+    host, port = _host_and_port(url)
+    if scheme == "tcp":
+        return TcpSource(host, port, once=once)
+    return TcpListenSource(host, port) if scheme == "tcp-listen" else UdpSource(host, port)
+
+
+def label_of(url: str) -> str:
+    """A source label made of a path or URL: its last part, letters, digits, dots, dashes, at most 32 characters."""
+    parts = urlsplit(url)
+    name = (
+        parts.path.rstrip("/").rpartition("/")[2] if parts.scheme in ("", "file") else f"{parts.scheme}-{parts.netloc}"
+    )
+    name = "stdin" if url == "-" else name.removesuffix(".gz").rpartition("@")[2]
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-")[:32] or "unnamed"
+
+
+def _host_and_port(url: str) -> tuple[str, int]:
+    """Host and port of a URL, both required."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise SourceError(f"{url}: {error}") from error
+    if not parts.hostname or not port:
+        raise SourceError(f"{url}: a host and a port are needed, as in {parts.scheme}://127.0.0.1:10110")
+    return parts.hostname, port
