@@ -1,8 +1,8 @@
 """When a batch counts as accepted, and where it goes from there.
 
 Enters a MessageBatch of a collector; when `accept` returns, the batch is safe: on the queue's append-only file
-(QueueAcceptance), or booked in PostgreSQL (InlineAcceptance, which runs the pipeline in place). Until then the collector
-reads no further, so a full or absent queue slows the source down and costs nothing. The place in a recording is saved
+(QueueAcceptance), or booked in PostgreSQL (InlineAcceptance, which runs the pipeline in place). Until then the
+collector reads no further, so a full or absent queue slows the source down and costs nothing. The place in a recording is saved
 in the same transaction as the batch, so a restart neither skips nor repeats.
 """
 

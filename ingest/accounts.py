@@ -66,7 +66,7 @@ def account(which: Q) -> Account:
     for name, total in reasons.items():
         for counted in batches.exclude(**{name: {}}).values_list(name, flat=True).iterator():
             total.update(counted)
-    return Account(**sums, **{name: dict(total) for name, total in reasons.items()})
+    return msgspec.convert({**sums, **reasons}, Account)
 
 
 def violations(booked: Account, read: LineCounts | None = None, accepted: int = 0, waiting: int = 0) -> list[str]:

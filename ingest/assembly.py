@@ -4,8 +4,8 @@ Enters the lines of one feed in order; leaves Messages that hold all their sente
 sentences of a message are matched by channel, sequence id and count, within PART_TIMEOUT_MS and at most MAX_PENDING
 messages at once: sequence ids are reused within seconds. What is never completed is counted as `group_incomplete`.
 
-The time of a message is the first that its lines give: tag block, epoch suffix, time in front, `$PGHP` line before; else
-what the clock says. Clocks: `arrival_clock` for live feeds, `invented_clock` for recordings without times,
+The time of a message is the first that its lines give: tag block, epoch suffix, time in front, `$PGHP` line before;
+else what the clock says. Clocks: `arrival_clock` for live feeds, `invented_clock` for recordings without times,
 `recorded_clock` for those with times.
 """
 

@@ -67,7 +67,7 @@ class Collector:
         self._messages: list[Message] = []
         self._bytes = 0
         self._opened_at = time.monotonic()
-        self._accepting: asyncio.Future[object] | None = None
+        self._accepting: asyncio.Future[None] | None = None
         self._began: tuple[int, float] | None = None
         self._full = False
         self._failed = False

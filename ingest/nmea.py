@@ -116,7 +116,10 @@ def _add_time(sentence: Sentence, prefix: bytes, suffix: bytes) -> None:
 
 
 def _read_tag_block(sentence: Sentence, block: bytes) -> None:
-    """`c:` is a time in seconds or milliseconds, `g:` a group. A checksum of 00 counts as absent (some senders fix it)."""
+    """`c:` is a time in seconds or milliseconds, `g:` a group.
+
+    A checksum of 00 counts as absent: some senders put it there whatever the block says.
+    """
     body, star, digits = block.rpartition(b"*")
     if not star:
         body, digits = block, b"00"

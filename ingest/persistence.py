@@ -163,7 +163,10 @@ def _store_positions(fused: Fused, counts: Counts) -> list[tuple[int, VesselRepo
 def _upsert(
     rows: Sequence[VesselReport], counts: Counts, poison: list[tuple[VesselReport, Exception]], limit: int
 ) -> None:
-    """Upsert `rows`, halving them around what PostgreSQL refuses as data: one poison row in 1,000 takes 70 statements."""
+    """Upsert `rows`, halving them around what PostgreSQL refuses as data.
+
+    One poison row in 1,000 takes 70 statements at most.
+    """
     try:
         with transaction.atomic():
             done: Any = VesselPosition.objects.bulk_create(rows, update_conflicts=True)

@@ -37,9 +37,10 @@ class LineCounts(msgspec.Struct):
 class MessageBatch(msgspec.Struct):
     """Messages of one feed that are accepted, queued, stored and booked together.
 
-    `trust` is the feed's score, 1 to 100; `origin` where the bytes came from, without credentials. `recorded`: the times are of the past, not of the clock. `invented`: the
-    times were made up from a start and a rate, so nothing may be inferred from them. `live`: whether live state is
-    written. `offset` and `index`: where a recording goes on after this batch (bytes, number of the message there).
+    `trust` is the feed's score, 1 to 100; `origin` where the bytes came from, without credentials. `recorded`: the
+    times are of the past, not of the clock. `invented`: the times were made up from a start and a rate, so nothing may
+    be inferred from them. `live`: whether live state is written. `offset` and `index`: where a recording goes on after
+    this batch (bytes, number of the message there).
     """
 
     id: UUID

@@ -31,7 +31,7 @@ def existing(table: str) -> set[dt.date]:
     """The days that have a partition of their own."""
     with connections["direct"].cursor() as cursor:
         cursor.execute(
-            "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = %s::regclass",
+            "SELECT relname FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid WHERE inhparent = %s::regclass",
             [table],
         )
         names = [_NAME.search(name) for (name,) in cursor.fetchall()]
@@ -70,7 +70,8 @@ def _make(table: str, day: dt.date) -> int:
         cursor.execute("SELECT to_regclass(%s)", [name])
         if cursor.fetchone()[0] is not None:
             return 0
-        # A batch in flight holds the table for milliseconds; whoever holds it longer must not make batches queue behind us.
+        # A batch in flight holds the table for milliseconds; whoever holds it longer must not make batches queue
+        # behind us.
         cursor.execute("SET LOCAL lock_timeout = '3s'")
         cursor.execute(f'CREATE TABLE "{name}" (LIKE "{table}" INCLUDING ALL EXCLUDING IDENTITY)')
         # From here on no batch can put a row of the day into the default partition behind our back.
@@ -86,7 +87,7 @@ def _make(table: str, day: dt.date) -> int:
 
 
 def drop_before(table: str, day: dt.date) -> int:
-    """Retention: drop the partitions of days before `day` and such rows of the default partition; partitions dropped."""
+    """Retention: drop the partitions of days before `day`, and such rows of the default; how many were dropped."""
     old = sorted(found for found in existing(table) if found < day)
     for found in old:
         with transaction.atomic(using="direct"), connections["direct"].cursor() as cursor:

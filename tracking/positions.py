@@ -4,9 +4,9 @@ Rows are anything that has the fields' attributes (the pipeline passes light str
 leave as one `INSERT … SELECT FROM unnest(…) ORDER BY key ON CONFLICT DO UPDATE … WHERE something changed`, in about a
 third of the time of Django's own statement. Rows sorted by key cannot deadlock with another writer's.
 
-The conflict rule: of two reports with the same key the greater (score, then earlier received_at, then source label, then
-latitude, longitude) wins position, source, score and every value it has; what it lacks is filled from the other. So
-the order of delivery never chooses the winner. `wins` and `fold` are the same rule for rows of one batch, because a
+The conflict rule: of two reports with the same key the greater (score, then earlier received_at, then source label,
+then latitude, longitude) wins position, source, score and every value it has; what it lacks is filled from the other.
+So the order of delivery never chooses the winner. `wins` and `fold` are the same rule for rows of one batch, because a
 statement must not hold one key twice.
 
 Not done here: partitions (`tracking/partitions.py` makes them before a batch), identities, validation.

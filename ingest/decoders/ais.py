@@ -243,7 +243,7 @@ def _static(message: Message, kind: int, context: Context) -> VesselStatic:
         static.imo = imo_number(_number(said, "imo"))
         static.destination = _text(said, "destination")
         static.draught = float(getattr(said, "draught", None) or 0) or None
-        static.eta = _eta(*(getattr(said, part, None) for part in ("month", "day", "hour", "minute")), at)
+        static.eta = _eta(at, *(getattr(said, part, None) for part in ("month", "day", "hour", "minute")))
     return static
 
 
@@ -279,12 +279,12 @@ def _add_mothership(static: VesselStatic, said: Any) -> None:
     static.mothership = number if 0 < number <= 999_999_999 else None
 
 
-def _eta(
-    month: int | None, day: int | None, hour: int | None, minute: int | None, at: dt.datetime
-) -> dt.datetime | None:
-    """The arrival nearest to the report, since the message names no year; None where any part is not available."""
-    if month is None or day is None or hour is None or minute is None:
+def _eta(at: dt.datetime, *parts: int | None) -> dt.datetime | None:
+    """The arrival nearest to the report, since the message names no year; None where any of month, day,
+    hour and minute is not available."""
+    if None in parts:
         return None
+    month, day, hour, minute = (int(part or 0) for part in parts)
     candidates = []
     for year in (at.year - 1, at.year, at.year + 1):
         try:
@@ -303,17 +303,22 @@ def _station(message: Message, kind: int, context: Context) -> StationReport:
     mmsi = int(said.mmsi)
     check_mmsi(mmsi)
     check_time(message.received_at, context.now, context.recorded)
-    latitude, longitude = (getattr(said, axis, None) for axis in ("lat", "lon"))
-    known = latitude is not None and longitude is not None and -90 <= latitude <= 90 and -180 <= longitude <= 180
     return StationReport(
         mmsi,
         moment(message.received_at),
         "base" if kind == 4 else "aid",
-        float(latitude) if known else None,
-        float(longitude) if known else None,
+        *_whereabouts(said),
         _aid_name(said) if kind == 21 else None,
         _positive(said, "aid_type") if kind == 21 else None,
     )
+
+
+def _whereabouts(said: Any) -> tuple[float | None, float | None]:
+    """Latitude and longitude in degrees, both or neither."""
+    latitude, longitude = getattr(said, "lat", None), getattr(said, "lon", None)
+    if latitude is None or longitude is None or not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
+        return None, None
+    return float(latitude), float(longitude)
 
 
 def _aid_name(said: Any) -> str | None:
