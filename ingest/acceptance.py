@@ -2,8 +2,8 @@
 
 Enters a MessageBatch of a collector; when `accept` returns, the batch is safe: on the queue's append-only file
 (QueueAcceptance), or booked in PostgreSQL (InlineAcceptance, which runs the pipeline in place). Until then the
-collector reads no further, so a full or absent queue slows the source down and costs nothing. The place in a recording is saved
-in the same transaction as the batch, so a restart neither skips nor repeats.
+collector reads no further, so a full or absent queue slows the source down and costs nothing. The place in a recording
+is saved in the same transaction as the batch, so a restart neither skips nor repeats.
 """
 
 from __future__ import annotations

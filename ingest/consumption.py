@@ -1,8 +1,8 @@
 """A batch from the queue through the pipeline, and back to the queue when that is not possible now.
 
 A task never raises for infrastructure: the batch is added to its stream again, and the old entry is acknowledged
-because the task ends. A crash between the two leaves both, and the ledger books one. Only a process that dies or hangs leaves
-its entry without a verdict; the broker counts those deliveries and hands a batch that spent them to `bury`.
+because the task ends. A crash between the two leaves both, and the ledger books one. Only a process that dies or hangs
+leaves its entry without a verdict; the broker counts those deliveries and hands a batch that spent them to `bury`.
 
 A bug (code and schema disagree) must not turn batches into dead letters: the batch goes back, and after
 BUGS_IN_A_ROW such batches the breaker is tripped, which pauses consumption until a person resets it.

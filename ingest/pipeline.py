@@ -3,8 +3,8 @@
     decode -> validate -> fuse -> store (one transaction, behind the breaker) -> commit -> live
 
 Enters a MessageBatch, from the queue (`ingest/tasks.py`) or from a file (`manage.py ingest --inline`); leaves
-positions, identities and a line of the ledger in PostgreSQL, and the newest of each target in RedisJSON. A message that cannot be
-used is counted under its reason and stops nobody. Processing a batch twice is the same as once.
+positions, identities and a line of the ledger in PostgreSQL, and the newest of each target in RedisJSON. A message
+that cannot be used is counted under its reason and stops nobody. Processing a batch twice is the same as once.
 
 How batches come about is told by `ingest/collector.py`, what queues them by `ingest/acceptance.py`.
 """

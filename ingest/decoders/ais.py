@@ -5,9 +5,9 @@ A payload is 6-bit characters, most significant bit first. Position reports begi
     bits   0-5    6-7     8-37
            type   repeat  MMSI
 
-and are decoded here by shifts, from as many bits as the position fields need: cut-off and over-long ones are on the air.
-All other types go through pyais. "Not available" becomes None at the level of the raw integer. Times: see `_event_time`.
-Source: ITU-R M.1371-5, annex 8; units as gpsd's AIVDM document gives them.
+and are decoded here by shifts, from as many bits as the position fields need: cut-off and over-long ones are on the
+air. All other types go through pyais. "Not available" becomes None at the level of the raw integer. Times: see
+`_event_time`. Source: ITU-R M.1371-5, annex 8; units as gpsd's AIVDM document gives them.
 """
 
 from __future__ import annotations
