@@ -66,12 +66,12 @@ class FeedAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
         """The masked address is no field of the form."""
         return ("address",)
 
-    @display(description="URL")
+    @display(description="URL")  # type: ignore[untyped-decorator]
     def address(self, feed: Feed) -> str:
         """The address without its secrets."""
         return feed_urls.masked(feed.url)
 
-    @display(description="Status", label={"enabled": "success", "disabled": "warning"})
+    @display(description="Status", label={"enabled": "success", "disabled": "warning"})  # type: ignore[untyped-decorator]
     def runs(self, feed: Feed) -> str:
         """Whether the collector runs it."""
         return "enabled" if feed.enabled else "disabled"
@@ -92,13 +92,17 @@ class SourceFilter(SimpleListFilter):
         return queryset.filter(source=self.value()) if self.value() else queryset
 
 
+ACCEPTED = theme.moment("accepted_at", "Accepted")
+BOOKED = theme.moment("booked_at", "Booked")
+
+
 @admin.register(Batch)
 class BatchAdmin(theme.Uncounted, theme.ReadOnly):
     """The ledger. It is an account: nothing in it can be added, changed or deleted by hand."""
 
     icon = "receipt_long"
     list_display = (
-        theme.moment("booked_at", "Booked"),
+        BOOKED,
         theme.column("source", "Source"),
         theme.column("lines", "Lines", "{:,}"),
         theme.column("messages", "Messages", "{:,}"),
@@ -107,6 +111,14 @@ class BatchAdmin(theme.Uncounted, theme.ReadOnly):
         "refused",
         theme.column("dead", "Dead letters", "{:,}"),
     )
+    fieldsets = (
+        (None, {"fields": (("id", "run"), ("source", "format"), (ACCEPTED, BOOKED))}),
+        ("Lines", {"fields": (("lines", "sentences"), ("foreign", "malformed"), "remarks")}),
+        ("Messages", {"fields": (("messages", "positions"), ("static", "stations"), ("other", "rejected"))}),
+        ("Positions", {"fields": (("stored", "merged"), ("duplicate", "dead"), "discarded")}),
+        ("Where a recording goes on", {"fields": (("offset", "index"),)}),
+    )
+    readonly_fields = (ACCEPTED, BOOKED)
     list_filter = (SourceFilter,)
     search_fields = ("id",)
     search_help_text = "Id of a batch, id of a run, or a whole source label"
@@ -124,7 +136,7 @@ class BatchAdmin(theme.Uncounted, theme.ReadOnly):
             return queryset.filter(source=text), False
         return queryset.filter(id=key) | queryset.filter(run=key), False
 
-    @display(description="Refused (lines + messages)")
+    @display(description="Refused (lines + messages)")  # type: ignore[untyped-decorator]
     def refused(self, batch: Batch) -> str:
         """Malformed lines and rejected messages."""
         return f"{sum(batch.malformed.values()) + sum(batch.rejected.values()):,}"

@@ -1,8 +1,10 @@
 """Lines to self-contained messages: everything that needs memory over several lines, per feed, before acceptance.
 
 Enters the lines of one feed in order; leaves Messages that hold all their sentences and the time they were heard. The
-sentences of a message are matched by channel, sequence id and count, within PART_TIMEOUT_MS and at most MAX_PENDING
-messages at once: sequence ids are reused within seconds. What is never completed is counted as `group_incomplete`.
+sentences of a message are matched by channel, sequence id and count, within PART_TIMEOUT_MS (PART_DISTANCE messages
+where no times are known) and at most MAX_PENDING messages at once: sequence ids are reused within seconds. A first part
+joins later ones only if it comes right after them: else one lost part would pair every first part that follows with the
+remains of the message before. What is never completed is counted as `group_incomplete`.
 
 The time of a message is the first that its lines give: tag block, epoch suffix, time in front, `$PGHP` line before;
 else what the clock says. Clocks: `arrival_clock` for live feeds, `invented_clock` for recordings without times,
@@ -23,6 +25,8 @@ from ingest.reports import LineCounts, Message
 
 MAX_PENDING = 1024
 PART_TIMEOUT_MS = 60_000
+PART_DISTANCE = 1000  # messages completed between two parts
+REORDERED_DISTANCE = 2  # the same, where the first part comes last
 
 # (number of the message, ms that its lines give, ms of its arrival; None where unknown) -> ms since 1970, None: unknown
 Clock = Callable[[int, int | None, int | None], int | None]
@@ -74,7 +78,9 @@ class Assembler:
     def __init__(self, clock: Clock, offset: int = 0, index: int = 0) -> None:
         self._clock = clock
         self._pending: dict[tuple[bytes, bytes, int], _Group] = {}
+        self._spans: list[tuple[int, int, int]] = []  # (offset, index, end) of whole messages, see `resume_at`
         self._line_time: int | None = None
+        self._line_start = 0  # where the time line begins
         self.offset = offset
         self.index = index
         self.reset_counts()
@@ -90,9 +96,18 @@ class Assembler:
         return LineCounts(self.lines, self.foreign, self.sentences, dict(self.malformed), dict(self.remarks))
 
     def resume_at(self) -> tuple[int, int]:
-        """(offset, index) from which nothing is missed: the oldest pending sentence, else the end of what was read."""
-        oldest = min(self._pending.values(), key=lambda group: group.offset, default=None)
-        return (oldest.offset, oldest.index) if oldest else (self.offset, self.index)
+        """(offset, index) from which a run gives the same messages under the same numbers, none missing.
+
+        That is the oldest pending sentence, else the end of what was read; but never amid the sentences of a message
+        that is already whole: its later ones, read again alone, would make no message and shift all numbers.
+        """
+        oldest = next(iter(self._pending.values()), None)
+        offset, index = (oldest.offset, oldest.index) if oldest else (self.offset, self.index)
+        for start, number, end in reversed(self._spans):
+            if start < offset < end:
+                offset, index = start, number
+        self._spans = [span for span in self._spans if span[2] > offset]
+        return offset, index
 
     def push(self, line: bytes, size: int, arrival: int | None) -> Message | None:
         """Take one line of `size` bytes that arrived at `arrival` (ms); the message it completes, if it does.
@@ -104,15 +119,18 @@ class Assembler:
         try:
             sentence = nmea.parse(line)
             if sentence is None:
-                self._foreign(line)
+                self._foreign(line, start)
                 return None
         except Malformed as error:
             self.lines += 1
             self.malformed[error.reason] += 1
+            self._line_time = None
             return None
-        if sentence.time is None and not sentence.void_time:
-            sentence.time = self._line_time
-        self._line_time = None
+        if self._line_time is not None:
+            start = self._line_start
+            if sentence.time is None and not sentence.void_time:
+                sentence.time = self._line_time
+            self._line_time = None
         if sentence.void_time:
             self.remarks["tag_block_checksum"] += 1
         if sentence.total == 1:
@@ -126,14 +144,16 @@ class Assembler:
         for key in list(self._pending):
             self._give_up(key)
 
-    def _foreign(self, line: bytes) -> None:
+    def _foreign(self, line: bytes, start: int) -> None:
         """Count a line of another protocol, and keep the time if it is a time line."""
         self.lines += 1
         if line == TOO_LONG:
             self.malformed["line_too_long"] += 1
             return
         self.foreign += 1
-        self._line_time = nmea.time_line(line) or self._line_time
+        time = nmea.time_line(line)
+        if time is not None:
+            self._line_time, self._line_start = time, start
 
     def _message(self, raw: bytes, time: int | None, arrival: int | None) -> Message:
         heard = self._clock(self.index, time, arrival)
@@ -147,7 +167,7 @@ class Assembler:
         heard = arrival if arrival is not None else sentence.time
         key = (sentence.channel, sentence.sequence or sentence.group, sentence.total)
         group = self._pending.get(key)
-        if group and (group.parts[sentence.number - 1] is not None or _is_stale(group, heard)):
+        if group and (group.parts[sentence.number - 1] is not None or self._is_apart(group, sentence.number, heard)):
             self._give_up(key)
             group = None
         if group is None:
@@ -160,6 +180,8 @@ class Assembler:
         del self._pending[key]
         self.lines += sentence.total
         self.sentences += sentence.total
+        self._spans.append((group.offset, group.index, self.offset))
+        self.resume_at()  # forgets the spans that no longer matter
         return self._message(b"\n".join(part for part in group.parts if part), group.time, group.arrival)
 
     def _open(self, key: tuple[bytes, bytes, int], heard: int | None, start: int, arrival: int | None) -> _Group:
@@ -174,7 +196,11 @@ class Assembler:
         self.lines += heard
         self.malformed["group_incomplete"] += heard
 
-
-def _is_stale(group: _Group, heard: int | None) -> bool:
-    """Whether too much time lies between the sentences, where both times are known."""
-    return heard is not None and group.heard is not None and abs(heard - group.heard) > PART_TIMEOUT_MS
+    def _is_apart(self, group: _Group, number: int, heard: int | None) -> bool:
+        """Whether too much lies between the sentences: time where both times are known, else messages."""
+        between = self.index - group.index
+        if number == 1 and between > REORDERED_DISTANCE:
+            return True
+        if heard is None or group.heard is None:
+            return between > PART_DISTANCE
+        return abs(heard - group.heard) > PART_TIMEOUT_MS

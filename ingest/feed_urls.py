@@ -6,7 +6,7 @@ and no name is resolved here: the collector does that and refuses what it must n
 
 import ipaddress
 import re
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from ingest.simulator.options import parse_url as parse_simulator_url
 
@@ -41,15 +41,15 @@ def check(url: str) -> None:
         known = ", ".join(f"{name}://" for name in EXAMPLES)
         raise BadFeedUrl(f"The address must begin with one of {known}; for example {EXAMPLES['tcp']}.")
     try:
-        parts = urlsplit(url)
-        _CHECKS[scheme](parts)
+        _CHECKS[scheme](url)
     except BadFeedUrl as error:
         raise BadFeedUrl(f"{error} For example {EXAMPLES[scheme]}.") from error
     except ValueError as error:  # of urlsplit, its port and the simulator's options
         raise BadFeedUrl(f"{str(error)[:1].upper()}{str(error)[1:]}. For example {EXAMPLES[scheme]}.") from error
 
 
-def _check_socket(parts: SplitResult) -> None:
+def _check_socket(url: str) -> None:
+    parts = urlsplit(url)
     if not parts.hostname:
         raise BadFeedUrl("A host or an address is missing between // and the port.")
     if not parts.port:  # raises ValueError beyond 65535
@@ -70,22 +70,23 @@ def _check_host(host: str) -> None:
         raise BadFeedUrl("Link-local addresses are never read: they lead to services of the machine's provider.")
 
 
-def _check_local_socket(parts: SplitResult) -> None:
+def _check_local_socket(url: str) -> None:
     """A socket of this machine has no user to sign in as."""
-    if "@" in parts.netloc:
+    if "@" in urlsplit(url).netloc:
         raise BadFeedUrl("A listening address has no user and no password.")
-    _check_socket(parts)
+    _check_socket(url)
 
 
-def _check_file(parts: SplitResult) -> None:
+def _check_file(url: str) -> None:
+    parts = urlsplit(url)
     if parts.netloc or not parts.path.startswith("/") or parts.path.endswith("/"):
         raise BadFeedUrl("A file needs its full path, with three slashes.")
     if ".." in parts.path.split("/"):
         raise BadFeedUrl("The path must not lead upwards (..).")
 
 
-def _check_simulator(parts: SplitResult) -> None:
-    parse_simulator_url(parts.geturl() if parts.query else "sim://")
+def _check_simulator(url: str) -> None:
+    parse_simulator_url(url)
 
 
 _CHECKS = {

@@ -18,6 +18,7 @@ import msgspec
 
 from ingest.errors import Malformed
 
+_BEGINNING = re.compile(rb"![^!]{2}VD[MO],")
 _EPOCH_AT_END = re.compile(rb"(?:^|[ ,;\t])(\d{10}|\d{13})\s*$")
 _EPOCH_IN_FRONT = re.compile(rb"(?:^|[^\d])(\d{10}|\d{13})(\.\d{1,9})?[ ,;:\t]*$")
 _ISO_IN_FRONT = re.compile(rb"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?[ ,;:\t]*$")
@@ -42,13 +43,24 @@ class Sentence(msgspec.Struct, gc=False):
 
 
 def parse(line: bytes) -> Sentence | None:
-    """The AIS sentence on this line, None for a line of another protocol. Raises Malformed."""
-    at = line.find(b"VDM,")
-    if at < 0:
-        at = line.find(b"VDO,")
-    start = at - 3
-    if start < 0 or line[start] != 0x21:  # "!"
-        return None
+    """The first whole AIS sentence on this line, None for a line of another protocol. Raises Malformed.
+
+    A cut-off sentence in front of a whole one is garbage like any other.
+    """
+    failure: Malformed | None = None
+    for beginning in _BEGINNING.finditer(line):
+        try:
+            return _sentence(line, beginning.start())
+        except Malformed as error:
+            failure = failure or error
+    if failure is not None:
+        raise failure
+    return None
+
+
+def _sentence(line: bytes, start: int) -> Sentence:
+    """The sentence that begins at `start`. Raises Malformed."""
+    at = start + 3
     star = line.find(b"*", at)
     digits = line[star + 1 : star + 3]
     if star < 0 or len(digits) != 2 or not _HEX.issuperset(digits):

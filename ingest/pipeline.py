@@ -98,6 +98,11 @@ def make_partitions(fused: Fused) -> None:
 _ready_days: set[dt.date] = set()
 
 
+def forget_partitions() -> None:
+    """Look again which partitions there are, for tests that make a database anew."""
+    _ready_days.clear()
+
+
 def _store(batch: MessageBatch, fused: Fused, counts: Counts) -> object | None:
     """Store within the deadline; somebody else's locks are waited for a few times, in place."""
     for attempt in range(CONTENTION_RETRIES + 1):

@@ -18,6 +18,8 @@ class DeadLetter(models.Model):
         RESOLVED = "resolved", "resolved"
         DISCARDED = "discarded", "discarded"
 
+    OPEN = (Status.PENDING, Status.EXHAUSTED)
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=32, help_text="which registered handler replays it")
     batch_id = models.UUIDField(help_text="the batch it came in")
@@ -35,11 +37,13 @@ class DeadLetter(models.Model):
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.PENDING)
     attempts = models.SmallIntegerField(default=0, help_text="retries so far")
     failed_at = models.DateTimeField(help_text="time of the latest failure, UTC")
-    next_retry_at = models.DateTimeField(null=True, blank=True, help_text="when the schedule retries it; NULL: not by itself")
+    next_retry_at = models.DateTimeField(
+        null=True, blank=True, help_text="when the schedule retries it; NULL: not by itself"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     closed_at = models.DateTimeField(null=True, blank=True, help_text="when it was resolved or discarded")
     closed_by = models.CharField(max_length=150, blank=True, help_text="who resolved or discarded it")
-    note = models.TextField(blank=True, help_text="why it was discarded")
+    note = models.TextField(blank=True, help_text="why it was discarded, or what the retry did")
 
     class Meta:
         ordering = ["-failed_at"]
@@ -52,11 +56,17 @@ class DeadLetter(models.Model):
             # the schedule's question: what is due?
             models.Index(fields=["next_retry_at"], name="deadletter_due", condition=models.Q(status="pending")),
             models.Index(fields=["status", "-failed_at"], name="deadletter_status"),  # the list in the admin
-            models.Index(fields=["reason", "-failed_at"], name="deadletter_reason"),  # its filter
+            models.Index(fields=["reason", "-failed_at"], name="deadletter_reason"),  # its filters
+            models.Index(fields=["source", "-failed_at"], name="deadletter_source"),
         ]
 
     def __str__(self) -> str:
         return f"{self.reason} from {self.source}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its message is still to be stored or given up."""
+        return self.status in self.OPEN
 
 
 class Switchboard(models.Model):

@@ -1,7 +1,7 @@
 -- Writes a chunk of live updates: the newest report of a target wins, and the sets of its kind stay in step.
 --
--- KEYS  1 active: target -> ts of its document       2 geo: target -> position, up to the limit of GEOADD
---       3 polar: target -> latitude, beyond it       4 fields: target -> the dynamic fields of its document
+-- KEYS  1 active: target -> ts of its document       2 geo: target -> position, below the limit of GEOADD
+--       3 polar: target -> latitude, from it on      4 fields: target -> the dynamic fields of its document
 -- ARGV  1 prefix of the documents' keys   2 TTL, seconds   3 how far ahead a report may be, seconds
 --       4 updates, MessagePack: array of {key, ts, latitude | nil, longitude | nil, fields, ages, document, static}
 -- Returns {written, stale, refused}.
@@ -12,9 +12,11 @@
 -- the one before, the ordinary case, needs no look at ages.
 --
 -- Documents are never decoded here: cjson shortens numbers and turns [] into {}. Patches come as text, and all that is
--- added to them is ages, made of names and of scores as Redis prints them.
+-- added to them is ages.
 
-local GEO_LIMIT = 85.05112878
+-- GEOADD takes 85.05112878 and 180 themselves, but the last cell ends before them and GEOSEARCH loses such members.
+local GEO_LIMIT, LAST_LONGITUDE = 85.05112878, 179.999999
+
 local active, geo, polar, fields = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local prefix, ttl, lead = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local updates = cmsgpack.unpack(ARGV[4])
@@ -43,6 +45,14 @@ for i, key in ipairs(keys) do
   end
 end
 
+-- The fewest digits that say the number: RedisJSON's parser can miss the last bit of one with more than 15.
+local function digits(number)
+  for precision = 15, 17 do
+    local text = string.format('%.' .. precision .. 'g', number)
+    if tonumber(text) == number then return text end
+  end
+end
+
 -- The changes to `ages` and the fields of a document that had the fields `before`, as of `previous`, and takes `given`.
 local function outlived(before, given, previous)
   if before == given then return '', given end
@@ -54,7 +64,7 @@ local function outlived(before, given, previous)
   local changes = {}
   for name in fresh_before:gmatch('[^,]+') do
     if not is[name] then
-      changes[#changes + 1] = string.format('"%s":%.17g', name, previous)
+      changes[#changes + 1] = '"' .. name .. '":' .. digits(previous)
       older = older .. ',' .. name
     end
   end
@@ -75,32 +85,57 @@ local function with_ages(document, ages, changes)
   return document:sub(1, -2) .. ',"ages":{' .. ages .. comma .. changes .. '}}'
 end
 
+-- Gathered for one command a set. A target that comes twice in a chunk is written twice, the later one last.
+local zadd, hset, geoadd, placed, unplaced = {}, {}, {}, {}, {}
+
+local function place(key, latitude, longitude)
+  if latitude and math.abs(latitude) < GEO_LIMIT then
+    local n = #geoadd
+    geoadd[n + 1], geoadd[n + 2], geoadd[n + 3] = math.min(longitude, LAST_LONGITUDE), latitude, key
+    placed[#placed + 1] = key
+    if unplaced[key] ~= nil then unplaced[key] = nil end
+  else
+    unplaced[key] = latitude or false
+  end
+end
+
+local function store(key, ts, given, ages, document)
+  local name, score, before = prefix .. key, scores[key], known[key]
+  local changes, after = '', given
+  if score then
+    changes, after = outlived(before, given, score)
+    redis.call('JSON.MERGE', name, '$', with_ages(document, ages, changes))
+  else
+    redis.call('JSON.SET', name, '$', with_ages(document, ages, changes))
+  end
+  redis.call('PEXPIREAT', name, string.format('%.0f', math.ceil((ts + ttl) * 1000)))
+  if after ~= before then
+    hset[#hset + 1] = key
+    hset[#hset + 1] = after
+  end
+  zadd[#zadd + 1] = ts
+  zadd[#zadd + 1] = key
+  scores[key], known[key] = ts, after
+end
+
+-- Whether the update sets the document's time: static values do so only while there are no others.
+local function is_newest(ts, dynamic, score, before)
+  if not score then return true end
+  if before == '' then return dynamic or ts > score end
+  return dynamic and ts > score
+end
+
 local written, stale, refused = 0, 0, 0
-local times, renamed, places = {}, {}, {}
 for _, update in ipairs(updates) do
   local key, ts, latitude, longitude, given, ages, document, static = unpack(update, 1, 8)
-  local dynamic, score, before = given ~= '', scores[key], known[key]
-  local newest
-  if not score then newest = true
-  elseif before == '' then newest = dynamic or ts > score
-  else newest = dynamic and ts > score end
-
+  local dynamic, score = given ~= '', scores[key]
   if ts + ttl <= now or ts > now + lead then
     refused = refused + 1
   else
+    local newest = is_newest(ts, dynamic, score, known[key])
     if newest then
-      if score then
-        local changes, after = outlived(before, given, score)
-        redis.call('JSON.MERGE', prefix .. key, '$', with_ages(document, ages, changes))
-        if after ~= before then renamed[key] = after end
-        known[key] = after
-      else
-        redis.call('JSON.SET', prefix .. key, '$', with_ages(document, ages, ''))
-        renamed[key], known[key] = given, given
-      end
-      redis.call('PEXPIREAT', prefix .. key, string.format('%.0f', math.ceil((ts + ttl) * 1000)))
-      scores[key], times[key] = ts, ts
-      if latitude then places[key] = {longitude, latitude} elseif not score then places[key] = {} end
+      store(key, ts, given, ages, document)
+      if latitude or not score then place(key, latitude, longitude) end
     end
     -- A merge into a key that has gone would make a document without an expiry.
     if static ~= '' and (newest or redis.call('EXISTS', prefix .. key) == 1) then
@@ -114,34 +149,20 @@ local function call(command, key, arguments)
   if #arguments > 0 then redis.call(command, key, unpack(arguments)) end
 end
 
-local zadd, hset, geoadd, polar_add, geo_remove, polar_remove = {}, {}, {}, {}, {}, {}
-for key, ts in pairs(times) do
-  zadd[#zadd + 1] = ts
-  zadd[#zadd + 1] = key
-end
-for key, names in pairs(renamed) do
-  hset[#hset + 1] = key
-  hset[#hset + 1] = names
-end
-local any_polar = redis.call('EXISTS', polar) == 1
-for key, place in pairs(places) do
-  local longitude, latitude = place[1], place[2]
-  if latitude and math.abs(latitude) <= GEO_LIMIT then
-    local n = #geoadd
-    geoadd[n + 1], geoadd[n + 2], geoadd[n + 3] = longitude, latitude, key
+local off_geo, polar_add = {}, {}
+for key, latitude in pairs(unplaced) do
+  off_geo[#off_geo + 1] = key
+  if latitude then
+    polar_add[#polar_add + 1] = latitude
+    polar_add[#polar_add + 1] = key
   else
-    geo_remove[#geo_remove + 1] = key
-    if latitude then
-      polar_add[#polar_add + 1] = latitude
-      polar_add[#polar_add + 1] = key
-    end
+    placed[#placed + 1] = key
   end
-  if any_polar and not (latitude and math.abs(latitude) > GEO_LIMIT) then polar_remove[#polar_remove + 1] = key end
 end
 call('ZADD', active, zadd)
 call('HSET', fields, hset)
 call('GEOADD', geo, geoadd)
-call('ZREM', geo, geo_remove)
+call('ZREM', geo, off_geo)
+if redis.call('EXISTS', polar) == 1 then call('ZREM', polar, placed) end
 call('ZADD', polar, polar_add)
-call('ZREM', polar, polar_remove)
 return {written, stale, refused}

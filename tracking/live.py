@@ -4,16 +4,17 @@ In: updates, one a target, folded over a batch. Out: documents by key, by box an
 behind the cache alias "live" (here vessels; aircraft and stations alike):
 
     v2:vessel:{key}     the document
-    v2:vessels:active   sorted set of every target, by the document's ts: the newer-than check and the reaper's criterion
-    v2:vessels:geo      positions up to 85.05 degrees of latitude, all that GEOADD takes
-    v2:vessels:polar    sorted set of the targets beyond, by latitude
+    v2:vessels:active   sorted set of every target, by the document's ts: newest wins by it, and the reaper goes by it
+    v2:vessels:geo      positions below 85.05112878 degrees of latitude, the limit of GEOADD
+    v2:vessels:polar    sorted set of the targets beyond it, by latitude
     v2:vessels:fields   hash of the names of each document's dynamic fields, by which live.lua keeps `ages`
 
 A document is {"id", "ts", "lat", "lon", dynamic fields, "ages", static fields}. `ts` is the event time of the newest
 dynamic value, epoch seconds; `ages` holds the event time of each field (or "position") whose value is older than `ts`,
 so a field without an age is as fresh as `ts`. A document lives until `ts` + LIVE_TTL_SECONDS, by the server's clock.
 A target known by static reports alone has the `ts` of the newest of them and no position, and takes any dynamic value
-that follows, even a slightly older one.
+that follows, even a slightly older one. Numbers come back as they were written up to 15 significant digits; RedisJSON's
+parser can miss the last bit of longer ones (under a nanometre of a position).
 
 Does not decode, validate or fuse, and keeps no history: all of it can be rebuilt from PostgreSQL. Errors of Redis
 (redis.RedisError) reach the caller, who has the breaker.
@@ -59,11 +60,11 @@ class Kind(enum.StrEnum):
 class LiveUpdate(msgspec.Struct):
     """What a batch tells of one target.
 
-    `ts` is the event time of the newest dynamic value, epoch seconds (of the static values, where there is nothing else).
-    `latitude` and `longitude` are WGS 84 degrees, None together. `fields` are the dynamic values that are present, never
-    None, the position left out. `ages` gives the event time of those fields, or of "position", that are older than `ts`.
-    `static` values are written without a comparison and do not move the time of dynamic ones. The names are identifiers
-    and differ from those that every document has.
+    `ts` is the event time of the newest dynamic value, epoch seconds; of the static values, where there is nothing
+    else. `latitude` and `longitude` are WGS 84 degrees, None together. `fields` are the dynamic values present besides
+    the position, never None. `ages` is the event time of those fields, or of "position", that are older than `ts`.
+    `static` values are written without a comparison and do not move the time of dynamic ones. Names are identifiers,
+    and none of those that every document has.
     """
 
     key: str
@@ -99,7 +100,7 @@ class LiveState:
         """Write each update that is newer than its document, in one round trip whatever their number.
 
         Raises ValueError, before anything is written, for a latitude outside ±90, a longitude outside ±180, half a
-        position, a time that is no number or a field that is None.
+        position, a time that is no number, a field that is None or an age of what the update does not give.
         """
         targets = [_target(update) for update in updates]
         if not targets:
@@ -127,8 +128,7 @@ class LiveState:
         Degrees, WGS 84. West greater than east crosses the antimeridian. Raises ValueError for a box off the globe.
         """
         box = (west, south, east, north)
-        found = (document for document in self._read(self._near(box)) if _inside(document, box))
-        return list(islice(found, limit))
+        return list(islice(_within(box, self._read(self._near(box))), limit))
 
     def changed_since(self, ts: float, bbox: Box | None = None, limit: int = 5000) -> list[Document]:
         """Documents whose `ts` is after `ts` (epoch seconds), oldest first, at most `limit`; only those in `bbox`
@@ -141,8 +141,7 @@ class LiveState:
         if bbox is None:
             return list(islice(self._read(keys), limit))
         near = set(self._near(bbox))
-        found = (document for document in self._read(key for key in keys if key in near) if _inside(document, bbox))
-        return list(islice(found, limit))
+        return list(islice(_within(bbox, self._read(key for key in keys if key in near)), limit))
 
     def count(self) -> int:
         """Number of live targets, by the server's clock; those the reaper has yet to forget are not counted."""
@@ -178,9 +177,9 @@ class LiveState:
         pipeline = get_redis_connection("live").pipeline(transaction=False)
         _, south, _, north = box
         for west, east in _spans(box):
-            if south <= GEO_LIMIT and north >= -GEO_LIMIT:
+            if south < GEO_LIMIT and north > -GEO_LIMIT:
                 pipeline.geosearch(self.geo, **_area(west, max(south, -GEO_LIMIT), east, min(north, GEO_LIMIT)))
-        if north > GEO_LIMIT or south < -GEO_LIMIT:
+        if north >= GEO_LIMIT or south <= -GEO_LIMIT:
             pipeline.zrange(self.polar, south, north, byscore=True)
         # A cell of GEOSEARCH can come twice, and so can what lies in both halves of a box over the antimeridian.
         return dict.fromkeys(key for keys in pipeline.execute() for key in _texts(keys))
@@ -202,14 +201,18 @@ def _target(update: LiveUpdate) -> tuple[Any, ...]:
 
 
 def _check(update: LiveUpdate) -> None:
-    if (update.latitude is None) != (update.longitude is None):
+    latitude, longitude = update.latitude, update.longitude
+    if latitude is not None and longitude is not None:
+        if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
+            raise ValueError(f"{update.key}: position out of range: {latitude}, {longitude}")
+    elif latitude is not longitude:
         raise ValueError(f"{update.key}: latitude and longitude go together")
-    if update.latitude is not None and not (-90 <= update.latitude <= 90 and -180 <= update.longitude <= 180):
-        raise ValueError(f"{update.key}: position out of range: {update.latitude}, {update.longitude}")
     if not math.isfinite(update.ts):
         raise ValueError(f"{update.key}: ts is no time: {update.ts}")
     if None in update.fields.values():
         raise ValueError(f"{update.key}: a dynamic field that is not known is left out, not None")
+    if any(name not in update.fields and (name != "position" or latitude is None) for name in update.ages):
+        raise ValueError(f"{update.key}: an age without its value: {update.ages}")
 
 
 @functools.lru_cache(maxsize=1024)
@@ -244,13 +247,15 @@ def _area(west: float, south: float, east: float, north: float) -> dict[str, Any
     return centre | {"width": width * 1.001 + 10, "height": height * 1.001 + 10, "unit": "m"}
 
 
-def _inside(document: Document, box: Box) -> bool:
-    """Whether the document's position lies in the box itself."""
-    west, south, east, north = box
-    latitude, longitude = document.get("lat"), document.get("lon")
-    if latitude is None or longitude is None or not south <= latitude <= north:
-        return False
-    return west <= longitude <= east if west <= east else longitude >= west or longitude <= east
+def _within(box: Box, documents: Iterable[Document]) -> Iterator[Document]:
+    """Those whose position lies in the box itself, borders included."""
+    _, south, _, north = box
+    spans = _spans(box)
+    for document in documents:
+        if "lat" in document and south <= document["lat"] <= north:
+            longitude = document["lon"]
+            if any(west <= longitude <= east for west, east in spans):
+                yield document
 
 
 def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

@@ -219,11 +219,14 @@ def _other(message: Message, kind: int, context: Context) -> Decoded:
 
 
 def _pyais(message: Message) -> Any:
-    """The message as pyais decodes it; whatever it refuses is undecodable."""
+    """The message as pyais decodes it; whatever it refuses, or is cut off within the MMSI, is undecodable."""
     try:
-        return pyais.decode(*message.raw.split(b"\n"))
+        said = pyais.decode(*message.raw.split(b"\n"))
     except (AISBaseException, Base64Error, ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
         raise Rejected("undecodable") from error
+    if said.mmsi is None:
+        raise Rejected("undecodable")
+    return said
 
 
 def _static(message: Message, kind: int, context: Context) -> VesselStatic:

@@ -1,0 +1,31 @@
+"""`manage.py workers`: run the queue's workers until SIGTERM or SIGINT.
+
+The same as django-q2's `qcluster`, with the sentinel that survives killed children. It does not start web or feeds.
+"""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django_q.cluster import Cluster
+
+from resilience import sentinel
+
+
+class Command(BaseCommand):
+    """Ends with 0 after SIGTERM or SIGINT, the tasks in hand done, and with 1 when the pool could not be kept up."""
+
+    help = "Run the workers that take batches and scheduled tasks from the queue."
+    requires_system_checks = []  # they would import every view; `manage.py check` is for that
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Start the cluster and wait for its end. Raises CommandError when it ends otherwise than by a signal."""
+        sentinel.install()
+        cluster = Cluster()
+        try:
+            cluster.start()
+        except RuntimeError as error:
+            raise CommandError(f"{error} Does the queue's Redis answer? See QUEUE_REDIS_URL.") from error
+        while cluster.sentinel.is_alive():
+            cluster.sentinel.join(1.0)  # with a time-out: a signal handler may wait for the same process
+        if cluster.sentinel.exitcode:
+            raise CommandError(f"the workers' sentinel ended with exit code {cluster.sentinel.exitcode}")

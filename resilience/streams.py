@@ -1,0 +1,192 @@
+"""The queue's Redis Streams: entries go in, deliveries come out, and nothing falls between two calls.
+
+    tracking:queue:{<cluster>}:housekeeping    schedules and maintenance
+    tracking:queue:{<cluster>}:live            batches as they arrive
+    tracking:queue:{<cluster>}:replay          recordings and redrives
+    tracking:queue:{<cluster>}:parked          what nobody may or can run; kept for a person to look at
+    tracking:queue:{<cluster>}:acked           how many entries were done so far
+
+All have one hash tag. Ages, idle times and delivery counts are Redis's own, so hosts' clocks do not matter. It knows
+neither tasks nor breakers, and lets errors of Redis through: `resilience.broker` decides what is read when.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import redis
+
+HOUSEKEEPING, LIVE, REPLAY = STREAMS = ("housekeeping", "live", "replay")
+PARKED = "parked"
+
+_GROUP = "workers"
+_RELEASED = "released"  # the consumer that holds what a killed pusher had; it has no process
+_RELEASED_IDLE_MS = 86_400_000
+_PAGE = 500
+
+# KEYS: stream, counter. ARGV: group, id. One call: a crash between XACK and XDEL would leave an entry nobody gets.
+_DONE = """
+redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
+local removed = redis.call('XDEL', KEYS[1], ARGV[2])
+if removed > 0 then redis.call('INCR', KEYS[2]) end
+return removed
+"""
+# KEYS: stream, parked stream. ARGV: group, id, name of the stream, reason, deliveries.
+_PARK = """
+local entry = redis.call('XRANGE', KEYS[1], ARGV[2], ARGV[2])[1]
+if entry then
+  redis.call('XADD', KEYS[2], '*', 't', entry[2][2], 'id', ARGV[2], 'stream', ARGV[3], 'reason', ARGV[4],
+    'deliveries', ARGV[5])
+end
+redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
+return redis.call('XDEL', KEYS[1], ARGV[2])
+"""
+
+
+class Delivery(NamedTuple):
+    """One entry in the hands of a consumer: its stream, its id, what was added, how often it was delivered."""
+
+    stream: str
+    entry_id: str
+    payload: bytes
+    deliveries: int = 1
+
+
+class StreamDepth(NamedTuple):
+    """One stream: entries nobody has yet, entries somebody has, and the age of the oldest (None: it is empty)."""
+
+    waiting: int
+    pending: int
+    oldest_seconds: float | None
+
+
+class Streams:
+    """The streams of one cluster on one Redis. Every method may raise redis.RedisError."""
+
+    def __init__(self, connection: redis.Redis, cluster: str) -> None:
+        self._redis: Any = connection  # redis-py's annotations mix its two clients
+        self._cluster = cluster
+
+    def key(self, name: str) -> str:
+        """The Redis key of one of STREAMS, of "parked" or of "acked"."""
+        return f"tracking:queue:{{{self._cluster}}}:{name}"
+
+    def make_groups(self) -> None:
+        """Make the streams and their consumer groups where they are missing."""
+        for stream in STREAMS:
+            try:
+                self._redis.xgroup_create(self.key(stream), _GROUP, id="0", mkstream=True)
+            except redis.ResponseError as error:
+                if "BUSYGROUP" not in str(error):
+                    raise
+
+    def add(self, stream: str, payload: str, alongside: Mapping[str, str]) -> str:
+        """Add an entry and set the keys `alongside`, all or nothing; the entry's id."""
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.xadd(self.key(stream), {"t": payload})
+        for key, value in alongside.items():
+            pipe.set(key, value)
+        return str(pipe.execute()[0].decode())
+
+    def read(self, consumer: str, quotas: Mapping[str, int], block_ms: int) -> list[Delivery]:
+        """New entries in the order of `quotas` (stream -> at most); if none is there, wait for the first to come."""
+        pipe = self._redis.pipeline(transaction=False)
+        for stream, quota in quotas.items():
+            pipe.xreadgroup(_GROUP, consumer, {self.key(stream): ">"}, count=quota)
+        taken = [delivery for reply in pipe.execute() for delivery in _deliveries(reply)]
+        if taken:
+            return taken
+        keys = {self.key(stream): ">" for stream in quotas}
+        return _deliveries(self._redis.xreadgroup(_GROUP, consumer, keys, count=1, block=block_ms))
+
+    def claim(self, consumer: str, stream: str, idle_ms: int, cursor: str, count: int) -> tuple[str, list[Delivery]]:
+        """Take over entries that somebody has had for over `idle_ms`: the next cursor ("0-0": all seen) and them."""
+        after, entries, _ = self._redis.xautoclaim(self.key(stream), _GROUP, consumer, idle_ms, cursor, count=count)
+        pipe = self._redis.pipeline(transaction=False)
+        for entry_id, _fields in entries:
+            pipe.xpending_range(self.key(stream), _GROUP, entry_id, entry_id, 1)
+        counts = [pending[0]["times_delivered"] if pending else 1 for pending in pipe.execute()]
+        claimed = [
+            Delivery(stream, entry_id.decode(), fields[b"t"], deliveries)
+            for (entry_id, fields), deliveries in zip(entries, counts, strict=True)
+        ]
+        return after.decode(), claimed
+
+    def done(self, stream: str, entry_id: str) -> bool:
+        """Remove an entry for good; False when it was gone already."""
+        return bool(self._redis.eval(_DONE, 2, self.key(stream), self.key("acked"), _GROUP, entry_id))
+
+    def park(self, stream: str, entry_id: str, reason: str, deliveries: int = 1) -> None:
+        """Move an entry to the parked stream."""
+        keys = self.key(stream), self.key(PARKED)
+        self._redis.eval(_PARK, 2, *keys, _GROUP, entry_id, stream, reason, deliveries)
+
+    def in_hand(self, consumer: str) -> dict[tuple[str, str], int]:
+        """(stream, entry id) -> deliveries of what `consumer` has, at most 500 a stream."""
+        pipe = self._redis.pipeline(transaction=False)
+        for stream in STREAMS:
+            pipe.xpending_range(self.key(stream), _GROUP, "-", "+", _PAGE, consumername=consumer)
+        return {
+            (stream, entry["message_id"].decode()): entry["times_delivered"]
+            for stream, entries in zip(STREAMS, pipe.execute(), strict=True)
+            for entry in entries
+        }
+
+    def release(self, consumer: str, uncounted: Iterable[tuple[str, str]]) -> int:
+        """Make all that a killed `consumer` had claimable at once; how many entries that were.
+
+        The delivery of those in `uncounted` (stream, entry id) never began and does not count.
+        """
+        spared, released = set(uncounted), 0
+        while held := self.in_hand(consumer):
+            pipe = self._redis.pipeline(transaction=False)
+            for (stream, entry_id), deliveries in held.items():
+                count = max(0, deliveries - ((stream, entry_id) in spared))
+                options = {"idle": _RELEASED_IDLE_MS, "retrycount": count, "justid": True}
+                pipe.xclaim(self.key(stream), _GROUP, _RELEASED, 0, [entry_id], **options)
+            pipe.execute()
+            released += len(held)
+        return released
+
+    def acked(self) -> int:
+        """How many entries were done since the queue was made."""
+        return int(self._redis.get(self.key("acked")) or 0)
+
+    def depths(self) -> dict[str, StreamDepth]:
+        """The depth of each stream and of "parked"."""
+        names = (*STREAMS, PARKED)
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.time()
+        for name in names:
+            pipe.xlen(self.key(name))
+            pipe.xpending(self.key(name), _GROUP)
+            pipe.xrange(self.key(name), count=1)
+        (seconds, microseconds), *replies = pipe.execute(raise_on_error=False)
+        now = seconds + microseconds / 1e6
+        return {name: _depth(now, *replies[3 * place : 3 * place + 3]) for place, name in enumerate(names)}
+
+    def drop(self) -> int:
+        """Delete the three streams with all they hold, for an operator; how many entries that were."""
+        pipe = self._redis.pipeline(transaction=True)
+        for stream in STREAMS:
+            pipe.xlen(self.key(stream))
+        pipe.delete(*(self.key(stream) for stream in STREAMS))
+        return sum(pipe.execute()[:-1])
+
+
+def _deliveries(reply: Any) -> list[Delivery]:
+    """XREADGROUP's reply, flat; an entry that was deleted meanwhile has no fields."""
+    return [
+        Delivery(key.decode().rsplit(":", 1)[1], entry_id.decode(), fields[b"t"])
+        for key, entries in reply or []
+        for entry_id, fields in entries
+        if fields
+    ]
+
+
+def _depth(now: float, length: Any, pending: Any, first: Any) -> StreamDepth:
+    for reply in (length, pending, first):
+        if isinstance(reply, Exception) and "NOGROUP" not in str(reply):
+            raise reply
+    held = 0 if isinstance(pending, Exception) else int(pending["pending"])
+    oldest = max(0.0, now - int(first[0][0].split(b"-")[0]) / 1000) if first else None
+    return StreamDepth(max(0, length - held), held, oldest)
