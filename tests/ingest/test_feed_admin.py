@@ -1,0 +1,111 @@
+"""Feeds in the admin: made, changed and deleted there; a wrong address is refused with a sentence that helps."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from django.urls import reverse
+
+from ingest import feed_urls
+from ingest.models import Feed
+
+pytestmark = pytest.mark.django_db
+
+GOOD = {
+    "name": "Pier",
+    "url": "tcp://10.0.0.2:10110",
+    "format": "nmea",
+    "source": "pier",
+    "score": "80",
+    "enabled": "on",
+}
+ADD = "admin:ingest_feed_add"
+
+
+def errors(response: Any) -> dict[str, list[str]]:
+    assert response.status_code == 200, "the form was accepted"
+    return response.context["adminform"].form.errors
+
+
+def test_a_feed_is_added_changed_and_deleted(admin_client):
+    assert admin_client.post(reverse(ADD), GOOD).status_code == 302
+    feed = Feed.objects.get()
+    assert (feed.url, feed.score, feed.enabled) == ("tcp://10.0.0.2:10110", 80, True)
+    change = reverse("admin:ingest_feed_change", args=[feed.pk])
+    assert admin_client.post(change, GOOD | {"url": " udp://0.0.0.0:10110 ", "enabled": ""}).status_code == 302
+    feed.refresh_from_db()
+    assert (feed.url, feed.enabled) == ("udp://0.0.0.0:10110", False)
+    assert admin_client.post(reverse("admin:ingest_feed_delete", args=[feed.pk]), {"post": "yes"}).status_code == 302
+    assert not Feed.objects.exists()
+
+
+def test_every_field_is_explained(admin_client):
+    page = admin_client.get(reverse(ADD)).content.decode()
+    for name in ("name", "url", "format", "source", "score", "enabled"):
+        assert Feed._meta.get_field(name).help_text in page
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["tcp://host:1", "tcp://[::1]:10110", "tcp://user:pass@ais.example.org:10110", "tcp-listen://0.0.0.0:10110"]
+    + [
+        "udp://0.0.0.0:65535",
+        "sim://",
+        "sim://?ships=60&seed=7",
+        "file:///var/log/ais.nmea",
+        *feed_urls.EXAMPLES.values(),
+    ],
+)
+def test_addresses_of_every_scheme_are_accepted(admin_client, url):
+    assert admin_client.post(reverse(ADD), GOOD | {"url": url}).status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("http://host/", "must begin with one of tcp://"),
+        ("10.0.0.2:10110", "must begin with one of tcp://"),
+        ("TCP:10.0.0.2", "must begin with one of tcp://"),
+        ("tcp://", "host or an address is missing"),
+        ("tcp://:10110", "host or an address is missing"),
+        ("tcp://host", "A port from 1 to 65535 is missing"),
+        ("tcp://host:0", "A port from 1 to 65535 is missing"),
+        ("tcp://host:70000", "Port out of range"),
+        ("tcp://host:1/path", "Nothing may follow the port"),
+        ("tcp://ho,st:1", "neither a host name nor an address"),
+        ("tcp://ho st:1", "a space or an unprintable character"),
+        ("tcp://169.254.169.254:80", "Link-local"),
+        ("tcp://[fe80::1]:80", "Link-local"),
+        ("tcp://[::1:80", "Invalid IPv6 URL"),
+        ("udp://me@0.0.0.0:1", "no user and no password"),
+        ("file://relative.nmea", "full path, with three slashes"),
+        ("file:///var/../etc/passwd", "must not lead upwards"),
+        ("file:///var/log/", "full path, with three slashes"),
+        ("sim://?ships=0", "Ships must be a whole number"),
+        ("sim://?boats=1", "Boats is not an option"),
+        ("sim://host/path", "For example sim://"),
+    ],
+)
+def test_a_wrong_address_is_refused_and_a_right_one_is_shown(admin_client, url, text):
+    [error] = errors(admin_client.post(reverse(ADD), GOOD | {"url": url}))["url"]
+    assert text in error and "://" in error if "space" not in text else text in error
+    assert not Feed.objects.exists()
+
+
+@pytest.mark.parametrize(("field", "value"), [("score", "0"), ("score", "101"), ("source", "my pier"), ("name", "")])
+def test_other_wrong_values_are_refused_by_their_field(admin_client, field, value):
+    assert list(errors(admin_client.post(reverse(ADD), GOOD | {field: value}))) == [field]
+
+
+def test_secrets_are_shown_to_those_who_may_change_them_only(admin_client):
+    feed = Feed.objects.create(name="Pier", url="tcp://reader:hunter2@10.0.0.2:10110", source="pier")
+    change, listed = reverse("admin:ingest_feed_change", args=[feed.pk]), reverse("admin:ingest_feed_changelist")
+    assert "hunter2" in admin_client.get(change).content.decode()
+    assert "hunter2" not in admin_client.get(listed).content.decode()
+    viewer = User.objects.create_user("viewer", is_staff=True)
+    viewer.user_permissions.add(Permission.objects.get(codename="view_feed"))
+    client = Client()
+    client.force_login(viewer)
+    page = client.get(change).content.decode()
+    assert "hunter2" not in page and "tcp://***@10.0.0.2:10110" in page
