@@ -25,6 +25,7 @@ class FeedForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable 
     class Meta:
         model = Feed
         fields = ("name", "url", "format", "source", "score", "enabled")
+        labels = {"url": "URL"}
 
     def clean_url(self) -> str:
         """The address without blanks around it. Raises ValidationError, with an example of a right one."""
@@ -46,7 +47,7 @@ class FeedAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
     list_display = (
         "name",
         "address",
-        theme.column("get_format_display", "Format"),
+        theme.column("format", "Format"),
         theme.column("source", "Source (label)"),
         theme.column("score", "Score (1-100)"),
         "runs",

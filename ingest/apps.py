@@ -1,6 +1,13 @@
-"""The app that gets positions in."""
+"""The app that gets positions in. It schedules housekeeping, because only it may know of both other apps."""
+
+from typing import Any
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+from resilience.schedules import ensure_schedule
+
+HOUSEKEEPING_MINUTES = 60
 
 
 class IngestConfig(AppConfig):
@@ -16,3 +23,9 @@ class IngestConfig(AppConfig):
         for kind, handler in replay.HANDLERS.items():
             dead_letters.register(kind, handler)
         broker.on_spent(consumption.bury)
+        post_migrate.connect(schedule_housekeeping, sender=self, dispatch_uid="ingest.schedule_housekeeping")
+
+
+def schedule_housekeeping(sender: AppConfig, using: str = "default", apps: Any = None, **_: Any) -> None:
+    """Have a schedule that makes the partitions of the days ahead."""
+    ensure_schedule("tracking.tasks.keep_house", "Make partitions ahead", HOUSEKEEPING_MINUTES, using, apps)

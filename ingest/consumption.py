@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import random
 from typing import Any
 
 from django.db import transaction
@@ -24,6 +25,7 @@ from ingest.models import Batch
 from ingest.reports import MessageBatch
 from resilience.breaker import CircuitOpen, get_breaker
 from resilience.broker import resubmit
+from resilience.dead_letters import next_retry
 from resilience.models import DeadLetter
 from resilience.sqlstate import Verdict, classify
 
@@ -102,5 +104,5 @@ def _batch_letter(batch: MessageBatch, stream: str, reason: str) -> DeadLetter:
         reason="no_verdict",
         message=reason,
         failed_at=now,
-        next_retry_at=now,
+        next_retry_at=next_retry(0, now, random.Random()),
     )

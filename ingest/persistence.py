@@ -11,6 +11,7 @@ transaction as their neighbours. Errors of infrastructure, contention and bugs a
 from __future__ import annotations
 
 import datetime as dt
+import random
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -22,6 +23,7 @@ from django.utils import timezone
 from ingest.fusion import Fused
 from ingest.models import Batch
 from ingest.reports import MessageBatch, VesselReport
+from resilience.dead_letters import next_retry
 from resilience.models import DeadLetter
 from resilience.sqlstate import Verdict, classify
 from tracking.identities import REWRITE_SECONDS, VesselSighting, upsert_stations, upsert_vessels
@@ -231,5 +233,5 @@ def dead_letter(batch: MessageBatch, ordinal: int, stage: str, error: Exception)
         sqlstate=getattr(cause, "sqlstate", None) or "",
         message=str(cause)[:500],
         failed_at=now,
-        next_retry_at=now,
+        next_retry_at=next_retry(0, now, random.Random()),
     )

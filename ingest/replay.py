@@ -1,13 +1,12 @@
 """Dead letters of this app, replayed: they re-enter at the top of the pipeline, and the ledger moves with them.
 
-`resilience/dead_letters.py` calls these inside the transaction that closes the letter, so a letter, its rows and its
-account change together or not at all.
+`resilience/dead_letters.py` calls these inside the transaction that closes the letter, behind the breaker and within a
+deadline, so a letter, its rows and its account change together or not at all. Live state is left to newer reports.
 """
 
 from __future__ import annotations
 
 import time
-from typing import Protocol
 
 from django.db.models import F
 
@@ -20,17 +19,8 @@ from ingest.fusion import fuse
 from ingest.models import Batch
 from ingest.persistence import MESSAGE_KIND, Counts
 from ingest.reports import Message, MessageBatch
+from resilience.dead_letters import Handler
 from resilience.models import DeadLetter
-
-
-class Handler(Protocol):
-    """What `resilience.dead_letters.register` takes."""
-
-    def replay(self, letter: DeadLetter) -> str:
-        """Store what the letter holds; the outcome. Raises to fail again."""
-
-    def discarded(self, letter: DeadLetter) -> None:
-        """Account for a letter that was given up."""
 
 
 class MessageHandler:
@@ -65,7 +55,8 @@ class BatchHandler:
         """Process the batch as if it had just come; its own line replaces the one that counted it as dead."""
         batch = unpack(bytes(letter.raw))
         Batch.objects.filter(id=batch.id).delete()
-        counts = pipeline.process(batch).counts
+        counts = Counts()
+        persistence.store(batch, fuse(pipeline.decode(batch, counts)), counts)
         return f"{counts.stored} stored, {counts.merged} merged, {counts.duplicate} duplicate, {counts.dead} dead"
 
     def discarded(self, letter: DeadLetter) -> None:

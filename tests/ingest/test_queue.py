@@ -61,7 +61,9 @@ def work(stream):
 
 
 def test_packing_is_lossless_and_small():
-    parcel = batch([position(mmsi=211000000 + number, lat=50 + number / 500) for number in range(1000)], offset=7, index=9)
+    parcel = batch(
+        [position(mmsi=211000000 + number, lat=50 + number / 500) for number in range(1000)], offset=7, index=9
+    )
     assert unpack(pack(parcel)) == parcel
     assert len(pack(parcel)) < 45 * 1000
 

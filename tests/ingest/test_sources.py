@@ -147,7 +147,9 @@ def test_lines_of_two_connections_are_never_mixed():
     port = free_port()
 
     async def scenario():
-        reading = asyncio.create_task(read(open_source(f"tcp-listen://127.0.0.1:{port}"), lambda d: d.count(b"\n") == 2))
+        reading = asyncio.create_task(
+            read(open_source(f"tcp-listen://127.0.0.1:{port}"), lambda d: d.count(b"\n") == 2)
+        )
         await asyncio.sleep(0.1)
         writers = [(await asyncio.open_connection("127.0.0.1", port))[1] for _ in range(2)]
         for half in (slice(0, 10), slice(10, None)):

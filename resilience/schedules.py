@@ -1,0 +1,30 @@
+"""Schedules of django-q2 that the project needs: made after migrations, left alone afterwards.
+
+An operator may rename, reschedule or double one in the admin, so a schedule is known by its function.
+"""
+
+from typing import Any
+
+import django.apps
+from django.core.exceptions import MultipleObjectsReturned
+from django.db import connections, router
+
+
+def ensure_schedule(func: str, name: str, minutes: int, using: str = "default", apps: Any = None) -> None:
+    """Have a schedule that runs `func` (a dotted name) every `minutes`; one that exists stays as its operator left it.
+
+    For receivers of post_migrate, which pass `using` and `apps`, the models after the migrations (a `flush` sends none:
+    then today's). Without django-q2's table, as after a partial migrate, there is nothing to do.
+    """
+    try:
+        schedule = (apps or django.apps.apps).get_model("django_q", "Schedule")
+    except LookupError:
+        return
+    table = schedule._meta.db_table
+    if not router.allow_migrate_model(using, schedule) or table not in connections[using].introspection.table_names():
+        return
+    values = {"name": name, "schedule_type": "I", "minutes": minutes}
+    try:
+        schedule.objects.using(using).get_or_create(func=func, defaults=values)
+    except MultipleObjectsReturned:
+        return  # the operator wants it more often

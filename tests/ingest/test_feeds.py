@@ -1,0 +1,111 @@
+"""The enabled feeds run side by side, follow the admin, and do not stop each other."""
+
+import asyncio
+import socket
+
+import pytest
+from django_redis import get_redis_connection
+
+from ingest import feeds
+from ingest.feeds import FeedRunner
+from ingest.models import Feed
+from resilience.broker import StreamsBroker
+from tests.ingest.messages import position
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.serial]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(feeds, "RECONCILE_SECONDS", 0.1)
+    monkeypatch.setattr(feeds, "RETRY_SECONDS", 0.1)
+    get_redis_connection("queue").flushdb()
+    yield
+    get_redis_connection("queue").flushdb()
+
+
+def free_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def waiting():
+    return StreamsBroker().depths()["live"].waiting
+
+
+async def until(condition):
+    """Poll for at most twenty seconds."""
+    async with asyncio.timeout(20):
+        while not await asyncio.to_thread(condition):
+            await asyncio.sleep(0.05)
+
+
+def send(port):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(position(), ("127.0.0.1", port))
+
+
+def run(scenario):
+    """Run the feeds while `scenario` plays."""
+
+    async def both():
+        stop = asyncio.Event()
+        running = asyncio.create_task(FeedRunner().run(stop))
+        try:
+            await scenario()
+        finally:
+            stop.set()
+            await asyncio.wait_for(running, 20)
+
+    asyncio.run(both())
+
+
+def test_enabled_feeds_are_accepted_and_disabled_ones_are_not():
+    port = free_port()
+    Feed.objects.create(name="Receiver", source="receiver", url=f"udp://127.0.0.1:{port}")
+    Feed.objects.create(name="Off", source="off", url="sim://?ships=50", enabled=False)
+
+    async def scenario():
+        def heard():
+            send(port)
+            return waiting() >= 1
+
+        await until(heard)
+
+    run(scenario)
+
+
+def test_a_feed_that_is_enabled_or_disabled_in_the_admin_follows_without_a_restart():
+    port = free_port()
+
+    def bound():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                return True
+        return False
+
+    async def scenario():
+        feed = await Feed.objects.acreate(name="Receiver", source="receiver", url=f"udp://127.0.0.1:{port}")
+        await until(bound)
+        await Feed.objects.filter(pk=feed.pk).aupdate(enabled=False)
+        await until(lambda: not bound())
+
+    run(scenario)
+
+
+def test_a_feed_that_cannot_run_says_so_and_stops_no_other(caplog):
+    port = free_port()
+    Feed.objects.create(name="Broken", source="broken", url="gopher://127.0.0.1:1")
+    Feed.objects.create(name="Receiver", source="receiver", url=f"udp://127.0.0.1:{port}")
+
+    async def scenario():
+        def heard():
+            send(port)
+            return waiting() >= 1 and "unknown scheme 'gopher'" in caplog.text
+
+        await until(heard)
+
+    run(scenario)

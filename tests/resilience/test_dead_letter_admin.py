@@ -1,0 +1,260 @@
+"""Every page and action of the dead letters in the admin."""
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission, User
+from django.contrib.messages import get_messages
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from resilience import admin, dead_letters
+from resilience.breaker import get_breaker
+from resilience.models import DeadLetter
+from tests.resilience.letters import RecordingHandler, forget_breakers, make_letter
+
+pytestmark = pytest.mark.django_db
+LIST = "/admin/resilience/deadletter/"
+Status = DeadLetter.Status
+
+
+@pytest.fixture(autouse=True)
+def closed_breakers() -> Iterator[None]:
+    forget_breakers()
+    yield
+    forget_breakers()
+
+
+@pytest.fixture(autouse=True)
+def handler(monkeypatch: pytest.MonkeyPatch) -> RecordingHandler:
+    monkeypatch.setattr(dead_letters, "_handlers", {})
+    handler = RecordingHandler()
+    dead_letters.register("test", handler)
+    return handler
+
+
+def client_with(*codenames: str) -> Client:
+    user = User.objects.create_user("clerk", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def client() -> Client:
+    return client_with("view_deadletter", "retry_deadletter", "discard_deadletter")
+
+
+def page_of(letter: DeadLetter, action: str = "change") -> str:
+    if action == "change":
+        return reverse("admin:resilience_deadletter_change", args=[letter.pk])
+    return reverse(f"admin:resilience_deadletter_{action}_letter", args=[letter.pk])
+
+
+def act(client: Client, action: str, *letters: DeadLetter, **fields: str) -> HttpResponse:
+    chosen = [str(letter.pk) for letter in letters]
+    return client.post(LIST, {"action": action, "_selected_action": chosen, **fields})
+
+
+def said(response: HttpResponse) -> list[str]:
+    return [str(message) for message in get_messages(response.wsgi_request)]
+
+
+def entries() -> list[str]:
+    return list(LogEntry.objects.order_by("pk").values_list("change_message", flat=True))
+
+
+# --- looking ----------------------------------------------------------------------------------------------------------
+def test_the_list_shows_letters_within_a_budget_of_queries(client: Client, django_assert_max_num_queries) -> None:
+    for ordinal in range(50):
+        make_letter(ordinal=ordinal, raw=b"x" * 5000)
+    with django_assert_max_num_queries(9):
+        response = client.get(LIST)
+    assert response.status_code == 200
+    assert b"check_violation" in response.content
+
+
+def test_the_list_does_not_fetch_the_messages(client: Client) -> None:
+    make_letter()
+    letter = client.get(LIST).context["cl"].result_list[0]
+    assert letter.get_deferred_fields() == {"raw", "context"}
+
+
+@pytest.mark.parametrize("query", ["status__exact=pending", "reason=check_violation", "source=harbour"])
+def test_the_list_filters_by_what_is_indexed(client: Client, query: str) -> None:
+    wanted = make_letter()
+    make_letter(status=Status.RESOLVED, reason="other", source="roof")
+    assert [letter.pk for letter in client.get(f"{LIST}?{query}").context["cl"].result_list] == [wanted.pk]
+
+
+def test_the_list_is_searched_by_the_id_of_a_batch_or_of_a_letter(client: Client) -> None:
+    wanted, _ = make_letter(), make_letter()
+    for term in (wanted.batch_id, str(wanted.batch_id).upper(), f" {wanted.pk} "):
+        found = client.get(LIST, {"q": term}).context["cl"].result_list
+        assert [letter.pk for letter in found] == [wanted.pk]
+    assert not client.get(LIST, {"q": "harbour"}).context["cl"].result_list
+
+
+def test_a_hostile_message_is_escaped(client: Client) -> None:
+    letter = make_letter(raw=b"<script>alert(1)</script>", message="<img src=x onerror=alert(1)>")
+    for url in (page_of(letter), LIST, page_of(letter, "discard")):
+        html = client.get(url).content.decode()
+        assert "<script>alert(1)" not in html
+        assert "<img src=x" not in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in client.get(page_of(letter)).content.decode()
+
+
+def test_bytes_that_nobody_can_print_are_shown_in_hexadecimal(client: Client) -> None:
+    html = client.get(page_of(make_letter(raw=b"\x1a3ABC\x00\xff"))).content.decode()
+    assert r"\x1a3ABC\x00\xff" in html
+    assert "000000  1a 33 41 42 43 00 ff" in html
+
+
+def test_of_a_long_message_the_page_shows_the_beginning(client: Client) -> None:
+    html = client.get(page_of(make_letter(raw=b"a" * 9000))).content.decode()
+    assert "808 bytes more" in html
+
+
+def test_the_page_of_a_letter_changes_nothing(client: Client) -> None:
+    letter = make_letter()
+    assert client.post(page_of(letter), {"reason": "changed"}).status_code == 403
+    assert client.get(f"{LIST}add/").status_code == 403
+    assert client.get(f"{LIST}{letter.pk}/delete/").status_code == 403
+
+
+@pytest.mark.parametrize("name", ["not-a-uuid", str(uuid.uuid4())])
+def test_a_letter_that_does_not_exist_is_no_error(client: Client, name: str) -> None:
+    assert client.get(f"{LIST}{name}/change/").status_code == 302
+    assert client.get(f"{LIST}{name}/retry/").status_code == 404
+    assert client.get(f"{LIST}{name}/discard/").status_code == 404
+
+
+# --- retrying ---------------------------------------------------------------------------------------------------------
+def test_retry_now_replays_the_selected_letters_and_logs_each(client: Client) -> None:
+    response = act(client, "retry_selected", make_letter(), make_letter())
+    assert said(response) == ["Retried: 2 resolved."]
+    assert set(DeadLetter.objects.values_list("status", "closed_by")) == {("resolved", "clerk")}
+    assert entries() == ["Retried: resolved, stored."] * 2
+
+
+def test_retry_now_says_how_many_failed_and_why(client: Client) -> None:
+    response = act(client, "retry_selected", make_letter(), make_letter(kind="unheard_of"))
+    assert said(response) == ["Retried: 1 resolved, 1 failed. Reasons: no_handler."]
+
+
+def test_retry_now_says_that_the_breaker_is_open(client: Client, handler: RecordingHandler) -> None:
+    get_breaker("database").trip("ada", "maintenance")
+    response = act(client, "retry_selected", make_letter())
+    assert said(response) == ["Retried: none. Stopped: the breaker of the database is not closed."]
+    assert handler.replayed == []
+
+
+def test_more_than_a_hundred_are_left_to_the_schedule(client: Client, handler: RecordingHandler) -> None:
+    for ordinal in range(101):
+        make_letter(ordinal=ordinal, status=Status.EXHAUSTED, next_retry_at=None)
+    response = act(client, "retry_selected", DeadLetter.objects.first(), select_across="1")
+    assert said(response)[0].startswith("101 letters are due now; the schedule, every 5 minutes,")
+    assert handler.replayed == []
+    assert DeadLetter.objects.filter(status="pending", next_retry_at__lte=timezone.now()).count() == 101
+    assert len(entries()) == 101
+
+
+def test_the_page_of_a_letter_asks_before_it_retries(client: Client, handler: RecordingHandler) -> None:
+    letter = make_letter()
+    assert b"Retry now" in client.get(page_of(letter)).content
+    assert client.get(page_of(letter, "retry")).status_code == 200
+    assert handler.replayed == []
+    response = client.post(page_of(letter, "retry"))
+    assert (response.url, said(response)) == (page_of(letter), ["Retried: 1 resolved."])
+    assert "Retried: resolved, stored." in client.get(f"{LIST}{letter.pk}/history/").content.decode()
+
+
+# --- discarding -------------------------------------------------------------------------------------------------------
+def test_discarding_asks_for_a_reason_first(client: Client) -> None:
+    letters = make_letter(), make_letter()
+    response = act(client, "discard_selected", *letters)
+    assert "Discard 2 dead letters?" in response.content.decode()
+    assert dead_letters.open_count() == 2
+    response = act(client, "discard_selected", *letters, confirmed="yes", reason="  ", asked_at=asked_at(response))
+    assert "This field is required" in response.content.decode()
+    assert dead_letters.open_count() == 2
+
+
+def test_discarding_with_a_reason_closes_the_letters_and_logs_each(client: Client, handler: RecordingHandler) -> None:
+    letters = make_letter(), make_letter()
+    asked = asked_at(act(client, "discard_selected", *letters))
+    response = act(client, "discard_selected", *letters, confirmed="yes", reason="a broken station", asked_at=asked)
+    assert said(response) == ["2 of 2 discarded."]
+    assert set(DeadLetter.objects.values_list("status", "note")) == {("discarded", "a broken station")}
+    assert entries() == ["Discarded: a broken station"] * 2
+    assert len(handler.given_up) == 2
+
+
+def test_what_has_died_since_the_question_is_not_discarded(client: Client) -> None:
+    seen = make_letter()
+    asked = asked_at(act(client, "discard_selected", seen, select_across="1"))
+    unseen = make_letter()
+    act(client, "discard_selected", seen, select_across="1", confirmed="yes", reason="rubbish", asked_at=asked)
+    assert list(DeadLetter.objects.filter(status="pending")) == [unseen]
+
+
+def test_a_letter_without_a_handler_is_not_discarded(client: Client) -> None:
+    letter = make_letter(kind="unheard_of")
+    response = client.post(page_of(letter, "discard"), {"reason": "rubbish"})
+    assert said(response) == ["Nothing was discarded: no handler is registered for unheard_of."]
+
+
+def test_one_request_discards_a_bounded_number(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admin, "_LETTERS_AT_ONCE", 3)
+    letters = [make_letter(ordinal=ordinal) for ordinal in range(5)]
+    asked = asked_at(act(client, "discard_selected", *letters))
+    response = act(client, "discard_selected", *letters, confirmed="yes", reason="rubbish", asked_at=asked)
+    assert "repeat for the rest" in said(response)[0]
+    assert dead_letters.open_count() == 2
+
+
+def test_the_page_of_a_letter_discards_it_with_a_reason(client: Client) -> None:
+    letter = make_letter()
+    assert client.get(page_of(letter, "discard")).status_code == 200
+    assert b"This field is required" in client.post(page_of(letter, "discard"), {"reason": ""}).content
+    response = client.post(page_of(letter, "discard"), {"reason": "a broken station"})
+    assert (response.url, said(response)) == (page_of(letter), ["1 of 1 discarded."])
+
+
+def test_a_closed_letter_has_no_buttons(client: Client) -> None:
+    html = client.get(page_of(make_letter(status=Status.RESOLVED))).content.decode()
+    assert "/retry/" not in html
+    assert "/discard/" not in html
+
+
+# --- who --------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("action", ["retry", "discard"])
+def test_each_action_needs_its_own_permission(action: str, handler: RecordingHandler) -> None:
+    other = {"retry": "discard", "discard": "retry"}[action]
+    client, letter = client_with("view_deadletter", f"{other}_deadletter"), make_letter()
+    assert f"/{action}/" not in client.get(page_of(letter)).content.decode()
+    assert client.post(page_of(letter, action), {"reason": "x"}).status_code == 403
+    act(client, f"{action}_selected", letter, confirmed="yes", reason="x", asked_at=timezone.now().isoformat())
+    assert (handler.replayed, handler.given_up, dead_letters.open_count()) == ([], [], 1)
+
+
+def test_an_action_alone_does_not_let_anybody_look() -> None:
+    client, letter = client_with("retry_deadletter", "discard_deadletter"), make_letter()
+    assert client.get(LIST).status_code == 403
+    assert client.get(page_of(letter, "retry")).status_code == 403
+
+
+def test_a_form_of_another_site_retries_nothing(client: Client, handler: RecordingHandler) -> None:
+    strict = Client(enforce_csrf_checks=True)
+    strict.cookies = client.cookies
+    assert strict.post(page_of(make_letter(), "retry")).status_code == 403
+    assert handler.replayed == []
+
+
+def asked_at(response: HttpResponse) -> str:
+    return str(response.context["question"].form["asked_at"].value())
