@@ -10,9 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 import redis
+from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import close_old_connections
 
@@ -100,8 +103,16 @@ async def _keep_collecting(feed: Wanted, leave: asyncio.Event, give_up: threadin
             continue
 
 
+def _check_place(url: str) -> None:
+    """Whoever may edit feeds must not read any file of this machine: only those of one directory."""
+    parts = urlsplit(url)
+    if parts.scheme == "file" and not Path(parts.path).resolve().is_relative_to(settings.FEED_FILES_DIR):
+        raise SourceError(f"file feeds lie below {settings.FEED_FILES_DIR} (FEED_FILES_DIR)")
+
+
 async def _collect(feed: Wanted, leave: asyncio.Event, give_up: threading.Event) -> None:
     """One run of one feed; recordings go on where they were."""
+    _check_place(feed.url)
     source = open_source(feed.url)
     acceptance = QueueAcceptance(give_up)
     point = await asyncio.to_thread(acceptance.resume_point, feed.source, source.origin) if source.recorded else None

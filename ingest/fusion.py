@@ -11,34 +11,44 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
+from django.db import models
 
-from ingest.reports import Decoded, StationReport, VesselReport, VesselStatic
-from tracking.identities import STATIC_FIELDS, StationSighting, VesselSighting
-from tracking.live import LiveUpdate
-from tracking.models import VesselPosition
+from ingest.reports import AircraftReport, AircraftStatic, Decoded, StationReport, VesselReport, VesselStatic
+from tracking.identities import AIRCRAFT_FIELDS, STATIC_FIELDS, AircraftSighting, StationSighting, VesselSighting
+from tracking.live import Kind, LiveUpdate
+from tracking.models import AircraftPosition, VesselPosition
 from tracking.positions import upsert_of
 
-_DYNAMIC = ("speed", "course", "heading", "status")
+Report = VesselReport | AircraftReport
+
+_VESSEL_DYNAMIC = ("speed", "course", "heading", "status")
+_AIRCRAFT_DYNAMIC = ("altitude", "ground_speed", "heading", "vertical_rate", "on_ground")
 
 
 class Fused(msgspec.Struct):
     """What a batch comes to.
 
-    `positions`: (ordinal of the message, report) of every position; `rows`: one report a key; `merged` and `duplicate`
-    count the reports that were folded into another's row.
+    `positions`: (ordinal of the message, report) of every position; `rows`: one report a key, by model; `merged` and
+    `duplicate` count the reports that were folded into another's row; `live`: one update a target, by kind and key.
     """
 
-    positions: list[tuple[int, VesselReport]] = []
-    rows: list[VesselReport] = []
+    positions: list[tuple[int, Report]] = []
+    rows: dict[type[models.Model], list[Any]] = {}
     merged: int = 0
     duplicate: int = 0
     vessels: dict[int, VesselSighting] = {}
+    aircraft: dict[str, AircraftSighting] = {}
     stations: dict[int, StationSighting] = {}
-    live_vessels: dict[int, LiveUpdate] = {}
+    live: dict[Kind, dict[str, LiveUpdate]] = msgspec.field(default_factory=lambda: {kind: {} for kind in Kind})
 
-    def live_stations(self) -> list[LiveUpdate]:
-        """The stations as live updates."""
-        return [_live_station(sighting) for sighting in self.stations.values()]
+    def days(self) -> set[dt.date]:
+        """The days of the positions, UTC."""
+        return {report.timestamp.date() for _, report in self.positions}
+
+
+def key_of(report: Report) -> tuple[int | str, dt.datetime]:
+    """What is unique: identity and time."""
+    return (report.vessel_id if isinstance(report, VesselReport) else report.aircraft_id, report.timestamp)
 
 
 def fuse(decoded: Iterable[tuple[int, Decoded]]) -> Fused:
@@ -47,68 +57,114 @@ def fuse(decoded: Iterable[tuple[int, Decoded]]) -> Fused:
     for ordinal, said in decoded:
         if said.position is not None:
             fused.positions.append((ordinal, said.position))
-            _see(fused, said.position.vessel_id, said.position.timestamp)
-            _go_live(fused, said.position)
-        if said.static is not None:
-            _see(fused, said.static.mmsi, said.static.at)
-            _add_static(fused, said.static)
+            _add_position(fused, said.position)
+        if isinstance(said.static, VesselStatic):
+            _add_vessel_static(fused, said.static)
+        elif said.static is not None:
+            _add_aircraft_static(fused, said.static)
         if said.station is not None:
             _add_station(fused, said.station)
-    upsert = upsert_of(VesselPosition)
-    fused.rows, fused.merged, fused.duplicate = upsert.fold(report for _, report in fused.positions)
+    _fold(fused, VesselPosition, [report for _, report in fused.positions if isinstance(report, VesselReport)])
+    _fold(fused, AircraftPosition, [report for _, report in fused.positions if isinstance(report, AircraftReport)])
     return fused
 
 
-def _see(fused: Fused, mmsi: int, at: dt.datetime) -> None:
-    """Widen the time in which a vessel was seen."""
-    sighting = fused.vessels.get(mmsi)
-    if sighting is None:
-        fused.vessels[mmsi] = VesselSighting(mmsi, at, at)
-    elif at > sighting.last_seen:
-        sighting.last_seen = at
-    elif at < sighting.first_seen:
-        sighting.first_seen = at
+def _fold(fused: Fused, model: type[models.Model], reports: list[Any]) -> None:
+    """One row a key of one model."""
+    if reports:
+        fused.rows[model], merged, duplicate = upsert_of(model).fold(reports)
+        fused.merged += merged
+        fused.duplicate += duplicate
 
 
-def _add_static(fused: Fused, static: VesselStatic) -> None:
-    """Merge static data: the newer report wins, an older one fills gaps."""
-    values = {field: getattr(static, field) for field in STATIC_FIELDS if getattr(static, field) is not None}
-    sighting = fused.vessels[static.mmsi]
-    if sighting.static_at is None or static.at >= sighting.static_at:
-        sighting.static_at, sighting.static = static.at, sighting.static | values
+def _add_position(fused: Fused, report: Report) -> None:
+    """Widen the sighting and fold the position into the target's live update."""
+    at = report.timestamp
+    names: tuple[str, ...]
+    update = LiveUpdate("", at.timestamp(), report.latitude, report.longitude)
+    if isinstance(report, VesselReport):
+        _see_vessel(fused, report.vessel_id, at)
+        update.key, kind, names = str(report.vessel_id), Kind.VESSEL, _VESSEL_DYNAMIC
     else:
-        sighting.static = values | sighting.static
-    update = fused.live_vessels.get(static.mmsi)
-    if update is None:
-        update = fused.live_vessels[static.mmsi] = LiveUpdate(str(static.mmsi), static.at.timestamp())
-    update.static = _for_live(sighting.static)
+        _see_aircraft(fused, report.aircraft_id, at)
+        update.key, kind, names = report.aircraft_id, Kind.AIRCRAFT, _AIRCRAFT_DYNAMIC
+        update.ages = {name: age for name, age in report.ages.items() if getattr(report, name) is not None}
+    update.fields = {name: value for name in names if (value := getattr(report, name)) is not None}
+    update.fields["source"] = report.source
+    update.fields["score"] = report.score
+    updates = fused.live[kind]
+    other = updates.get(update.key)
+    updates[update.key] = update if other is None else _folded(update, other)
 
 
-def _for_live(static: dict[str, Any]) -> dict[str, Any]:
-    """Static data as a document holds them: times in ISO 8601."""
-    return {field: value.isoformat() if isinstance(value, dt.datetime) else value for field, value in static.items()}
-
-
-def _go_live(fused: Fused, report: VesselReport) -> None:
-    """Fold a position into its target's update: the newest wins, what it lacks keeps its value and its age."""
-    update = LiveUpdate(str(report.vessel_id), report.timestamp.timestamp(), report.latitude, report.longitude)
-    update.fields = {field: getattr(report, field) for field in _DYNAMIC if getattr(report, field) is not None}
-    update.fields |= {"source": report.source, "score": report.score}
-    other = fused.live_vessels.get(report.vessel_id)
-    if other is None:
-        fused.live_vessels[report.vessel_id] = update
-        return
+def _folded(update: LiveUpdate, other: LiveUpdate) -> LiveUpdate:
+    """Two updates of one target: the newest position wins, what it lacks keeps its value and its age."""
     if other.latitude is None:  # only static data so far
         update.static = other.static
-        fused.live_vessels[report.vessel_id] = update
-        return
+        return update
     newer, older = (update, other) if update.ts > other.ts else (other, update)
     for field, value in older.fields.items():
         if field not in newer.fields:
             newer.fields[field] = value
             newer.ages = newer.ages | {field: older.ages.get(field, older.ts)}
     newer.static = older.static | newer.static
-    fused.live_vessels[report.vessel_id] = newer
+    return newer
+
+
+def _see_vessel(fused: Fused, mmsi: int, at: dt.datetime) -> None:
+    sighting = fused.vessels.get(mmsi)
+    if sighting is None:
+        fused.vessels[mmsi] = VesselSighting(mmsi, at, at)
+    else:
+        _widen(sighting, at)
+
+
+def _see_aircraft(fused: Fused, icao: str, at: dt.datetime) -> None:
+    sighting = fused.aircraft.get(icao)
+    if sighting is None:
+        fused.aircraft[icao] = AircraftSighting(icao, at, at)
+    else:
+        _widen(sighting, at)
+
+
+def _widen(sighting: VesselSighting | AircraftSighting, at: dt.datetime) -> None:
+    """Widen the time in which a target was seen."""
+    if at > sighting.last_seen:
+        sighting.last_seen = at
+    elif at < sighting.first_seen:
+        sighting.first_seen = at
+
+
+def _add_vessel_static(fused: Fused, static: VesselStatic) -> None:
+    _see_vessel(fused, static.mmsi, static.at)
+    values = _merge_static(fused.vessels[static.mmsi], static, STATIC_FIELDS)
+    _static_live(fused, Kind.VESSEL, str(static.mmsi), static.at, values)
+
+
+def _add_aircraft_static(fused: Fused, static: AircraftStatic) -> None:
+    _see_aircraft(fused, static.icao, static.at)
+    values = _merge_static(fused.aircraft[static.icao], static, AIRCRAFT_FIELDS)
+    _static_live(fused, Kind.AIRCRAFT, static.icao, static.at, values)
+
+
+def _merge_static(
+    sighting: VesselSighting | AircraftSighting, static: VesselStatic | AircraftStatic, names: Iterable[str]
+) -> dict[str, Any]:
+    """Merge static data into a sighting: the newer report wins, an older one fills gaps; all that is known now."""
+    values = {name: value for name in names if (value := getattr(static, name)) is not None}
+    if sighting.static_at is None or static.at >= sighting.static_at:
+        sighting.static_at, sighting.static = static.at, sighting.static | values
+    else:
+        sighting.static = values | sighting.static
+    return sighting.static
+
+
+def _static_live(fused: Fused, kind: Kind, key: str, at: dt.datetime, static: dict[str, Any]) -> None:
+    """Static data as a document holds them: times in ISO 8601."""
+    update = fused.live[kind].setdefault(key, LiveUpdate(key, at.timestamp()))
+    update.static = {
+        field: value.isoformat() if isinstance(value, dt.datetime) else value for field, value in static.items()
+    }
 
 
 def _add_station(fused: Fused, report: StationReport) -> None:
@@ -125,11 +181,11 @@ def _add_station(fused: Fused, report: StationReport) -> None:
             newer.latitude, newer.longitude = older.latitude, older.longitude
         sighting = newer
     fused.stations[report.mmsi] = sighting
-
-
-def _live_station(sighting: StationSighting) -> LiveUpdate:
     values = {"kind": sighting.kind, "name": sighting.name, "aid_type": sighting.aid_type}
-    static = {field: value for field, value in values.items() if value is not None}
-    return LiveUpdate(
-        str(sighting.mmsi), sighting.seen.timestamp(), sighting.latitude, sighting.longitude, static=static
+    fused.live[Kind.STATION][str(report.mmsi)] = LiveUpdate(
+        str(sighting.mmsi),
+        sighting.seen.timestamp(),
+        sighting.latitude,
+        sighting.longitude,
+        static={field: value for field, value in values.items() if value is not None},
     )

@@ -14,25 +14,33 @@ import datetime as dt
 import random
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
-from django.db import connection, transaction
+from django.db import connection, models, transaction
 from django.utils import timezone
 
-from ingest.fusion import Fused
+from ingest.fusion import Fused, Report, key_of
 from ingest.models import Batch
-from ingest.reports import MessageBatch, VesselReport
+from ingest.reports import MessageBatch
 from resilience.dead_letters import next_retry
 from resilience.models import DeadLetter
 from resilience.sqlstate import Verdict, classify
-from tracking.identities import REWRITE_SECONDS, VesselSighting, upsert_stations, upsert_vessels
-from tracking.models import VesselPosition
+from tracking.identities import (
+    REWRITE_SECONDS,
+    AircraftSighting,
+    VesselSighting,
+    upsert_aircraft,
+    upsert_stations,
+    upsert_vessels,
+)
 
 MESSAGE_KIND = "ingest.message"
 POISON_ROWS = 20
 POISON_SHARE = 0.2
-KNOWN_VESSELS = 200_000
+KNOWN_TARGETS = 200_000
+
+S = TypeVar("S", VesselSighting, AircraftSighting)
 
 
 class Counts(msgspec.Struct):
@@ -53,39 +61,40 @@ class TooMuchPoison(Exception):
     """More than 20 rows and a fifth of a batch were refused: that is a bug, not bad data; the batch is kept."""
 
 
-class KnownVessels:
-    """Which vessels were written recently, so that most sightings need no statement. Bounded; filled after commit.
+class KnownTargets:
+    """Which targets were written recently, so that most sightings need no statement. Bounded; filled after commit.
 
     Only an optimisation: what is forgotten is written once more.
     """
 
-    def __init__(self, limit: int = KNOWN_VESSELS) -> None:
+    def __init__(self, limit: int = KNOWN_TARGETS) -> None:
         self._limit = limit
-        self._seen: dict[int, tuple[dt.datetime, dt.datetime]] = {}
+        self._seen: dict[int | str, tuple[dt.datetime, dt.datetime]] = {}
 
-    def news(self, sightings: Sequence[VesselSighting]) -> list[VesselSighting]:
+    def news(self, sightings: Sequence[S]) -> list[S]:
         """Those that change something: unknown, with static data, or seen a minute before or after what is known."""
         return [sighting for sighting in sightings if self._is_news(sighting)]
 
-    def remember(self, sightings: Sequence[VesselSighting]) -> None:
+    def remember(self, sightings: Sequence[VesselSighting | AircraftSighting]) -> None:
         """These are written and committed."""
         if len(self._seen) + len(sightings) > self._limit:
             self._seen.clear()
         for sighting in sightings:
-            self._seen[sighting.mmsi] = (sighting.first_seen, sighting.last_seen)
+            self._seen[sighting.key] = (sighting.first_seen, sighting.last_seen)
 
     def forget(self) -> None:
         """Forget all, for tests that empty the tables."""
         self._seen.clear()
 
-    def _is_news(self, sighting: VesselSighting) -> bool:
-        known = self._seen.get(sighting.mmsi)
+    def _is_news(self, sighting: VesselSighting | AircraftSighting) -> bool:
+        known = self._seen.get(sighting.key)
         if known is None or sighting.static_at is not None:
             return True
         return sighting.first_seen < known[0] or (sighting.last_seen - known[1]).total_seconds() >= REWRITE_SECONDS
 
 
-known_vessels = KnownVessels()
+known_vessels = KnownTargets()
+known_aircraft = KnownTargets()
 
 
 def store(batch: MessageBatch, fused: Fused, counts: Counts) -> Batch | None:
@@ -102,12 +111,15 @@ def store(batch: MessageBatch, fused: Fused, counts: Counts) -> Batch | None:
     return entry
 
 
-def store_rows(fused: Fused, counts: Counts) -> list[tuple[int, VesselReport, Exception]]:
+def store_rows(fused: Fused, counts: Counts) -> list[tuple[int, Report, Exception]]:
     """Upsert identities and positions, and count; the refused reports, each with its ordinal and the error."""
-    news = known_vessels.news(list(fused.vessels.values()))
-    upsert_vessels(news)
+    vessels = known_vessels.news(list(fused.vessels.values()))
+    aircraft = known_aircraft.news(list(fused.aircraft.values()))
+    upsert_vessels(vessels)
+    upsert_aircraft(aircraft)
     upsert_stations(fused.stations.values())
-    transaction.on_commit(lambda: known_vessels.remember(news))
+    transaction.on_commit(lambda: known_vessels.remember(vessels))
+    transaction.on_commit(lambda: known_aircraft.remember(aircraft))
     return _store_positions(fused, counts)
 
 
@@ -140,18 +152,17 @@ def insert_once(entry: Batch) -> bool:
         return bool(cursor.rowcount == 1)
 
 
-def _store_positions(fused: Fused, counts: Counts) -> list[tuple[int, VesselReport, Exception]]:
+def _store_positions(fused: Fused, counts: Counts) -> list[tuple[int, Report, Exception]]:
     """Upsert the rows and count; the refused reports, each with the ordinal of its message and the error."""
     counts.merged, counts.duplicate = fused.merged, fused.duplicate
-    poison: list[tuple[VesselReport, Exception]] = []
-    _upsert(fused.rows, counts, poison, limit=max(POISON_ROWS, int(len(fused.rows) * POISON_SHARE)))
+    poison: list[tuple[Report, Exception]] = []
+    for model, rows in fused.rows.items():
+        _Halving(model, counts, poison, limit=max(POISON_ROWS, int(len(rows) * POISON_SHARE))).upsert(rows)
     if not poison:
         return []
-    errors = {(row.vessel_id, row.timestamp): error for row, error in poison}
+    errors = {key_of(row): error for row, error in poison}
     refused = [
-        (ordinal, report, errors[report.vessel_id, report.timestamp])
-        for ordinal, report in fused.positions
-        if (report.vessel_id, report.timestamp) in errors
+        (ordinal, report, errors[key_of(report)]) for ordinal, report in fused.positions if key_of(report) in errors
     ]
     # Reports that were folded into a refused row share its fate, so they are neither merged nor duplicate.
     folded = len(refused) - len(poison)
@@ -162,48 +173,48 @@ def _store_positions(fused: Fused, counts: Counts) -> list[tuple[int, VesselRepo
     return refused
 
 
-def _upsert(
-    rows: Sequence[VesselReport],
-    counts: Counts,
-    poison: list[tuple[VesselReport, Exception]],
-    limit: int,
-    known: Exception | None = None,
-) -> None:
-    """Upsert `rows`, halving them around what PostgreSQL refuses as data.
+class _Halving:
+    """Upserts rows of one model, halving them around what PostgreSQL refuses as data, which it adds to `poison`.
 
-    `known` is the error that these rows are known to cause, because their other half was accepted: then they are not
-    tried as a whole again. One poison row in 1,000 takes 70 statements at most.
+    One poison row in 1,000 takes 70 statements at most. Raises TooMuchPoison beyond `limit`.
     """
-    error = known or _try_upsert(rows, counts)
-    if error is None:
-        return
-    if len(rows) == 1:
-        poison.append((rows[0], error))
-        if len(poison) > limit:
-            raise TooMuchPoison(f"{len(poison)} rows refused, the last: {error}")
-        return
-    middle = len(rows) // 2
-    found = len(poison)
-    _upsert(rows[:middle], counts, poison, limit)
-    _upsert(rows[middle:], counts, poison, limit, error if len(poison) == found else None)
+
+    def __init__(
+        self, model: type[models.Model], counts: Counts, poison: list[tuple[Report, Exception]], limit: int
+    ) -> None:
+        self._model, self._counts, self._poison, self._limit = model, counts, poison, limit
+
+    def upsert(self, rows: Sequence[Report], known: Exception | None = None) -> None:
+        """`known` is the error that these rows cause for certain, because their other half was accepted."""
+        error = known or self._try(rows)
+        if error is None:
+            return
+        if len(rows) == 1:
+            self._poison.append((rows[0], error))
+            if len(self._poison) > self._limit:
+                raise TooMuchPoison(f"{len(self._poison)} rows refused, the last: {error}")
+            return
+        middle = len(rows) // 2
+        found = len(self._poison)
+        self.upsert(rows[:middle])
+        self.upsert(rows[middle:], error if len(self._poison) == found else None)
+
+    def _try(self, rows: Sequence[Report]) -> Exception | None:
+        """Upsert under a savepoint and count; the error, if they are refused as data."""
+        try:
+            with transaction.atomic():
+                done: Any = self._model._default_manager.bulk_create(rows, update_conflicts=True)  # type: ignore[arg-type]
+        except Exception as error:
+            if classify(error) is not Verdict.POISON:
+                raise
+            return error
+        self._counts.stored += done.created
+        self._counts.merged += done.merged
+        self._counts.duplicate += done.unchanged
+        return None
 
 
-def _try_upsert(rows: Sequence[VesselReport], counts: Counts) -> Exception | None:
-    """Upsert `rows` under a savepoint and count them; the error, if they are refused as data."""
-    try:
-        with transaction.atomic():
-            done: Any = VesselPosition.objects.bulk_create(rows, update_conflicts=True)
-    except Exception as error:
-        if classify(error) is not Verdict.POISON:
-            raise
-        return error
-    counts.stored += done.created
-    counts.merged += done.merged
-    counts.duplicate += done.unchanged
-    return None
-
-
-def _bury(batch: MessageBatch, refused: Sequence[tuple[int, VesselReport, Exception]]) -> None:
+def _bury(batch: MessageBatch, refused: Sequence[tuple[int, Report, Exception]]) -> None:
     """Dead letters with the raw messages; a letter that is there already stays as it is."""
     DeadLetter.objects.bulk_create(
         [dead_letter(batch, ordinal, "store", error) for ordinal, _, error in refused], ignore_conflicts=True

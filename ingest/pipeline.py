@@ -30,7 +30,7 @@ from resilience.breaker import Breaker, CircuitOpen, get_breaker
 from resilience.deadline import deadline
 from resilience.sqlstate import Verdict, classify, is_outage
 from tracking import partitions
-from tracking.live import Kind, LiveState
+from tracking.live import LiveState
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ def decode(batch: MessageBatch, counts: Counts) -> Iterator[tuple[int, Decoded]]
 
 def make_partitions(fused: Fused) -> None:
     """A recording may be of any day: make its partitions first, in a transaction of their own."""
-    days = {report.timestamp.date() for report in fused.rows} - _ready_days
+    days = fused.days() - _ready_days
     if not days:
         return
     try:
@@ -125,8 +125,8 @@ def write_live(fused: Fused, breaker: Breaker) -> None:
     """Derived state: its failure holds no batch, it has a breaker of its own."""
     try:
         with breaker.guard():
-            LiveState(Kind.VESSEL).write(fused.live_vessels.values())
-            LiveState(Kind.STATION).write(fused.live_stations())
+            for kind, updates in fused.live.items():
+                LiveState(kind).write(updates.values())
     except CircuitOpen:
         return  # the breaker has logged why it opened
     except Exception as error:

@@ -106,9 +106,43 @@ class StationReport(msgspec.Struct, gc=False):
     aid_type: int | None = None
 
 
+class AircraftReport(msgspec.Struct, gc=False):
+    """A position of an aircraft: WGS 84 degrees, feet, knots, degrees true, feet per minute; None where unknown.
+
+    `altitude` is barometric, geometric only where no other is known, None on the ground. `ages` is the event time
+    (epoch seconds) of those values that are older than the position, for live state.
+    """
+
+    aircraft_id: str
+    timestamp: dt.datetime
+    latitude: float
+    longitude: float
+    altitude: int | None
+    ground_speed: float | None
+    heading: float | None
+    vertical_rate: int | None
+    on_ground: bool | None
+    received_at: dt.datetime
+    source: str
+    score: int
+    ages: dict[str, float] = {}
+
+
+class AircraftStatic(msgspec.Struct, gc=False):
+    """What an aircraft or a source says of its identity; None where unknown."""
+
+    icao: str
+    at: dt.datetime
+    callsign: str | None = None
+    registration: str | None = None
+    type_code: str | None = None
+    category: str | None = None
+    squawk: str | None = None
+
+
 class Decoded(msgspec.Struct, gc=False):
     """What one message says: any of a position, static data and a station report; all None for other messages."""
 
-    position: VesselReport | None = None
-    static: VesselStatic | None = None
+    position: VesselReport | AircraftReport | None = None
+    static: VesselStatic | AircraftStatic | None = None
     station: StationReport | None = None

@@ -3,7 +3,10 @@
 import os
 from pathlib import Path
 
-os.environ.setdefault("DATA_DIR", str(Path(__file__).resolve().parent.parent / ".data" / "test"))
+data_dir = Path(os.environ.setdefault("DATA_DIR", str(Path(__file__).resolve().parent.parent / ".data" / "test")))
+worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+if worker and data_dir.name != worker:
+    os.environ["DATA_DIR"] = str(data_dir / worker)  # servers of its own: tests empty them
 
 from tracking.settings import *  # noqa: E402, F403
 

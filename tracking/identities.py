@@ -1,8 +1,9 @@
-"""Identities of vessels and stations, written in batches: who was heard, when, and what they say of themselves.
 
-Enters one sighting an identity; leaves rows in Vessel or Station, merged so that the order of delivery never decides:
-the newer static report wins, an older one only fills gaps, first and last seen only widen. Rows are sent sorted by key,
-so two writers cannot deadlock. Positions are not written here (`tracking/positions.py`).
+"""Identities of vessels, aircraft and stations, written in batches: who was heard, when, and what they say of themselves.
+
+Enters one sighting an identity; leaves rows in Vessel, Aircraft or Station, merged so that the order of delivery never
+decides: the newer static report wins, an older one only fills gaps, first and last seen only widen. Rows are sent
+sorted by key, so two writers cannot deadlock. Positions are not written here (`tracking/positions.py`).
 """
 
 import datetime as dt
@@ -14,6 +15,7 @@ import psycopg
 from django.db import connections
 
 from tracking.mmsi import classify
+from tracking.positions import floats
 
 _TEXTS = ("name", "callsign", "destination")
 _NUMBERS = {
@@ -28,6 +30,7 @@ _NUMBERS = {
     "mothership": "integer",
 }
 STATIC_FIELDS = (*_TEXTS, *_NUMBERS)
+AIRCRAFT_FIELDS = ("callsign", "registration", "type_code", "category", "squawk")
 REWRITE_SECONDS = 60
 
 
@@ -43,6 +46,26 @@ class VesselSighting(msgspec.Struct, gc=False):
     static_at: dt.datetime | None = None
     static: dict[str, Any] = {}
 
+    @property
+    def key(self) -> int:
+        """What identifies the vessel."""
+        return self.mmsi
+
+
+class AircraftSighting(msgspec.Struct, gc=False):
+    """An aircraft as a batch saw it, like a vessel; `static` has names of AIRCRAFT_FIELDS."""
+
+    icao: str
+    first_seen: dt.datetime
+    last_seen: dt.datetime
+    static_at: dt.datetime | None = None
+    static: dict[str, Any] = {}
+
+    @property
+    def key(self) -> str:
+        """What identifies the aircraft."""
+        return self.icao
+
 
 class StationSighting(msgspec.Struct, gc=False):
     """A base station or aid to navigation as a batch saw it last; None where a value is unknown."""
@@ -56,27 +79,27 @@ class StationSighting(msgspec.Struct, gc=False):
     aid_type: int | None
 
 
-def _vessel_sql() -> str:
-    """INSERT … ON CONFLICT: static values by time, and no write at all when a minute has not passed."""
-    table = "tracking_vessel"
+def _target_sql(table: str, columns: dict[str, str], texts: Sequence[str], numbers: Iterable[str]) -> str:
+    """INSERT … ON CONFLICT: static values by time, and no write at all when a minute has not passed.
+
+    `columns` are all columns with their types, the key first; `texts` are empty and `numbers` NULL where unknown.
+    """
+    key = next(iter(columns))
     newer = f"excluded.static_at >= COALESCE({table}.static_at, '-infinity')"
-    columns = {"mmsi": "integer", "kind": "text", "flag": "text", "first_seen": "timestamptz"}
-    columns |= {"last_seen": "timestamptz", "static_at": "timestamptz"}
-    columns |= dict.fromkeys(_TEXTS, "text") | _NUMBERS
     names = ", ".join(columns)
     arrays = ", ".join(f"%b::{kind}[]" for kind in columns.values())
-    given = ", ".join(f"COALESCE({column}, '')" if column in _TEXTS else column for column in columns)
+    given = ", ".join(f"COALESCE({column}, '')" if column in texts else column for column in columns)
     merged = [
         f"{c} = CASE WHEN {newer} AND excluded.{c} <> '' OR {table}.{c} = '' THEN excluded.{c} ELSE {table}.{c} END"
-        for c in _TEXTS
+        for c in texts
     ]
     merged += [
         f"{c} = CASE WHEN {newer} THEN COALESCE(excluded.{c}, {table}.{c}) ELSE COALESCE({table}.{c}, excluded.{c}) END"
-        for c in _NUMBERS
+        for c in numbers
     ]
     return f"""
-        INSERT INTO {table} ({names}) SELECT {given} FROM unnest({arrays}) AS given({names}) ORDER BY mmsi
-        ON CONFLICT (mmsi) DO UPDATE SET
+        INSERT INTO {table} ({names}) SELECT {given} FROM unnest({arrays}) AS given({names}) ORDER BY {key}
+        ON CONFLICT ({key}) DO UPDATE SET
             first_seen = LEAST({table}.first_seen, excluded.first_seen),
             last_seen = GREATEST({table}.last_seen, excluded.last_seen),
             static_at = GREATEST({table}.static_at, excluded.static_at), {", ".join(merged)}
@@ -84,22 +107,41 @@ def _vessel_sql() -> str:
            OR excluded.last_seen >= {table}.last_seen + interval '{REWRITE_SECONDS} seconds'"""
 
 
-_VESSEL_SQL = _vessel_sql()
+_SEEN = {"first_seen": "timestamptz", "last_seen": "timestamptz", "static_at": "timestamptz"}
+_VESSEL_SQL = _target_sql(
+    "tracking_vessel",
+    {"mmsi": "integer", "kind": "text", "flag": "text", **_SEEN, **dict.fromkeys(_TEXTS, "text"), **_NUMBERS},
+    _TEXTS,
+    _NUMBERS,
+)
+_AIRCRAFT_SQL = _target_sql(
+    "tracking_aircraft", {"icao": "text", **_SEEN, **dict.fromkeys(AIRCRAFT_FIELDS, "text")}, AIRCRAFT_FIELDS, ()
+)
 
+# The newer sighting wins, an older one fills gaps and widens first_seen; a redelivered one writes nothing.
 _STATION_SQL = """
-    INSERT INTO tracking_station (mmsi, kind, name, aid_type, latitude, longitude, first_seen, last_seen)
+    INSERT INTO tracking_station AS known (mmsi, kind, name, aid_type, latitude, longitude, first_seen, last_seen)
     SELECT mmsi, kind, COALESCE(name, ''), aid_type, latitude, longitude, seen, seen
     FROM unnest(%b::integer[], %b::text[], %b::text[], %b::smallint[], %b::float8[], %b::float8[], %b::timestamptz[])
         AS given(mmsi, kind, name, aid_type, latitude, longitude, seen)
     ORDER BY mmsi
     ON CONFLICT (mmsi) DO UPDATE SET
-        kind = excluded.kind,
-        name = CASE WHEN excluded.name <> '' THEN excluded.name ELSE tracking_station.name END,
-        aid_type = COALESCE(excluded.aid_type, tracking_station.aid_type),
-        latitude = COALESCE(excluded.latitude, tracking_station.latitude),
-        longitude = COALESCE(excluded.longitude, tracking_station.longitude),
-        last_seen = excluded.last_seen
-    WHERE excluded.last_seen > tracking_station.last_seen"""
+        kind = CASE WHEN {newer} THEN excluded.kind ELSE known.kind END,
+        name = CASE WHEN {newer} AND excluded.name <> '' OR known.name = '' THEN excluded.name ELSE known.name END,
+        aid_type = CASE WHEN {newer} THEN COALESCE(excluded.aid_type, known.aid_type)
+            ELSE COALESCE(known.aid_type, excluded.aid_type) END,
+        latitude = CASE WHEN {newer} THEN COALESCE(excluded.latitude, known.latitude)
+            ELSE COALESCE(known.latitude, excluded.latitude) END,
+        longitude = CASE WHEN {newer} THEN COALESCE(excluded.longitude, known.longitude)
+            ELSE COALESCE(known.longitude, excluded.longitude) END,
+        first_seen = LEAST(known.first_seen, excluded.first_seen),
+        last_seen = GREATEST(known.last_seen, excluded.last_seen)
+    WHERE {newer} OR excluded.first_seen < known.first_seen
+        OR (known.name = '' AND excluded.name <> '')
+        OR (known.aid_type IS NULL AND excluded.aid_type IS NOT NULL)
+        OR (known.latitude IS NULL AND excluded.latitude IS NOT NULL)""".format(
+    newer="excluded.last_seen > known.last_seen"
+)
 
 
 def upsert_vessels(sightings: Iterable[VesselSighting], using: str = "default") -> None:
@@ -116,8 +158,20 @@ def upsert_vessels(sightings: Iterable[VesselSighting], using: str = "default") 
         [row.last_seen for row in rows],
         [row.static_at for row in rows],
     ]
-    columns += [[row.static.get(field) for row in rows] for field in STATIC_FIELDS]
+    for field in STATIC_FIELDS:
+        values = [row.static.get(field) for row in rows]
+        columns.append(floats(values) if _NUMBERS.get(field) == "float8" else values)
     _execute(using, _VESSEL_SQL, columns)
+
+
+def upsert_aircraft(sightings: Iterable[AircraftSighting], using: str = "default") -> None:
+    """Write the aircraft, one sighting each, in one statement. Raises django.db errors."""
+    rows = sorted(sightings, key=lambda sighting: sighting.icao)
+    if not rows:
+        return
+    columns: list[list[Any]] = [[getattr(row, name) for row in rows] for name in ("icao", *_SEEN)]
+    columns += [[row.static.get(field) for row in rows] for field in AIRCRAFT_FIELDS]
+    _execute(using, _AIRCRAFT_SQL, columns)
 
 
 def upsert_stations(sightings: Iterable[StationSighting], using: str = "default") -> None:
@@ -125,8 +179,9 @@ def upsert_stations(sightings: Iterable[StationSighting], using: str = "default"
     rows = sorted(sightings, key=lambda sighting: sighting.mmsi)
     if not rows:
         return
-    fields = ("mmsi", "kind", "name", "aid_type", "latitude", "longitude", "seen")
-    _execute(using, _STATION_SQL, [[getattr(row, field) for row in rows] for field in fields])
+    columns: list[list[Any]] = [[getattr(row, field) for row in rows] for field in ("mmsi", "kind", "name", "aid_type")]
+    columns += [floats(row.latitude for row in rows), floats(row.longitude for row in rows)]
+    _execute(using, _STATION_SQL, [*columns, [row.seen for row in rows]])
 
 
 def _execute(using: str, sql: str, columns: Sequence[list[Any]]) -> None:

@@ -105,6 +105,9 @@ class Aircraft(models.Model):
     type_code = models.CharField(max_length=4, blank=True, help_text="ICAO type designator, such as A320")
     category = models.CharField(max_length=2, blank=True, help_text="ADS-B emitter category, A0 to D7")
     squawk = models.CharField(max_length=4, blank=True, help_text="transponder code, four octal digits, latest heard")
+    static_at = models.DateTimeField(
+        null=True, blank=True, help_text="time of the latest report of these, UTC; an older one only fills gaps"
+    )
     first_seen = models.DateTimeField(help_text="time of the first report, UTC")
     last_seen = models.DateTimeField(help_text="time of the latest report, UTC, exact to about a minute")
 

@@ -9,6 +9,7 @@ import datetime as dt
 import logging
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from django.db import connections, transaction
 
@@ -19,6 +20,7 @@ logger = logging.getLogger(__name__)
 TABLES = (VesselPosition._meta.db_table, AircraftPosition._meta.db_table)
 DAYS_PER_RUN = 400
 DAYS_AHEAD = 7
+LOCK_TIMEOUT = "3s"
 _LOCK = 0x7472_6163  # "trac": one maker of partitions at a time, transaction-level, so safe behind a pooler
 _NAME = re.compile(r"_(\d{8})$")
 
@@ -27,15 +29,43 @@ class TooManyDays(ValueError):
     """More days were asked for than one run may make."""
 
 
+@dataclass(frozen=True)
+class PartitionSize:
+    """One partition: its day (None: the default), rows as the planner estimates them (None: never analysed), bytes."""
+
+    table: str
+    name: str
+    day: dt.date | None
+    rows: int | None
+    bytes: int
+
+
 def existing(table: str) -> set[dt.date]:
     """The days that have a partition of their own."""
     with connections["direct"].cursor() as cursor:
         cursor.execute(
-            "SELECT relname FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid WHERE inhparent = %s::regclass",
+            "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = %s::regclass",
             [table],
         )
-        names = [_NAME.search(name) for (name,) in cursor.fetchall()]
-    return {dt.datetime.strptime(found[1], "%Y%m%d").replace(tzinfo=dt.UTC).date() for found in names if found}
+        days = {_day(name) for (name,) in cursor.fetchall()}
+    return {day for day in days if day is not None}
+
+
+def _day(name: str) -> dt.date | None:
+    """The day in a partition's name; None for the default's."""
+    found = _NAME.search(name)
+    return dt.datetime.strptime(found[1], "%Y%m%d").replace(tzinfo=dt.UTC).date() if found else None
+
+
+def sizes(table: str) -> list[PartitionSize]:
+    """The partitions of the table by name, the default's last."""
+    with connections["direct"].cursor() as cursor:
+        cursor.execute(
+            "SELECT c.relname, NULLIF(c.reltuples, -1)::bigint, pg_total_relation_size(c.oid)"
+            " FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = %s::regclass ORDER BY 1",
+            [table],
+        )
+        return [PartitionSize(table, name, _day(name), rows, size) for name, rows, size in cursor.fetchall()]
 
 
 def make(days: Iterable[dt.date]) -> int:
@@ -57,7 +87,12 @@ def make(days: Iterable[dt.date]) -> int:
 
 def make_ahead(today: dt.date) -> int:
     """Make the partitions of yesterday, today and the days ahead; how many were made."""
-    return make(today + dt.timedelta(days=offset) for offset in range(-1, DAYS_AHEAD + 1))
+    return make(days_ahead(today))
+
+
+def days_ahead(today: dt.date, ahead: int = DAYS_AHEAD) -> list[dt.date]:
+    """Yesterday, whose late reports still come in, today and the days ahead."""
+    return [today + dt.timedelta(days=offset) for offset in range(-1, ahead + 1)]
 
 
 def _make(table: str, day: dt.date) -> int:
@@ -70,11 +105,12 @@ def _make(table: str, day: dt.date) -> int:
         cursor.execute("SELECT to_regclass(%s)", [name])
         if cursor.fetchone()[0] is not None:
             return 0
-        # A batch in flight holds the table for milliseconds; whoever holds it longer must not make batches queue
-        # behind us.
-        cursor.execute("SET LOCAL lock_timeout = '3s'")
+        # A batch in flight holds the table for milliseconds; whoever holds it longer must not make batches queue behind us.
+        cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+        # Writers wait before they choose a partition: one that had chosen the default would be refused after the ATTACH
+        # (23514, "violates partition constraint"). Readers go on until the default partition is locked as well.
+        cursor.execute(f'LOCK TABLE ONLY "{table}" IN SHARE ROW EXCLUSIVE MODE')
         cursor.execute(f'CREATE TABLE "{name}" (LIKE "{table}" INCLUDING ALL EXCLUDING IDENTITY)')
-        # From here on no batch can put a row of the day into the default partition behind our back.
         cursor.execute(f'LOCK TABLE "{table}_default" IN ACCESS EXCLUSIVE MODE')
         cursor.execute(
             f'WITH moved AS (DELETE FROM "{table}_default" WHERE "timestamp" >= %s AND "timestamp" < %s RETURNING *)'
@@ -92,7 +128,7 @@ def drop_before(table: str, day: dt.date) -> int:
     for found in old:
         with transaction.atomic(using="direct"), connections["direct"].cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-            cursor.execute("SET LOCAL lock_timeout = '3s'")
+            cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
             cursor.execute(f'DROP TABLE IF EXISTS "{table}_{found:%Y%m%d}"')
         logger.info("dropped partition %s_%s", table, f"{found:%Y%m%d}")
     with connections["direct"].cursor() as cursor:

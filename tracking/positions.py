@@ -93,8 +93,9 @@ class Upsert:
         merged = unchanged = 0
         for row in rows:
             key = identity(row)
-            holder = kept.setdefault(key, row)
-            if holder is row:
+            holder = kept.get(key)
+            if holder is None:
+                kept[key] = row
                 continue
             won = wins(row, holder)
             winner, loser = (row, holder) if won else (holder, row)
@@ -116,10 +117,10 @@ class Upsert:
         return bool(gaps)
 
     def parameters(self, rows: Sequence[Any]) -> list[list[Any]]:
-        """One list a column. Floats are coerced: one int among them fails the whole array."""
+        """One list a column."""
         columns = zip(*map(self._read, rows), strict=True)
         return [
-            _floats(values) if kind == "float8" else list(values)
+            floats(values) if kind == "float8" else list(values)
             for values, kind in zip(columns, self.types, strict=True)
         ]
 
@@ -150,8 +151,14 @@ class Upsert:
 
 
 def _row_of(mine: str, columns: Sequence[str], theirs: str) -> str:
-    """A row expression to compare by rank; received_at is taken from the other side because earlier is better."""
-    return "(" + ", ".join(f'{theirs if c == "received_at" else mine}."{c}"' for c in columns) + ")"
+    """A row expression to compare by rank; received_at is taken from the other side because earlier is better.
+
+    Labels compare by code point, as in Python, whatever the server's collation: en_US puts "alpha" before "Zulu".
+    """
+    terms = {column: f'{mine}."{column}"' for column in columns}
+    terms["received_at"] = f'{theirs}."received_at"'
+    terms["source"] += ' COLLATE "C"'
+    return f"({', '.join(terms.values())})"
 
 
 def _array_type(field: models.Field[Any, Any]) -> str:
@@ -160,7 +167,8 @@ def _array_type(field: models.Field[Any, Any]) -> str:
     return _ARRAY_TYPES[target.get_internal_type()]
 
 
-def _floats(values: Iterable[Any]) -> list[float | None]:
+def floats(values: Iterable[Any]) -> list[float | None]:
+    """The values as floats: psycopg refuses a list in which one of them is an int."""
     return [None if value is None else float(value) for value in values]
 
 

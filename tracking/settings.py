@@ -22,6 +22,7 @@ SECRET_KEY = env.str("SECRET_KEY", default="") or embedded.secret_key(DATA_DIR)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=False)
+SECURE_REDIRECT_EXEMPT = [r"^health/"]  # probes come without TLS
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=0)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("SECURE_COOKIES", default=SECURE_SSL_REDIRECT)
@@ -121,18 +122,19 @@ QUEUE_REDIS_URL = env.str("QUEUE_REDIS_URL", default="") or _redis or embedded.r
 LIVE_REDIS_URL = env.str("LIVE_REDIS_URL", default="") or _redis or embedded.redis_url(DATA_DIR, "live")
 
 
-def _cache(url: str, prefix: str) -> dict[str, object]:
+def _cache(url: str, prefix: str, **options: object) -> dict[str, object]:
     """A django-redis cache on `url`; its raw connection is django_redis.get_redis_connection(alias)."""
     return {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": url,
         "KEY_PREFIX": prefix,
-        "OPTIONS": {"CONNECTION_POOL_KWARGS": embedded.redis_pool_options(url, DATA_DIR)},
+        "OPTIONS": {"CONNECTION_POOL_KWARGS": embedded.redis_pool_options(url, DATA_DIR), **options},
     }
 
 
 CACHES = {
-    "default": _cache(LIVE_REDIS_URL, "cache"),
+    # Sessions and throttles: a cache that is away must not take the admin with it.
+    "default": _cache(LIVE_REDIS_URL, "cache", IGNORE_EXCEPTIONS=True),
     "live": _cache(LIVE_REDIS_URL, "live"),
     "queue": _cache(QUEUE_REDIS_URL, "queue"),
 }
@@ -161,6 +163,7 @@ Q_CLUSTER = {
 QUEUE_ALLOWED_TASKS = ["ingest.tasks.process_batch", "resilience.tasks.retry_dead_letters", "tracking.tasks.keep_house"]
 
 # --- ingest and resilience --------------------------------------------------------------------------------------------
+FEED_FILES_DIR = Path(env.str("FEED_FILES_DIR", default=str(DATA_DIR / "recordings"))).resolve()
 INGEST_BATCH_SIZE = env.int("INGEST_BATCH_SIZE", default=1000)
 BREAKER_FAILURES = env.int("BREAKER_FAILURES", default=5)
 BREAKER_SUCCESSES = env.int("BREAKER_SUCCESSES", default=2)
@@ -178,6 +181,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
+DATETIME_FORMAT = "Y-m-d H:i:s"
 REST_FRAMEWORK = {
     # The first one decides that nobody is a 401 (with `WWW-Authenticate: Token`), not a 403.
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -187,7 +191,10 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer", "rest_framework.renderers.BrowsableAPIRenderer"],
+    "DEFAULT_RENDERER_CLASSES": [
+        "rest_framework.renderers.JSONRenderer",
+        "rest_framework.renderers.BrowsableAPIRenderer",
+    ],
     "DEFAULT_THROTTLE_CLASSES": ["tracking.api.throttles.AnonymousRate", "tracking.api.throttles.UserRate"],
     "EXCEPTION_HANDLER": "tracking.api.errors.handle",
     "DEFAULT_THROTTLE_RATES": {

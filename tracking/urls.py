@@ -1,6 +1,15 @@
 """The project's URLs."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
-urlpatterns = [path("admin/", admin.site.urls)]
+from tracking import health
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("health/live", health.live, name="health-live"),
+    path("health/ready", health.ready, name="health-ready"),
+    path("api/", include("ingest.api")),
+    path("api/", include("resilience.urls")),
+    path("api/", include("tracking.api.urls")),  # last: it answers for every address below api/
+]

@@ -79,6 +79,8 @@ def decode(message: Message, context: Context) -> Decoded:
         return Decoded(position, static)
     if kind == 27:
         return Decoded(_long_range(payload, fill, message.received_at, context))
+    if len(payload) * 6 - fill < 38:
+        raise Rejected("undecodable")  # pyais would take what is left of the MMSI for another, shorter one
     return _other(message, kind, context)
 
 
@@ -219,14 +221,11 @@ def _other(message: Message, kind: int, context: Context) -> Decoded:
 
 
 def _pyais(message: Message) -> Any:
-    """The message as pyais decodes it; whatever it refuses, or is cut off within the MMSI, is undecodable."""
+    """The message as pyais decodes it; whatever it refuses is undecodable."""
     try:
-        said = pyais.decode(*message.raw.split(b"\n"))
+        return pyais.decode(*message.raw.split(b"\n"))
     except (AISBaseException, Base64Error, ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
         raise Rejected("undecodable") from error
-    if said.mmsi is None:
-        raise Rejected("undecodable")
-    return said
 
 
 def _static(message: Message, kind: int, context: Context) -> VesselStatic:
@@ -277,8 +276,7 @@ def _add_dimensions(static: VesselStatic, said: Any) -> None:
 
 def _add_mothership(static: VesselStatic, said: Any) -> None:
     """Part B of an auxiliary craft (98MIDxxxx) has the mother ship's MMSI in place of the dimensions (30 bits)."""
-    bow, stern, port, starboard = (_number(said, f"to_{side}") for side in ("bow", "stern", "port", "starboard"))
-    number = bow << 21 | stern << 12 | port << 6 | starboard
+    number = _number(said, "mothership_mmsi")
     static.mothership = number if 0 < number <= 999_999_999 else None
 
 

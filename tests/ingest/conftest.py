@@ -9,4 +9,5 @@ from ingest import persistence, pipeline
 def nothing_known() -> None:
     """Vessels and partitions that another test made are gone from the database."""
     persistence.known_vessels.forget()
+    persistence.known_aircraft.forget()
     pipeline.forget_partitions()

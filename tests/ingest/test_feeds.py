@@ -109,3 +109,16 @@ def test_a_feed_that_cannot_run_says_so_and_stops_no_other(caplog):
         await until(heard)
 
     run(scenario)
+
+
+def test_a_file_feed_outside_its_directory_is_refused(tmp_path, settings, caplog):
+    settings.FEED_FILES_DIR = tmp_path / "recordings"
+    (tmp_path / "recordings").mkdir()
+    (tmp_path / "secret").write_bytes(position() + b"\n")
+    Feed.objects.create(name="Outside", source="outside", url=f"file://{tmp_path}/recordings/../secret")
+
+    async def scenario():
+        await until(lambda: "file feeds lie below" in caplog.text)
+
+    run(scenario)
+    assert StreamsBroker().depths()["replay"].waiting == 0

@@ -48,7 +48,8 @@ def test_a_sentence_of_several_names_its_place_its_sequence_id_and_its_channel()
 
 
 @pytest.mark.parametrize("line", [
-    b"", b"!", b"VDM,", b"!VDM,", b"$GPRMC,035258,A*18", b"AIVDM,1,1,,A,15,0*00", b"$AIVDM,1,1,,A,15,0*00", b"!AIVDX,1*00",
+    b"", b"!", b"VDM,", b"!VDM,", b"$GPRMC,035258,A*18", b"AIVDM,1,1,,A,15,0*00", b"$AIVDM,1,1,,A,15,0*00",
+    b"!AIVDX,1*00",
 ])  # fmt: skip
 def test_a_line_of_another_protocol_is_no_sentence(line: bytes):
     assert parse(line) is None
@@ -216,10 +217,10 @@ def test_a_time_in_front_of_the_sentence_is_its_time_and_utc_where_it_names_no_z
     assert (said.text, said.time) == (PLAIN, expected)
 
 
-@pytest.mark.parametrize("milliseconds", range(0, 1000, 7))
-def test_no_millisecond_is_lost_to_rounding(milliseconds: int):
-    assert parsed(b"1661782369.%03d " % milliseconds + PLAIN).time == EPOCH_MS + milliseconds
-    assert parsed(b"2022-08-29T14:12:49.%03dZ " % milliseconds + PLAIN).time == EPOCH_MS + milliseconds
+def test_no_millisecond_is_lost_to_rounding():
+    for milliseconds in range(1000):
+        assert parsed(b"1661782369.%03d " % milliseconds + PLAIN).time == EPOCH_MS + milliseconds
+        assert parsed(b"2022-08-29T14:12:49.%03dZ " % milliseconds + PLAIN).time == EPOCH_MS + milliseconds
 
 
 # --- time lines -------------------------------------------------------------------------------------------------------

@@ -40,6 +40,14 @@ class Migration(migrations.Migration):
                         blank=True, help_text="transponder code, four octal digits, latest heard", max_length=4
                     ),
                 ),
+                (
+                    "static_at",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="time of the latest report of these, UTC; an older one only fills gaps",
+                        null=True,
+                    ),
+                ),
                 ("first_seen", models.DateTimeField(help_text="time of the first report, UTC")),
                 (
                     "last_seen",

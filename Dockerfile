@@ -1,0 +1,28 @@
+# The project without embedded servers and development tools: every service has a URL here (see docker-compose.yml).
+FROM python:3.11-slim
+
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+
+RUN useradd --system --uid 10001 --create-home --shell /usr/sbin/nologin tracking
+WORKDIR /srv/tracking
+
+# The requirements are in three parts, the runtime's first.
+COPY requirements.txt .
+RUN sed '/^# Embedded servers/,$d' requirements.txt > runtime.txt \
+    && pip install --no-cache-dir --requirement runtime.txt
+
+COPY manage.py ./
+COPY tracking tracking
+COPY ingest ingest
+COPY resilience resilience
+
+# Static files are made once, here: no volume may cover them, it would keep those of an older image.
+ENV DATA_DIR=/data
+RUN SECRET_KEY=only-for-this-build python manage.py collectstatic --no-input --verbosity 0 \
+    && chown -R tracking:tracking /data
+USER tracking
+EXPOSE 8000
+
+# One main process and no shell: django-q2 hangs when SIGTERM reaches its children too.
+STOPSIGNAL SIGTERM
+CMD ["gunicorn", "tracking.wsgi", "--bind=0.0.0.0:8000", "--workers=2", "--threads=4", "--graceful-timeout=10", "--worker-tmp-dir=/dev/shm", "--no-control-socket"]

@@ -1,0 +1,41 @@
+# Everything starts here, on a machine with Python 3.11 or later and make: each target builds what it needs in .venv.
+PYTHON ?= python3
+ARGS ?=
+BENCH ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test lint bench clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 16
+
+install: $(INSTALLED) ## build .venv with everything in requirements.txt
+
+# Built again when requirements.txt changes; a failed installation leaves no stamp.
+$(INSTALLED): requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11")'
+	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/pip install -qq --disable-pip-version-check --requirement requirements.txt
+	@touch $(INSTALLED)
+
+run: $(INSTALLED) ## run the whole system until Ctrl-C (ARGS="--port 9000")
+	@$(BIN)/python manage.py up $(ARGS)
+
+test: $(INSTALLED) ## run all tests (ARGS="-k breaker")
+	@$(BIN)/python -m tests $(ARGS)
+
+lint: $(INSTALLED) ## check style, format and types
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet || { echo 'run .venv/bin/ruff format'; exit 1; }
+	@$(BIN)/mypy --no-error-summary
+
+bench: $(INSTALLED) ## measure (BENCH="name")
+	@$(BIN)/python -m tests.benchmarks $(BENCH)
+
+clean: ## remove .venv and caches; your data in .data stays
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find manage.py tracking ingest resilience tests -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,104 @@
+"""Reports of one batch, folded: rows, sightings and live updates."""
+
+import datetime as dt
+
+import pytest
+
+from ingest.fusion import fuse
+from ingest.persistence import Counts, store_rows
+from ingest.reports import AircraftReport, AircraftStatic, Decoded, StationReport, VesselReport, VesselStatic
+from tests.ingest.messages import NOON
+from tracking.live import Kind
+from tracking.models import Aircraft, AircraftPosition, VesselPosition
+
+LATER = NOON + dt.timedelta(seconds=10)
+
+
+def ship(at=NOON, **fields):
+    values = {"vessel_id": 244660123, "timestamp": at, "latitude": 52.0, "longitude": 4.0, "speed": 10.0}
+    values |= {"course": 90.0, "heading": 91, "status": 0, "received_at": at, "source": "a", "score": 80}
+    return Decoded(position=VesselReport(**values | fields))
+
+
+def plane(at=NOON, **fields):
+    values = {"aircraft_id": "4ca7b5", "timestamp": at, "latitude": 52.0, "longitude": 4.0, "altitude": 35000}
+    values |= {"ground_speed": 450.5, "heading": 270.0, "vertical_rate": -640, "on_ground": False}
+    values |= {"received_at": at, "source": "a", "score": 80}
+    return Decoded(position=AircraftReport(**values | fields))
+
+
+def fold(*decoded):
+    return fuse(enumerate(decoded))
+
+
+def test_reports_of_one_moment_become_one_row_and_fill_each_others_gaps():
+    fused = fold(ship(heading=None), ship(speed=None, source="b"))
+    (row,) = fused.rows[VesselPosition]
+    assert (row.source, row.speed, row.heading) == ("b", 10.0, 91)
+    assert (len(fused.positions), fused.merged, fused.duplicate) == (2, 1, 0)
+
+
+def test_the_newest_position_is_live_and_what_it_lacks_keeps_its_age():
+    for order in ((ship(heading=91), ship(LATER, heading=None)), (ship(LATER, heading=None), ship(heading=91))):
+        update = fold(*order).live[Kind.VESSEL]["244660123"]
+        assert (update.ts, update.fields["heading"]) == (LATER.timestamp(), 91)
+        assert update.ages == {"heading": NOON.timestamp()}
+
+
+def test_static_data_of_two_parts_are_merged_and_the_newer_wins():
+    name = Decoded(static=VesselStatic(244660123, NOON, name="OLD"))
+    more = Decoded(static=VesselStatic(244660123, LATER, name="NEW", callsign="PABC"))
+    for order in ((name, more, ship()), (ship(), more, name)):
+        fused = fold(*order)
+        assert fused.vessels[244660123].static == {"name": "NEW", "callsign": "PABC"}
+        assert fused.vessels[244660123].static_at == LATER
+        assert fused.live[Kind.VESSEL]["244660123"].static == {"name": "NEW", "callsign": "PABC"}
+        assert fused.live[Kind.VESSEL]["244660123"].latitude == 52.0
+
+
+def test_a_vessel_is_seen_from_its_first_to_its_last_report():
+    fused = fold(ship(LATER), ship(NOON), ship(NOON + dt.timedelta(seconds=5)))
+    assert (fused.vessels[244660123].first_seen, fused.vessels[244660123].last_seen) == (NOON, LATER)
+
+
+def test_the_newest_report_of_a_station_is_kept_and_completed():
+    named = Decoded(station=StationReport(992442001, NOON, "aid", 52.0, 4.0, "MAAS CENTER", 9))
+    bare = Decoded(station=StationReport(992442001, LATER, "aid", None, None, None, None))
+    for order in ((named, bare), (bare, named)):
+        station = fold(*order).stations[992442001]
+        assert (station.seen, station.name, station.latitude) == (LATER, "MAAS CENTER", 52.0)
+
+
+def test_aircraft_and_vessels_of_one_batch_are_kept_apart():
+    fused = fold(ship(), plane(), Decoded(static=AircraftStatic("4ca7b5", NOON, callsign="EIN1")))
+    assert {model.__name__: len(rows) for model, rows in fused.rows.items()} == {
+        "VesselPosition": 1,
+        "AircraftPosition": 1,
+    }
+    update = fused.live[Kind.AIRCRAFT]["4ca7b5"]
+    assert (update.fields["altitude"], update.fields["on_ground"], update.static) == (
+        35000,
+        False,
+        {"callsign": "EIN1"},
+    )
+
+
+def test_ages_of_an_aircraft_reach_live_state_for_values_that_are_there():
+    fused = fold(plane(vertical_rate=None, ages={"vertical_rate": 1.0, "ground_speed": 2.0}))
+    assert fused.live[Kind.AIRCRAFT]["4ca7b5"].ages == {"ground_speed": 2.0}
+
+
+@pytest.mark.django_db
+def test_aircraft_are_stored_with_identity_and_position():
+    counts = Counts()
+    static = Decoded(static=AircraftStatic("4ca7b5", NOON, callsign="EIN1", squawk="0021"))
+    assert store_rows(fold(plane(), plane(LATER, altitude=None, on_ground=True), static), counts) == []
+
+    assert (counts.stored, counts.merged, counts.duplicate) == (2, 0, 0)
+    aircraft = Aircraft.objects.get()
+    assert (aircraft.icao, aircraft.callsign, aircraft.squawk) == ("4ca7b5", "EIN1", "0021")
+    assert (aircraft.first_seen, aircraft.last_seen) == (NOON, LATER)
+    assert list(AircraftPosition.objects.order_by("timestamp").values_list("altitude", "on_ground")) == [
+        (35000, False),
+        (None, True),
+    ]

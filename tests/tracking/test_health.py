@@ -1,0 +1,127 @@
+"""Health: each dependency is taken away for real, and the answer comes in time and without secrets."""
+
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection, connections
+from django.test import Client
+
+from tracking import embedded, health
+from tracking.embedded.redis import pid_of
+
+CLOSED = "redis://:hunter2@127.0.0.1:1/0"
+ALL = {"postgresql", "migrations", "queue_redis", "live_redis"}
+
+
+@pytest.fixture
+def own_redis() -> Iterator[Path]:
+    """A data directory whose live Redis runs for this test alone."""
+    place = Path(tempfile.mkdtemp(prefix="health-", dir="/tmp"))
+    embedded.start(place, ["live"])
+    yield place
+    if pid := pid_of(place, "live"):
+        os.kill(pid, signal.SIGCONT)
+    embedded.stop(place, ["live"])
+    shutil.rmtree(place)
+
+
+def use(settings: Any, alias: str, url: str, data_dir: Path | None = None) -> None:
+    options = {"CONNECTION_POOL_KWARGS": embedded.redis_pool_options(url, data_dir or settings.DATA_DIR)}
+    cache = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url, "OPTIONS": options}
+    settings.CACHES = settings.CACHES | {alias: cache}
+
+
+def ready() -> tuple[int, dict[str, str]]:
+    """(status, the error of each dependency that has one)"""
+    response = Client().get("/health/ready")
+    body = response.json()
+    assert set(body["dependencies"]) == ALL
+    assert (body["status"] == "ok") == (response.status_code == 200)
+    assert response["Cache-Control"].startswith("max-age=0")
+    assert ("Retry-After" in response) == (response.status_code == 503)
+    assert "hunter2" not in response.content.decode() and "127.0.0.1" not in response.content.decode()
+    return response.status_code, {
+        name: found["error"] for name, found in body["dependencies"].items() if not found["ok"]
+    }
+
+
+def test_alive_is_said_without_asking_anything(settings):
+    # No django_db mark, so a query fails the test; no Redis to ask either.
+    for alias in settings.CACHES:
+        use(settings, alias, CLOSED)
+    response = Client(HTTP_COOKIE="sessionid=abcdefghijklmnopqrstuvwxyz012345").get("/health/live")
+    assert (response.status_code, response.json()) == (200, {"status": "ok"})
+
+
+@pytest.mark.django_db
+def test_ready_when_everything_answers():
+    assert ready() == (200, {})
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("alias", ["queue", "live"])
+def test_a_redis_that_refuses_connections_is_named(settings, alias):
+    use(settings, alias, CLOSED)
+    assert ready() == (503, {f"{alias}_redis": "it cannot be used (ConnectionError)"})
+
+
+@pytest.mark.django_db
+def test_a_redis_that_is_stopped_while_it_is_in_use_is_named(settings, own_redis):
+    use(settings, "live", embedded.redis_url(own_redis, "live"), own_redis)
+    assert ready() == (200, {})
+    embedded.stop(own_redis, ["live"])
+    assert ready() == (503, {"live_redis": "it cannot be used (ConnectionError)"})
+
+
+@pytest.mark.django_db
+def test_a_frozen_redis_is_given_up_in_time_and_gathers_no_threads(settings, own_redis):
+    use(settings, "live", embedded.redis_url(own_redis, "live"), own_redis)
+    pid = pid_of(own_redis, "live")
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    started = time.monotonic()
+    assert ready() == (503, {"live_redis": "no answer within 2 s"})
+    assert time.monotonic() - started < 2.5
+    asking = health.Inquiry.start("live_redis")
+    assert health.Inquiry.start("live_redis") is asking
+    os.kill(pid, signal.SIGCONT)
+    assert asking.answer(5) is None
+    assert ready() == (200, {})
+
+
+@pytest.mark.django_db
+def test_a_live_redis_without_redisjson_is_named(settings):
+    settings.CACHES = settings.CACHES | {"live": settings.CACHES["queue"]}
+    assert ready() == (503, {"live_redis": "it has no RedisJSON"})
+
+
+@pytest.mark.django_db
+def test_a_postgresql_that_refuses_connections_is_named(monkeypatch):
+    address = {"HOST": "127.0.0.1", "PORT": "1", "USER": "somebody", "PASSWORD": "hunter2"}
+    for name, value in address.items():
+        monkeypatch.setitem(connections.settings["default"], name, value)
+    error = "it cannot be used (OperationalError)"
+    assert ready() == (503, {"postgresql": error, "migrations": error})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_missing_migrations_are_counted():
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'ingest' RETURNING app, name, applied")
+        rows = cursor.fetchall()
+    try:
+        assert ready() == (503, {"migrations": f"{len(rows)} migrations are not applied: run manage.py migrate"})
+    finally:
+        with connection.cursor() as cursor:
+            cursor.executemany("INSERT INTO django_migrations (app, name, applied) VALUES (%s, %s, %s)", rows)
+
+
+def test_health_is_for_reading_only():
+    assert Client().post("/health/live").status_code == Client().post("/health/ready").status_code == 405

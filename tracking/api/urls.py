@@ -1,0 +1,44 @@
+"""Addresses below /api/."""
+
+from django.urls import URLPattern, URLResolver, path, re_path
+from django.views.generic import RedirectView
+from drf_spectacular.utils import extend_schema
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.routers import SimpleRouter
+from rest_framework.views import APIView
+
+from tracking.api.live import LiveAircraft, LiveStations, LiveVessels
+from tracking.api.views import AircraftViewSet, StationViewSet, VesselViewSet
+
+
+@extend_schema(exclude=True)
+class Unknown(APIView):
+    """An address that leads nowhere answers like the rest of the API, not with a page of HTML."""
+
+    authentication_classes = []
+    permission_classes = []
+
+    def get(self, request: Request, **kwargs: str) -> Response:
+        """404."""
+        raise NotFound("There is nothing at this address; /api/docs/ lists what there is.")
+
+
+router = SimpleRouter()
+router.register("vessels", VesselViewSet, basename="vessel")
+router.register("aircraft", AircraftViewSet, basename="aircraft")
+router.register("stations", StationViewSet, basename="station")
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", RedirectView.as_view(pattern_name="api-docs"), name="api"),
+    path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
+    path("docs/", SpectacularSwaggerView.as_view(url_name="api-schema"), name="api-docs"),
+    path("live/vessels/", LiveVessels.as_view(), name="live-vessels"),
+    path("live/aircraft/", LiveAircraft.as_view(), name="live-aircraft"),
+    path("live/stations/", LiveStations.as_view(), name="live-stations"),
+    *router.urls,
+    # With the slash at its end it leaves Django's redirect of addresses without one alone.
+    re_path(r"^.*/$", Unknown.as_view()),
+]

@@ -1,0 +1,192 @@
+"""The admin's looks and habits: everything that knows unfold, except the pages themselves.
+
+Here are the columns with units, the paginator that never counts, the mixin of pages that only show, the side bar, and
+the pages of Django, of the token model and of django-q2, registered anew with unfold's classes.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, User
+from django.db.models import Model
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django_q.admin import FailAdmin, ScheduleAdmin, TaskAdmin
+from django_q.models import Failure, OrmQ, Schedule, Success
+from rest_framework.authtoken.admin import TokenAdmin
+from rest_framework.authtoken.models import TokenProxy
+from unfold.admin import ModelAdmin
+from unfold.decorators import display
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.paginator import InfinitePaginator
+
+APPS = ("tracking", "ingest", "resilience", "django_q", "auth", "authtoken")
+ICONS = {
+    "user": "person",
+    "group": "group",
+    "tokenproxy": "key",
+    "schedule": "schedule",
+    "success": "task_alt",
+    "failure": "error",
+}
+
+
+def column(field: str, heading: str, pattern: str = "{}") -> Callable[[Any], str]:
+    """A column of a list: `field` written by `pattern` under `heading`, a dash where it is None or empty."""
+
+    @display(description=heading, ordering=field)
+    def shown(row: Any) -> str:
+        value = getattr(row, field)
+        value = value() if callable(value) else value
+        return "-" if value is None or value == "" else pattern.format(value)
+
+    shown.__name__ = field  # the cells' class
+    return shown
+
+
+def link(url: str, text: str) -> str:
+    """A link that looks like one."""
+    return format_html('<a href="{}" class="text-primary-600 dark:text-primary-500">{}</a>', url, text)
+
+
+def moment(field: str, heading: str) -> Callable[[Any], str]:
+    """A column of times in UTC, to the second."""
+    return column(field, f"{heading} (UTC)", "{:%Y-%m-%d %H:%M:%S}")
+
+
+class Uncounted(ModelAdmin):
+    """A page for a table too large to be counted: pages are turned without knowing how many there are."""
+
+    paginator = InfinitePaginator
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # the button would count every choice of every filter
+    list_per_page = 50
+    sortable_by = ()
+    actions = None
+
+
+class ReadOnly(ModelAdmin):
+    """A page that shows and changes nothing."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nobody."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nobody."""
+        return False
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    """The side bar: what the user may see, by app; a page's icon is its `icon` attribute."""
+    apps = {app["app_label"]: app for app in admin.site.get_app_list(request)}
+    order = [label for label in APPS if label in apps] + [label for label in apps if label not in APPS]
+    overview = {"items": [{"title": "Overview", "icon": "dashboard", "link": reverse("admin:index")}]}
+    return [overview, *(_group(apps[label]) for label in order)]
+
+
+def _group(app: dict[str, Any]) -> dict[str, Any]:
+    items = [
+        {"title": model["name"], "icon": _icon(model["model"]), "link": model["admin_url"]}
+        for model in app["models"]
+        if model["admin_url"]
+    ]
+    return {"title": app["name"], "separator": True, "items": items}
+
+
+def _icon(model: type[Model]) -> str:
+    page = admin.site.get_model_admin(model)
+    return getattr(page, "icon", ICONS.get(model._meta.model_name or "", "table_rows"))
+
+
+class ThemedUserAdmin(UserAdmin, ModelAdmin):
+    """Users, with unfold's forms."""
+
+    compressed_fields = False  # labels above the fields: the lists of permissions need the width
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+
+
+class ThemedGroupAdmin(GroupAdmin, ModelAdmin):
+    """Groups."""
+
+    compressed_fields = False
+
+
+class ThemedTokenAdmin(TokenAdmin, ModelAdmin):
+    """Keys of the API, one a user. They are passwords, so the list shows their beginning only."""
+
+    list_display = ["user", "beginning", "created"]
+    list_select_related = ["user"]
+    autocomplete_fields = ["user"]
+
+    @display(description="Key")
+    def beginning(self, token: Any) -> str:
+        """Enough to tell keys apart."""
+        return f"{token.key[:6]}…"
+
+
+class ThemedScheduleAdmin(ScheduleAdmin, ModelAdmin):
+    """Schedules, for superusers only: a schedule names the function that workers call."""
+
+    list_display = ["name", "func", "schedule_type", "minutes", "next_run", "get_last_run", "get_success"]
+    list_display_links = ["name"]
+    list_filter = ()
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Superusers."""
+        return bool(request.user.is_superuser)
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Superusers."""
+        return bool(request.user.is_superuser)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Superusers."""
+        return bool(request.user.is_superuser)
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Superusers."""
+        return bool(request.user.is_superuser)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Superusers."""
+        return bool(request.user.is_superuser)
+
+
+class ThemedSuccessAdmin(TaskAdmin, ModelAdmin):
+    """Tasks that ended well. None are kept while save_limit is -1."""
+
+    # django-q2's "resubmit" asks for no permission, and batches come again by themselves.
+    actions = ()
+
+
+class ThemedFailureAdmin(FailAdmin, ModelAdmin):
+    """Tasks that raised: bugs, because failures of servers are handled by the tasks themselves."""
+
+    actions = ()
+
+
+def register() -> None:
+    """Replace the pages of others. The queue table of django-q2 goes: the queue is in Redis."""
+    pages = {
+        User: ThemedUserAdmin,
+        Group: ThemedGroupAdmin,
+        TokenProxy: ThemedTokenAdmin,
+        Schedule: ThemedScheduleAdmin,
+        Success: ThemedSuccessAdmin,
+        Failure: ThemedFailureAdmin,
+    }
+    for model, page in pages.items():
+        admin.site.unregister(model)
+        admin.site.register(model, page)
+    if admin.site.is_registered(OrmQ):
+        admin.site.unregister(OrmQ)
