@@ -17,13 +17,13 @@ import msgspec
 import redis
 from django.conf import settings
 from django.db import Error as DatabaseError
-from django.db import close_old_connections
+from django.db import connections
 
-from ingest.acceptance import Interrupted, QueueAcceptance
+from ingest.acceptance import Interrupted, QueueAcceptance, ResumePoint
 from ingest.assembly import UnknownTime, arrival_clock, recorded_clock
 from ingest.collector import Collector, Options
 from ingest.models import Feed
-from ingest.sources import SourceError, open_source
+from ingest.sources import Source, SourceError, open_source
 from tracking.live import Kind, LiveState
 
 logger = logging.getLogger(__name__)
@@ -115,7 +115,7 @@ async def _collect(feed: Wanted, leave: asyncio.Event, give_up: threading.Event)
     _check_place(feed.url)
     source = open_source(feed.url)
     acceptance = QueueAcceptance(give_up)
-    point = await asyncio.to_thread(acceptance.resume_point, feed.source, source.origin) if source.recorded else None
+    point = await asyncio.to_thread(_resume_point, acceptance, feed.source, source) if source.recorded else None
     options = Options(
         source=feed.source,
         clock=recorded_clock() if source.recorded else arrival_clock,
@@ -129,9 +129,19 @@ async def _collect(feed: Wanted, leave: asyncio.Event, give_up: threading.Event)
     await Collector(source, options, acceptance).run(leave)
 
 
+def _resume_point(acceptance: QueueAcceptance, label: str, source: Source) -> ResumePoint | None:
+    try:
+        return acceptance.resume_point(label, source.origin)
+    finally:
+        connections.close_all()
+
+
 def _enabled_feeds() -> set[Wanted]:
-    close_old_connections()
-    return {Wanted(feed.source, feed.url, feed.format, feed.score) for feed in Feed.objects.filter(enabled=True)}
+    """In a thread of the loop's pool, which must not keep a connection."""
+    try:
+        return {Wanted(feed.source, feed.url, feed.format, feed.score) for feed in Feed.objects.filter(enabled=True)}
+    finally:
+        connections.close_all()
 
 
 def _reap() -> None:

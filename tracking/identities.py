@@ -1,5 +1,4 @@
-
-"""Identities of vessels, aircraft and stations, written in batches: who was heard, when, and what they say of themselves.
+"""Identities of vessels, aircraft and stations, written in batches: who was heard, when, and what they say of it.
 
 Enters one sighting an identity; leaves rows in Vessel, Aircraft or Station, merged so that the order of delivery never
 decides: the newer static report wins, an older one only fills gaps, first and last seen only widen. Rows are sent

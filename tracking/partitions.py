@@ -44,7 +44,7 @@ def existing(table: str) -> set[dt.date]:
     """The days that have a partition of their own."""
     with connections["direct"].cursor() as cursor:
         cursor.execute(
-            "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = %s::regclass",
+            "SELECT relname FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid WHERE inhparent = %s::regclass",
             [table],
         )
         days = {_day(name) for (name,) in cursor.fetchall()}
@@ -105,7 +105,8 @@ def _make(table: str, day: dt.date) -> int:
         cursor.execute("SELECT to_regclass(%s)", [name])
         if cursor.fetchone()[0] is not None:
             return 0
-        # A batch in flight holds the table for milliseconds; whoever holds it longer must not make batches queue behind us.
+        # A batch in flight holds the table for milliseconds; whoever holds it longer must not make batches queue
+        # behind us.
         cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
         # Writers wait before they choose a partition: one that had chosen the default would be refused after the ATTACH
         # (23514, "violates partition constraint"). Readers go on until the default partition is locked as well.

@@ -4,10 +4,9 @@ import datetime as dt
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from django.db import OperationalError, connection, connections, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models import Count, Max
 
 from tests.tracking.reports import NOON, Report, side_by_side, upsert
