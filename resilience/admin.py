@@ -48,6 +48,7 @@ _COLOURS = {"pending": "warning", "exhausted": "danger", "resolved": "success", 
 class DeadLetterAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is not typed
     """Letters, latest failure first."""
 
+    icon = "mail"
     list_display = ["status_label", "reason", "source", "stage", "received", "attempts", "next_retry", "excerpt"]
     list_display_links = ["reason"]
     list_filter = ["status", ("reason", admin.AllValuesFieldListFilter), ("source", admin.AllValuesFieldListFilter)]

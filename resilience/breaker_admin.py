@@ -60,6 +60,8 @@ class View:
 class BreakerAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is not typed
     """The pages of the breakers, in the place of lists and forms of a model without a table."""
 
+    icon = "electrical_services"
+
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
 

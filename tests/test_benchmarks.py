@@ -4,14 +4,17 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import pyais
 import pytest
 
 from tests.benchmarks import __main__ as command
-from tests.benchmarks import decode, frame, machine, servers
+from tests.benchmarks import decode, frame, machine, recording, servers, upsert
 from tests.benchmarks.frame import Benchmark, Figure, Measured, Run, Unverified
 from tests.benchmarks.measuring import Variant, interleave, ratios
 from tests.benchmarks.recording import simulated
+from tracking.models import VesselPosition
 
 
 @pytest.fixture
@@ -108,6 +111,31 @@ def test_our_decoder_and_pyais_make_the_same_rows_of_the_simulator(monkeypatch: 
     monkeypatch.setattr(decode, "by_pyais", lambda lines: decode.by_ingest(data)[1:])
     with pytest.raises(Unverified):
         decode.verified(data, lines)
+
+
+def test_without_the_recording_the_simulator_is_read_and_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: Any
+) -> None:
+    settings.DATA_DIR = tmp_path
+    monkeypatch.setattr(recording, "RECORDED", tmp_path / "absent.nmea")
+    monkeypatch.setattr(recording, "MESSAGES", 50)
+    found = recording.ais_recording()
+    assert "50 messages" in found.name
+    assert "simulator" in found.name
+    assert len(list(pyais.IterMessages(found.path.read_bytes().splitlines()))) == 50
+
+
+@pytest.mark.django_db
+def test_an_upsert_whose_rows_are_lost_or_changed_is_not_verified() -> None:
+    VesselPosition.objects.bulk_create(upsert.reports(0, upsert.OURS), update_conflicts=True)
+    upsert.verify(upsert.OURS, 1)
+    one = VesselPosition.objects.order_by("vessel_id")[:1].get()
+    VesselPosition.objects.filter(id=one.id).update(latitude=one.latitude / 2)
+    with pytest.raises(Unverified, match="1 of 1000 rows are missing or wrong, 1 are strange"):
+        upsert.verify(upsert.OURS, 1)
+    VesselPosition.objects.filter(id=one.id).delete()
+    with pytest.raises(Unverified, match="1 of 1000 rows are missing or wrong, 0 are strange"):
+        upsert.verify(upsert.OURS, 1)
 
 
 @pytest.fixture

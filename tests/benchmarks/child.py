@@ -58,7 +58,7 @@ def _watch(child: subprocess.Popen[bytes], deadline: float) -> tuple[int, float]
             child.returncode = os.waitstatus_to_exitcode(status)
             return peak, usage.ru_utime + usage.ru_stime
         if time.perf_counter() > deadline:
-            raise TimeoutError(f"{' '.join(map(str, child.args))} did not end in time")
+            raise TimeoutError(f"{child.args!r} did not end in time")
         time.sleep(POLL_SECONDS)
 
 

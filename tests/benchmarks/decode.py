@@ -11,6 +11,7 @@ import datetime as dt
 import uuid
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import pyais
 from pyais.exceptions import AISBaseException
@@ -45,7 +46,7 @@ def measure(run: Run) -> Measured:
     rows = {"all lines": _add_sides(sides, "all lines", lines), "reports": _add_sides(sides, "reports", reports)}
     samples = interleave(sides, run.rounds)
     return Measured(
-        f"{recording.name}: {len(lines):,} lines to {rows['all lines']:,} rows, {len(reports):,} of them position reports",
+        f"{recording.name}: {len(lines):,} lines, {rows['all lines']:,} rows; {len(reports):,} position reports",
         [
             *_comparison("all lines", samples, rows["all lines"], target=3.5),
             *_comparison("reports", samples, rows["reports"]),
@@ -107,7 +108,7 @@ def by_ingest(data: bytes) -> list[VesselReport]:
                 said = ais.decode(message, context)
             except Rejected:
                 continue
-            if said.position is not None:
+            if isinstance(said.position, VesselReport):
                 rows.append(said.position)
     return rows
 
@@ -129,7 +130,7 @@ def by_pyais(lines: Sequence[bytes]) -> list[VesselReport]:
     return rows
 
 
-def _row(said: pyais.ANY_MESSAGE, heard: int) -> VesselReport | None:
+def _row(said: Any, heard: int) -> VesselReport | None:
     """The row of a position report, None where its position is not available or nowhere on earth."""
     latitude, longitude = said.lat, said.lon
     if latitude is None or longitude is None or not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
