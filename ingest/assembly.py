@@ -166,6 +166,9 @@ class Assembler:
         """Add a sentence to its message; the message once it is whole."""
         heard = arrival if arrival is not None else sentence.time
         key = (sentence.channel, sentence.sequence or sentence.group, sentence.total)
+        oldest = next(iter(self._pending), None)
+        if oldest is not None and self._is_apart(self._pending[oldest], sentence.total, heard):
+            self._give_up(oldest)  # nothing may come for it any more, and it holds back `resume_at`
         group = self._pending.get(key)
         if group and (group.parts[sentence.number - 1] is not None or self._is_apart(group, sentence.number, heard)):
             self._give_up(key)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from contextlib import suppress
 
 import msgspec
 
@@ -47,15 +48,16 @@ def parse(line: bytes) -> Sentence | None:
 
     A cut-off sentence in front of a whole one is garbage like any other.
     """
-    failure: Malformed | None = None
-    for beginning in _BEGINNING.finditer(line):
-        try:
-            return _sentence(line, beginning.start())
-        except Malformed as error:
-            failure = failure or error
-    if failure is not None:
-        raise failure
-    return None
+    beginning = _BEGINNING.search(line)
+    if beginning is None:
+        return None
+    try:
+        return _sentence(line, beginning.start())
+    except Malformed as error:
+        for later in _BEGINNING.finditer(line, beginning.end()):
+            with suppress(Malformed):
+                return _sentence(line, later.start())
+        raise error
 
 
 def _sentence(line: bytes, start: int) -> Sentence:

@@ -24,6 +24,7 @@ from ingest import persistence
 from ingest.decoders import ais
 from ingest.errors import Rejected
 from ingest.fusion import Fused, fuse
+from ingest.liveness import live_updates
 from ingest.persistence import Counts
 from ingest.reports import Decoded, Message, MessageBatch
 from resilience.breaker import Breaker, CircuitOpen, get_breaker
@@ -125,8 +126,8 @@ def write_live(fused: Fused, breaker: Breaker) -> None:
     """Derived state: its failure holds no batch, it has a breaker of its own."""
     try:
         with breaker.guard():
-            for kind, updates in fused.live.items():
-                LiveState(kind).write(updates.values())
+            for kind, updates in live_updates(fused).items():
+                LiveState(kind).write(updates)
     except CircuitOpen:
         return  # the breaker has logged why it opened
     except Exception as error:

@@ -303,6 +303,15 @@ def test_the_time_line_of_a_pending_sentence_is_read_again():
     assert_resumes_anywhere(b"\n".join([time_line(49), part(1), WHOLE, part(2), b""]))
 
 
+def test_a_lone_sentence_holds_back_a_resumed_run_for_a_thousand_messages_at_most():
+    assembler = Assembler(numbered)
+    pushed([part(1, sequence=9), *[WHOLE] * 1000, part(1), part(2)], assembler, None)
+    assert assembler.resume_at() == (0, 0)
+    pushed([part(1), part(2)], assembler, None)
+    assert assembler.resume_at() == (assembler.offset, 1002)
+    assert assembler.counts().malformed == {"group_incomplete": 1}
+
+
 def test_when_nothing_is_pending_a_run_resumes_after_the_last_line():
     assembler = Assembler(numbered)
     pushed([WHOLE, part(1), part(2), b"$GPRMC"], assembler)

@@ -5,6 +5,7 @@ import datetime as dt
 import pytest
 
 from ingest.fusion import fuse
+from ingest.liveness import live_updates
 from ingest.persistence import Counts, store_rows
 from ingest.reports import AircraftReport, AircraftStatic, Decoded, StationReport, VesselReport, VesselStatic
 from tests.ingest.messages import NOON
@@ -31,6 +32,12 @@ def fold(*decoded):
     return fuse(enumerate(decoded))
 
 
+def live(fused, kind=Kind.VESSEL):
+    """The one live update of a kind."""
+    (update,) = live_updates(fused)[kind]
+    return update
+
+
 def test_reports_of_one_moment_become_one_row_and_fill_each_others_gaps():
     fused = fold(ship(heading=None), ship(speed=None, source="b"))
     (row,) = fused.rows[VesselPosition]
@@ -40,7 +47,7 @@ def test_reports_of_one_moment_become_one_row_and_fill_each_others_gaps():
 
 def test_the_newest_position_is_live_and_what_it_lacks_keeps_its_age():
     for order in ((ship(heading=91), ship(LATER, heading=None)), (ship(LATER, heading=None), ship(heading=91))):
-        update = fold(*order).live[Kind.VESSEL]["244660123"]
+        update = live(fold(*order))
         assert (update.ts, update.fields["heading"]) == (LATER.timestamp(), 91)
         assert update.ages == {"heading": NOON.timestamp()}
 
@@ -52,8 +59,8 @@ def test_static_data_of_two_parts_are_merged_and_the_newer_wins():
         fused = fold(*order)
         assert fused.vessels[244660123].static == {"name": "NEW", "callsign": "PABC"}
         assert fused.vessels[244660123].static_at == LATER
-        assert fused.live[Kind.VESSEL]["244660123"].static == {"name": "NEW", "callsign": "PABC"}
-        assert fused.live[Kind.VESSEL]["244660123"].latitude == 52.0
+        assert live(fused).static == {"name": "NEW", "callsign": "PABC"}
+        assert live(fused).latitude == 52.0
 
 
 def test_a_vessel_is_seen_from_its_first_to_its_last_report():
@@ -75,7 +82,7 @@ def test_aircraft_and_vessels_of_one_batch_are_kept_apart():
         "VesselPosition": 1,
         "AircraftPosition": 1,
     }
-    update = fused.live[Kind.AIRCRAFT]["4ca7b5"]
+    update = live(fused, Kind.AIRCRAFT)
     assert (update.fields["altitude"], update.fields["on_ground"], update.static) == (
         35000,
         False,
@@ -85,7 +92,7 @@ def test_aircraft_and_vessels_of_one_batch_are_kept_apart():
 
 def test_ages_of_an_aircraft_reach_live_state_for_values_that_are_there():
     fused = fold(plane(vertical_rate=None, ages={"vertical_rate": 1.0, "ground_speed": 2.0}))
-    assert fused.live[Kind.AIRCRAFT]["4ca7b5"].ages == {"ground_speed": 2.0}
+    assert live(fused, Kind.AIRCRAFT).ages == {"ground_speed": 2.0}
 
 
 @pytest.mark.django_db

@@ -1,0 +1,48 @@
+"""AIS sentences: the framer and the assembler of `ingest/assembly.py` behind the contract of all formats."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ingest.assembly import Assembler
+from ingest.framing import LineFramer
+from ingest.reports import Message
+
+if TYPE_CHECKING:  # ingest.formats lists this module
+    from ingest.formats import Setup
+
+_SENTENCE = re.compile(rb"![A-Z-]{2}VD[MO],\d,\d,|^\$[A-Z]{2,6},", re.MULTILINE)
+
+
+class NmeaAssembly(Assembler):
+    """Lines of NMEA 0183, AIS sentences among others."""
+
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup.clock, setup.offset, setup.index)
+        self._framer = LineFramer()
+
+    @staticmethod
+    def looks_like(head: bytes) -> bool:
+        """Any AIS sentence, or a line of another talker."""
+        return bool(_SENTENCE.search(head))
+
+    def feed(self, data: bytes, arrival: int | None) -> Iterator[Message]:
+        """The messages that these bytes complete."""
+        return self._each(self._framer.feed(data), arrival)
+
+    def cut(self, arrival: int | None) -> Iterator[Message]:
+        """The line in hand ends here; sentences of unfinished messages may still be completed."""
+        return self._each(self._framer.flush(), arrival)
+
+    def flush(self, arrival: int | None) -> Iterator[Message]:  # type: ignore[override]
+        """The last line; then what is pending is counted as incomplete."""
+        yield from self._each(self._framer.flush(), arrival)
+        super().flush()
+
+    def _each(self, lines: list[tuple[bytes, int]], arrival: int | None) -> Iterator[Message]:
+        for line, size in lines:
+            message = self.push(line, size, arrival)
+            if message is not None:
+                yield message

@@ -1,0 +1,84 @@
+"""The formats there are: for each, how its bytes become messages and its messages reports, and how it is recognised.
+
+    bytes --Assembly--> self-contained Messages --decode--> Decoded
+
+An Assembly is made for one feed and lives in the collector; it holds all that needs memory over messages. `decode` is
+stateless and runs in workers. Adding a format is a module in `ingest/assemblies/`, one in `ingest/decoders/`, and a
+line in FORMATS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from ingest.assemblies.nmea import NmeaAssembly
+from ingest.assembly import Clock
+from ingest.decoders import ais
+from ingest.decoders.context import Context
+from ingest.models import Format
+from ingest.reports import Decoded, LineCounts, Message
+
+SNIFFED_BYTES = 4096
+
+
+class Setup(msgspec.Struct, frozen=True):
+    """What an assembly may need to know of its feed.
+
+    `offset` and `index`: where a recording goes on. `receiver`: latitude and longitude of the antenna in degrees, None
+    where unknown. `recorded`: the bytes are of the past.
+    """
+
+    clock: Clock
+    offset: int = 0
+    index: int = 0
+    receiver: tuple[float, float] | None = None
+    recorded: bool = False
+
+
+class Assembly(Protocol):
+    """Bytes of one feed to messages, every line (frame, row, entry) accounted for.
+
+    `lines` counts those since `reset_counts`. The rules of `ingest/assembly.py` hold for all: any cut of the bytes gives
+    the same messages, garbage costs only itself, memory is bounded, UnknownTime when nobody knows the time.
+    """
+
+    lines: int
+
+    def feed(self, data: bytes, arrival: int | None) -> Iterable[Message]:
+        """The messages that these bytes complete; `arrival` in ms, None for recordings. To be consumed at once."""
+
+    def cut(self, arrival: int | None) -> Iterable[Message]:
+        """The stream was cut: what is begun ends here."""
+
+    def flush(self, arrival: int | None) -> Iterable[Message]:
+        """The source ended: the messages that were still held back; what is incomplete is counted."""
+
+    def counts(self) -> LineCounts:
+        """What became of the lines since the last reset."""
+
+    def reset_counts(self) -> None:
+        """Begin a new account, for the next batch."""
+
+    def resume_at(self) -> tuple[int, int]:
+        """(offset, index) from which nothing is missed."""
+
+
+class FormatSpec(NamedTuple):
+    """One format. `looks_like` judges the first bytes of a source, at most SNIFFED_BYTES."""
+
+    assembly: Callable[[Setup], Assembly]
+    decode: Callable[[Message, Context], Decoded]
+    looks_like: Callable[[bytes], bool]
+
+
+FORMATS: dict[str, FormatSpec] = {
+    Format.NMEA: FormatSpec(NmeaAssembly, ais.decode, NmeaAssembly.looks_like),
+}
+
+
+def guess(head: bytes) -> str | None:
+    """The format of a source that begins with `head`, None when none fits. The more specific formats are asked first."""
+    return next((name for name, spec in FORMATS.items() if spec.looks_like(head)), None)
