@@ -13,13 +13,14 @@ import uuid
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 
 import msgspec
 from django.conf import settings
 
 from ingest.acceptance import Acceptance
-from ingest.assembly import Assembler, Clock, UnknownTime
-from ingest.framing import LineFramer
+from ingest.assembly import Clock, UnknownTime
+from ingest.formats import FORMATS, Setup
 from ingest.reports import LineCounts, Message, MessageBatch
 from ingest.sources import Chunk, Source
 
@@ -34,6 +35,7 @@ class Options(msgspec.Struct, frozen=True):
     """How a source is read; see MessageBatch for `source`, `trust`, `recorded`, `invented` and `live`.
 
     `limit`: messages after which to stop, None: all. `paced`: a recording is played at its own pace, as if heard now.
+    `receiver`: latitude and longitude of the antenna in degrees, None where unknown.
     """
 
     source: str
@@ -47,6 +49,7 @@ class Options(msgspec.Struct, frozen=True):
     paced: bool = False
     offset: int = 0
     index: int = 0
+    receiver: tuple[float, float] | None = None
 
 
 class Collector:
@@ -62,8 +65,8 @@ class Collector:
         self.counts = LineCounts(malformed={}, remarks={})
         self._source, self._options, self._acceptance = source, options, acceptance
         self._on_progress = on_progress or (lambda: None)
-        self._framer = LineFramer()
-        self._assembler = Assembler(options.clock, options.offset, options.index)
+        setup = Setup(options.clock, options.offset, options.index, options.receiver, options.recorded)
+        self._assembly = FORMATS[options.format].assembly(setup)
         self._messages: list[Message] = []
         self._bytes = 0
         self._opened_at = time.monotonic()
@@ -130,11 +133,8 @@ class Collector:
     async def _take(self, chunk: Chunk, stop: asyncio.Event) -> None:
         """Frame and assemble a chunk."""
         at = chunk.at if chunk.at is not None or self._options.recorded else _now_ms()
-        lines = self._framer.flush() if chunk.broken else []
-        for line, size in [*lines, *self._framer.feed(chunk.data)]:
-            message = self._assembler.push(line, size, at)
-            if message is None:
-                continue
+        broken = self._assembly.cut(at) if chunk.broken else ()
+        for message in chain(broken, self._assembly.feed(chunk.data, at)):
             if self._options.paced:
                 await self._pace(message, stop)
             await self._add(message)
@@ -175,7 +175,7 @@ class Collector:
 
     async def _close(self) -> None:
         """Hand the open batch over as soon as the one before is accepted."""
-        assembler, options = self._assembler, self._options
+        assembly, options = self._assembly, self._options
         batch = MessageBatch(
             id=uuid.uuid4(),
             run=self.run_id,
@@ -188,11 +188,11 @@ class Collector:
             invented=options.invented,
             live=options.live,
             messages=self._messages,
-            counts=assembler.counts(),
+            counts=assembly.counts(),
         )
         if self._source.recorded:
-            batch.offset, batch.index = assembler.resume_at()
-        assembler.reset_counts()
+            batch.offset, batch.index = assembly.resume_at()
+        assembly.reset_counts()
         self._messages, self._bytes = [], 0
         await self._accepted()
         loop = asyncio.get_running_loop()
@@ -216,19 +216,16 @@ class Collector:
     def _discard(self) -> None:
         """Forget what was read and not accepted: nobody knows when it was heard."""
         self._messages, self._full = [], True
-        self._assembler.reset_counts()
+        self._assembly.reset_counts()
 
     async def _finish(self) -> None:
         """Flush: the last line, unfinished groups, the open batch; nothing after a batch that was not accepted."""
         if self._failed:
             return
         if not self._full:
-            for line, size in self._framer.flush():
-                message = self._assembler.push(line, size, _now_ms())
-                if message is not None:
-                    await self._add(message)
-            self._assembler.flush()
-        if self._messages or self._assembler.lines:
+            for message in self._assembly.flush(None if self._options.recorded else _now_ms()):
+                await self._add(message)
+        if self._messages or self._assembly.lines:
             await self._close()
         await self._accepted()
 

@@ -41,8 +41,8 @@ class Setup(msgspec.Struct, frozen=True):
 class Assembly(Protocol):
     """Bytes of one feed to messages, every line (frame, row, entry) accounted for.
 
-    `lines` counts those since `reset_counts`. The rules of `ingest/assembly.py` hold for all: any cut of the bytes gives
-    the same messages, garbage costs only itself, memory is bounded, UnknownTime when nobody knows the time.
+    `lines` counts those since `reset_counts`. For all of them: any cut of the bytes gives the same messages, garbage
+    costs only itself, memory is bounded, and UnknownTime is raised when nobody knows when a message was heard.
     """
 
     lines: int
@@ -80,5 +80,5 @@ FORMATS: dict[str, FormatSpec] = {
 
 
 def guess(head: bytes) -> str | None:
-    """The format of a source that begins with `head`, None when none fits. The more specific formats are asked first."""
+    """The format of a source that begins with `head`, None when none fits. Formats are asked in their order."""
     return next((name for name, spec in FORMATS.items() if spec.looks_like(head)), None)

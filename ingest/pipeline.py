@@ -21,12 +21,13 @@ import msgspec
 from django.conf import settings
 
 from ingest import persistence
-from ingest.decoders import ais
+from ingest.decoders.context import Context
 from ingest.errors import Rejected
+from ingest.formats import FORMATS
 from ingest.fusion import Fused, fuse
 from ingest.liveness import live_updates
 from ingest.persistence import Counts
-from ingest.reports import Decoded, Message, MessageBatch
+from ingest.reports import Decoded, MessageBatch
 from resilience.breaker import Breaker, CircuitOpen, get_breaker
 from resilience.deadline import deadline
 from resilience.sqlstate import Verdict, classify, is_outage
@@ -35,7 +36,6 @@ from tracking.live import LiveState
 
 logger = logging.getLogger(__name__)
 
-DECODERS: dict[str, Callable[[Message, ais.Context], Decoded]] = {"nmea": ais.decode}
 CONTENTION_RETRIES = 3
 
 
@@ -65,8 +65,8 @@ def process(batch: MessageBatch, breakers: Callable[[str], Breaker] = get_breake
 
 def decode(batch: MessageBatch, counts: Counts) -> Iterator[tuple[int, Decoded]]:
     """Decode and validate each message; what is refused is counted under its reason."""
-    context = ais.Context(batch, now=round(time.time() * 1000))
-    decoder = DECODERS[batch.format]
+    context = Context(batch, now=round(time.time() * 1000))
+    decoder = FORMATS[batch.format].decode
     for ordinal, message in enumerate(batch.messages):
         try:
             said = decoder(message, context)

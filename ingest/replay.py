@@ -13,8 +13,9 @@ from django.db.models import F
 from ingest import persistence, pipeline
 from ingest.acceptance import unpack
 from ingest.consumption import BATCH_KIND
-from ingest.decoders import ais
+from ingest.decoders.context import Context
 from ingest.errors import Rejected
+from ingest.formats import FORMATS
 from ingest.fusion import fuse
 from ingest.models import Batch
 from ingest.persistence import MESSAGE_KIND, Counts
@@ -32,8 +33,8 @@ class MessageHandler:
         Raises Rejected when it is refused before it reaches the database, and what the database raises.
         """
         batch = _as_batch(letter)
-        context = ais.Context(batch, now=round(time.time() * 1000))
-        said = pipeline.DECODERS[batch.format](batch.messages[0], context)
+        context = Context(batch, now=round(time.time() * 1000))
+        said = FORMATS[batch.format].decode(batch.messages[0], context)
         if said.position is None:
             raise Rejected("no_position")
         counts = Counts()

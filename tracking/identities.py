@@ -1,8 +1,9 @@
 """Identities of vessels, aircraft and stations, written in batches: who was heard, when, and what they say of it.
 
-Enters one sighting an identity; leaves rows in Vessel, Aircraft or Station, merged so that the order of delivery never
-decides: the newer static report wins, an older one only fills gaps, first and last seen only widen. Rows are sent
-sorted by key, so two writers cannot deadlock. Positions are not written here (`tracking/positions.py`).
+Enters one sighting an identity; leaves rows in Vessel, Aircraft or Station. The newer static report wins, an older one
+only fills gaps, first and last seen only widen; so the order of delivery does not matter, except for which of two
+reports of the same moment is taken. Rows are sent sorted by key, so two writers cannot deadlock. Positions are not
+written here (`tracking/positions.py`).
 """
 
 import datetime as dt

@@ -17,7 +17,10 @@ from ingest.reports import LineCounts, Message
 
 
 class LineAssembly:
-    """Base of assemblies that read lines. `index` is the number of the next message, `offset` the end of what was read."""
+    """Base of assemblies that read lines.
+
+    `index` is the number of the next message, `offset` the end of what was read.
+    """
 
     max_line_bytes = MAX_LINE_BYTES
 

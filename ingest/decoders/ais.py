@@ -20,17 +20,18 @@ from typing import Any
 import pyais
 from pyais.exceptions import AISBaseException
 
+from ingest.decoders.context import Context, moment
 from ingest.errors import Rejected
-from ingest.reports import Decoded, Message, MessageBatch, StationReport, VesselReport, VesselStatic
+from ingest.reports import Decoded, Message, StationReport, VesselReport, VesselStatic
 from ingest.validation import check_mmsi, check_position, check_time, imo_number
 
 # The armour's characters in order of their values, as the alphabet that base64 decodes.
 _ARMOUR = b"0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVW`abcdefghijklmnopqrstuvw"
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-_NOT_ARMOUR = bytes(set(range(256)) - set(_ARMOUR))
-_TO_BASE64 = bytes.maketrans(_ARMOUR, _BASE64)
+_VALUES = {character: value for value, character in enumerate(_ARMOUR)}
+# What is no armour becomes a character that base64 refuses.
+_TO_BASE64 = bytes(_BASE64[_VALUES[byte]] if byte in _VALUES else ord("-") for byte in range(256))
 
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _SNAP_MS = 10_000
 LONG_RANGE_QUALITY = 50  # per cent: type 27 resolves 185 m
 
@@ -57,21 +58,10 @@ _SAR = _Layout(50, None, False, True)
 _LAYOUTS = {1: _CLASS_A, 2: _CLASS_A, 3: _CLASS_A, 9: _SAR, 18: _CLASS_B, 19: _CLASS_B}
 
 
-class Context:
-    """What a batch says once for all its messages."""
-
-    def __init__(self, batch: MessageBatch, now: int) -> None:
-        self.source = batch.source
-        self.trust = batch.trust
-        self.snap = not batch.invented
-        self.recorded = batch.recorded
-        self.now = now
-
-
 def decode(message: Message, context: Context) -> Decoded:
     """What one AIS message says. Raises Rejected with `undecodable`, a validation code or `position_not_available`."""
     payload, fill = _payload(message.raw)
-    kind = _bits(payload, 1) if payload else 64
+    kind = _VALUES.get(payload[0], 64) if payload else 64
     layout = _LAYOUTS.get(kind)
     if layout is not None:
         position = _position(layout, payload, fill, message.received_at, context)
@@ -99,11 +89,12 @@ def _payload(raw: bytes) -> tuple[bytes, int]:
 
 def _bits(payload: bytes, characters: int) -> int:
     """The first `characters` of the payload as one number, missing ones as zeros."""
-    head = payload[:characters]
-    if head.translate(None, _NOT_ARMOUR) != head:
-        raise Rejected("undecodable")
-    padded = -characters % 4
-    return int.from_bytes(a2b_base64(head.translate(_TO_BASE64).ljust(characters + padded, b"A")), "big") >> 6 * padded
+    padding = -characters % 4
+    text = payload[:characters].translate(_TO_BASE64).ljust(characters + padding, b"A")
+    try:
+        return int.from_bytes(a2b_base64(text, strict_mode=True), "big") >> 6 * padding
+    except Base64Error:
+        raise Rejected("undecodable") from None
 
 
 def _position(layout: _Layout, payload: bytes, fill: int, heard: int, context: Context) -> VesselReport:
@@ -118,7 +109,8 @@ def _position(layout: _Layout, payload: bytes, fill: int, heard: int, context: C
     check_mmsi(mmsi)
     latitude, longitude = _degrees(bits >> layout.latitude & 0x7FFFFFF, bits >> layout.longitude & 0xFFFFFFF)
     check_position(latitude, longitude)
-    timestamp = _event_time(heard, bits >> layout.second & 0x3F, context)
+    time = _event_time(heard, bits >> layout.second & 0x3F, context)
+    timestamp = moment(time)
     speed = bits >> layout.speed & 0x3FF
     course = bits >> layout.course & 0xFFF
     heading = bits >> layout.heading & 0x1FF if layout.heading is not None else 511
@@ -132,7 +124,7 @@ def _position(layout: _Layout, payload: bytes, fill: int, heard: int, context: C
         course / 10 if course < 3600 else None,
         heading if heading < 360 else None,
         status if status < 15 else None,
-        moment(heard),
+        timestamp if time == heard else moment(heard),
         context.source,
         context.trust,
     )
@@ -184,13 +176,8 @@ def _degrees(latitude: int, longitude: int) -> tuple[float, float]:
     return latitude / 600_000, longitude / 600_000
 
 
-def moment(ms: int) -> dt.datetime:
-    """Milliseconds since 1970 as an aware datetime in UTC."""
-    return dt.datetime.fromtimestamp(ms / 1000, dt.UTC)
-
-
-def _event_time(heard: int, second: int, context: Context) -> dt.datetime:
-    """The time of the report: the message's UTC second next to when it was heard, if that is 10 s away or less.
+def _event_time(heard: int, second: int, context: Context) -> int:
+    """The time of the report in ms: the message's UTC second next to when it was heard, if that is 10 s away or less.
 
     So the same report heard by three stations has one time. `second` is 0 to 59; 60 and above say no second. Invented
     times are left alone: nothing relates them to the ship's clock.
@@ -205,7 +192,7 @@ def _event_time(heard: int, second: int, context: Context) -> dt.datetime:
         if -_SNAP_MS <= delta <= _SNAP_MS:
             time = heard + delta
     check_time(time, context.now, context.recorded)
-    return moment(time)
+    return time
 
 
 def _other(message: Message, kind: int, context: Context) -> Decoded:

@@ -18,6 +18,7 @@ from pyais.exceptions import AISBaseException
 
 from ingest.assembly import Assembler, invented_clock
 from ingest.decoders import ais
+from ingest.decoders.context import Context
 from ingest.errors import Rejected
 from ingest.framing import LineFramer
 from ingest.reports import MessageBatch, VesselReport
@@ -97,7 +98,7 @@ def by_ingest(data: bytes) -> list[VesselReport]:
     """As the collector and the pipeline do it, chunk by chunk."""
     framer, assembler = LineFramer(), Assembler(invented_clock(START_MS, RATE))
     batch = MessageBatch(uuid.UUID(int=0), uuid.UUID(int=0), SOURCE, "nmea", SCORE, 0, recorded=True, invented=True)
-    context = ais.Context(batch, now=_far_future())
+    context = Context(batch, now=_far_future())
     rows: list[VesselReport] = []
     for start in range(0, len(data), CHUNK_BYTES):
         for line, size in framer.feed(data[start : start + CHUNK_BYTES]):

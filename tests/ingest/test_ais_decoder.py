@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.decoders import ais
+from ingest.decoders.context import Context
 from ingest.errors import Rejected
 from ingest.nmea import parse
 from ingest.reports import Decoded, Message, MessageBatch, StationReport, VesselReport, VesselStatic
@@ -35,11 +36,11 @@ def ms(moment: dt.datetime) -> int:
     return round(moment.timestamp() * 1000)
 
 
-def context(invented: bool = False, recorded: bool = True, trust: int = 80, now: dt.datetime = HEARD) -> ais.Context:
+def context(invented: bool = False, recorded: bool = True, trust: int = 80, now: dt.datetime = HEARD) -> Context:
     batch = MessageBatch(
         uuid.uuid4(), uuid.uuid4(), "mast", "nmea", trust, ms(now), recorded=recorded, invented=invented
     )
-    return ais.Context(batch, ms(now))
+    return Context(batch, ms(now))
 
 
 def decoded(raw: bytes, heard: dt.datetime = HEARD, **options: Any) -> Decoded:

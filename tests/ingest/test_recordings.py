@@ -22,6 +22,7 @@ import pytest
 
 from ingest.assembly import Assembler, Clock, invented_clock, recorded_clock
 from ingest.decoders import ais
+from ingest.decoders.context import Context
 from ingest.errors import Rejected
 from ingest.framing import LineFramer
 from ingest.reports import Decoded, LineCounts, Message, MessageBatch, VesselReport
@@ -59,9 +60,9 @@ class Run(NamedTuple):
         return sum(one.kind in POSITION_TYPES for one in self.verdicts)
 
 
-def context(invented: bool) -> ais.Context:
+def context(invented: bool) -> Context:
     batch = MessageBatch(uuid.uuid4(), uuid.uuid4(), "file", "nmea", 80, NOW, recorded=True, invented=invented)
-    return ais.Context(batch, NOW)
+    return Context(batch, NOW)
 
 
 def assembled(path: Path, clock: Clock) -> tuple[LineCounts, list[Message]]:
@@ -75,7 +76,7 @@ def assembled(path: Path, clock: Clock) -> tuple[LineCounts, list[Message]]:
     return assembler.counts(), [message for message in messages if message]
 
 
-def verdict(message: Message, told: ais.Context) -> Verdict:
+def verdict(message: Message, told: Context) -> Verdict:
     kind = ARMOUR.find(message.raw.split(b",")[5][:1])
     try:
         return Verdict(kind, message, ais.decode(message, told), "")

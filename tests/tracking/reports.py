@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from django.db import connection, connections
 
+from tracking import partitions
 from tracking.models import VesselPosition
 from tracking.positions import Upserted
 
@@ -61,6 +62,12 @@ def version() -> list[tuple[str, str]]:
 
 def later(seconds: float) -> dt.datetime:
     return NOON + dt.timedelta(seconds=seconds)
+
+
+def drop_partitions() -> None:
+    """Leave the default partitions only, without a row."""
+    for table in partitions.TABLES:
+        partitions.drop_before(table, dt.date(9999, 1, 1))
 
 
 def side_by_side(*works: Callable[[], None]) -> None:

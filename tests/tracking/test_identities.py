@@ -1,4 +1,4 @@
-"""Vessels and stations in PostgreSQL: kinds, static data by time, seen times, few rewrites, writers side by side."""
+"""Vessels, aircraft and stations in PostgreSQL: kinds, static data by time, seen times, few rewrites, two writers."""
 
 import datetime as dt
 import threading
@@ -8,8 +8,16 @@ import pytest
 from django.db import DataError, IntegrityError, connection, transaction
 
 from tests.tracking.reports import NOON, later, side_by_side
-from tracking.identities import REWRITE_SECONDS, StationSighting, VesselSighting, upsert_stations, upsert_vessels
-from tracking.models import Station, Vessel
+from tracking.identities import (
+    REWRITE_SECONDS,
+    AircraftSighting,
+    StationSighting,
+    VesselSighting,
+    upsert_aircraft,
+    upsert_stations,
+    upsert_vessels,
+)
+from tracking.models import Aircraft, Station, Vessel
 
 MMSI = 211000001
 BUOY = 992111001
@@ -28,9 +36,10 @@ def vessel() -> Vessel:
     return Vessel.objects.get()
 
 
-def versions(table: str) -> list[tuple[str]]:
+def versions(model: type[Vessel | Aircraft | Station]) -> list[tuple[str]]:
+    """Who wrote the rows and where they lie: any UPDATE changes this."""
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT xmin::text || ctid::text FROM {table} ORDER BY mmsi")
+        cursor.execute(f"SELECT xmin::text || ctid::text FROM {model._meta.db_table} ORDER BY 1")
         return cursor.fetchall()
 
 
@@ -49,9 +58,9 @@ def test_a_new_vessel_gets_its_kind_and_flag_from_its_number() -> None:
 
 @pytest.mark.django_db
 def test_an_empty_batch_of_identities_is_no_error() -> None:
-    upsert_vessels([])
-    upsert_stations([])
-    assert not Vessel.objects.exists() and not Station.objects.exists()
+    for upsert in (upsert_vessels, upsert_aircraft, upsert_stations):
+        upsert([])
+    assert not any(model.objects.exists() for model in (Vessel, Aircraft, Station))
 
 
 @pytest.mark.django_db
@@ -88,12 +97,12 @@ def test_seen_times_only_widen() -> None:
 @pytest.mark.django_db
 def test_a_vessel_is_rewritten_once_a_minute_at_most() -> None:
     see(NOON)
-    before = versions("tracking_vessel")
+    before = versions(Vessel)
     for seconds in (0, 1, REWRITE_SECONDS - 1):
         see(later(seconds))
-    assert versions("tracking_vessel") == before and vessel().last_seen == NOON
+    assert versions(Vessel) == before and vessel().last_seen == NOON
     see(later(REWRITE_SECONDS))
-    assert versions("tracking_vessel") != before and vessel().last_seen == later(REWRITE_SECONDS)
+    assert versions(Vessel) != before and vessel().last_seen == later(REWRITE_SECONDS)
 
 
 @pytest.mark.django_db
@@ -127,6 +136,42 @@ def test_a_refused_vessel_takes_its_batch_with_it(sighting: VesselSighting, erro
     assert not Vessel.objects.exists()
 
 
+# --- aircraft ---------------------------------------------------------------------------------------------------------
+
+
+def hear(at: dt.datetime, icao: str = "3c6444", **static: str) -> None:
+    upsert_aircraft([AircraftSighting(icao, at, at, at if static else None, static)])
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_the_latest_callsign_of_an_aircraft_wins_and_older_data_fill_gaps(newest_first: bool) -> None:
+    new, old = (later(60), {"callsign": "DLH2"}), (NOON, {"callsign": "DLH1", "squawk": "0021"})
+    for at, static in (new, old) if newest_first else (old, new):
+        hear(at, **static)
+    found = Aircraft.objects.get()
+    assert (found.callsign, found.squawk, found.registration) == ("DLH2", "0021", "")
+    assert (found.first_seen, found.last_seen) == (NOON, later(60))
+
+
+@pytest.mark.django_db
+def test_an_aircraft_is_rewritten_once_a_minute_at_most() -> None:
+    hear(NOON)
+    before = versions(Aircraft)
+    hear(later(REWRITE_SECONDS - 1))
+    assert versions(Aircraft) == before
+    hear(later(REWRITE_SECONDS))
+    assert versions(Aircraft) != before
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("icao", ["3C6444", "3c644", "x3c6444", ""])
+def test_what_is_no_icao_address_is_refused(icao: str) -> None:
+    with pytest.raises(IntegrityError), transaction.atomic():
+        hear(NOON, icao)
+    hear(NOON, "~3c6444")
+
+
 # --- stations ---------------------------------------------------------------------------------------------------------
 
 
@@ -152,10 +197,10 @@ def test_a_station_without_position_keeps_the_one_it_had() -> None:
 def test_a_redelivered_station_is_not_rewritten() -> None:
     see_station(NOON, "KIEL LT", aid_type=5)
     see_station(later(60), None)
-    before = versions("tracking_station")
+    before = versions(Station)
     see_station(later(60), None)
     see_station(NOON, "KIEL LT", aid_type=5)
-    assert versions("tracking_station") == before
+    assert versions(Station) == before
 
 
 @pytest.mark.django_db
@@ -181,10 +226,13 @@ def test_two_writers_of_the_same_identities_in_opposite_order_never_deadlock() -
             at = later(turn * REWRITE_SECONDS)
             vessels = [VesselSighting(n, at, at, at, {"name": str(turn)}) for n in numbers]
             stations = [StationSighting(n, at, "aid", 54.0, 10.0, str(turn), None) for n in numbers]
+            aircraft = [AircraftSighting(f"{n:06x}", at, at, at, {"callsign": str(turn)}) for n in numbers]
             together.wait()
             upsert_vessels(vessels[::order])
+            upsert_aircraft(aircraft[::order])
             upsert_stations(stations[::order])
 
     side_by_side(lambda: write(1), lambda: write(-1))
     assert set(Vessel.objects.values_list("name", flat=True)) == {"5"} and Vessel.objects.count() == 400
+    assert set(Aircraft.objects.values_list("callsign", flat=True)) == {"5"} and Aircraft.objects.count() == 400
     assert set(Station.objects.values_list("name", flat=True)) == {"5"} and Station.objects.count() == 400

@@ -9,7 +9,7 @@ import pytest
 from django.db import OperationalError, connection, transaction
 from django.db.models import Count, Max
 
-from tests.tracking.reports import NOON, Report, side_by_side, upsert
+from tests.tracking.reports import NOON, Report, drop_partitions, side_by_side, upsert
 from tracking import partitions, tasks
 from tracking.models import AircraftPosition, Vessel, VesselPosition
 
@@ -22,14 +22,9 @@ both = pytest.mark.django_db(transaction=True, databases=["default", "direct"])
 def no_partitions(request: pytest.FixtureRequest) -> Iterator[None]:
     """Only the default partitions, before and after."""
     request.getfixturevalue("transactional_db")
-    drop_all()
+    drop_partitions()
     yield
-    drop_all()
-
-
-def drop_all() -> None:
-    for table in partitions.TABLES:
-        partitions.drop_before(table, dt.date(9999, 1, 1))
+    drop_partitions()
 
 
 def days(*offsets: int) -> list[dt.date]:
