@@ -103,7 +103,7 @@ def test_what_postgresql_refuses_carries_its_code_and_leaves_nothing_of_the_repl
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("text", ["a\0b", "\ud800"])
+@pytest.mark.parametrize("text", ["a\0b", "\ud800"], ids=["NUL", "surrogate"])
 def test_an_error_whose_text_postgresql_cannot_store_is_kept_all_the_same(handler: RecordingHandler, text: str) -> None:
     handler.act = fail_with(ValueError(text))
     letter = make_letter()
