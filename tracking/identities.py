@@ -79,44 +79,45 @@ class StationSighting(msgspec.Struct, gc=False):
     aid_type: int | None
 
 
-def _target_sql(table: str, columns: dict[str, str], texts: Sequence[str], numbers: Iterable[str]) -> str:
-    """INSERT … ON CONFLICT: static values by time, and no write at all when a minute has not passed.
+def _seen_sql(table: str, key: str, columns: dict[str, str]) -> str:
+    """INSERT … ON CONFLICT of the sightings themselves: no write at all when a minute has not passed.
 
-    `columns` are all columns with their types, the key first; `texts` are empty and `numbers` NULL where unknown.
+    It locks every row in the order of the keys, written or not, so what follows in the transaction cannot deadlock.
     """
-    key = next(iter(columns))
-    newer = f"excluded.static_at >= COALESCE({table}.static_at, '-infinity')"
     names = ", ".join(columns)
     arrays = ", ".join(f"%b::{kind}[]" for kind in columns.values())
-    given = ", ".join(f"COALESCE({column}, '')" if column in texts else column for column in columns)
-    merged = [
-        f"{c} = CASE WHEN {newer} AND excluded.{c} <> '' OR {table}.{c} = '' THEN excluded.{c} ELSE {table}.{c} END"
-        for c in texts
-    ]
-    merged += [
-        f"{c} = CASE WHEN {newer} THEN COALESCE(excluded.{c}, {table}.{c}) ELSE COALESCE({table}.{c}, excluded.{c}) END"
-        for c in numbers
-    ]
     return f"""
-        INSERT INTO {table} ({names}) SELECT {given} FROM unnest({arrays}) AS given({names}) ORDER BY {key}
+        INSERT INTO {table} ({names}) SELECT {names} FROM unnest({arrays}) AS given({names}) ORDER BY {key}
         ON CONFLICT ({key}) DO UPDATE SET
             first_seen = LEAST({table}.first_seen, excluded.first_seen),
-            last_seen = GREATEST({table}.last_seen, excluded.last_seen),
-            static_at = GREATEST({table}.static_at, excluded.static_at), {", ".join(merged)}
-        WHERE excluded.static_at IS NOT NULL OR excluded.first_seen < {table}.first_seen
+            last_seen = GREATEST({table}.last_seen, excluded.last_seen)
+        WHERE excluded.first_seen < {table}.first_seen
            OR excluded.last_seen >= {table}.last_seen + interval '{REWRITE_SECONDS} seconds'"""
 
 
-_SEEN = {"first_seen": "timestamptz", "last_seen": "timestamptz", "static_at": "timestamptz"}
-_VESSEL_SQL = _target_sql(
-    "tracking_vessel",
-    {"mmsi": "integer", "kind": "text", "flag": "text", **_SEEN, **dict.fromkeys(_TEXTS, "text"), **_NUMBERS},
-    _TEXTS,
-    _NUMBERS,
-)
-_AIRCRAFT_SQL = _target_sql(
-    "tracking_aircraft", {"icao": "text", **_SEEN, **dict.fromkeys(AIRCRAFT_FIELDS, "text")}, AIRCRAFT_FIELDS, ()
-)
+def _static_sql(table: str, key: str, key_type: str, texts: Sequence[str], numbers: dict[str, str]) -> str:
+    """UPDATE of static values by time; a report that changes nothing writes nothing. Texts are empty where unknown."""
+    columns = {key: key_type, "static_at": "timestamptz", **dict.fromkeys(texts, "text"), **numbers}
+    newer = "given.static_at >= COALESCE(known.static_at, '-infinity')"
+    values = {"static_at": "GREATEST(known.static_at, given.static_at)"}
+    for c in texts:
+        values[c] = (
+            f"CASE WHEN {newer} AND given.{c} <> '' OR known.{c} = '' THEN COALESCE(given.{c}, '') ELSE known.{c} END"
+        )
+    for c in numbers:
+        values[c] = f"CASE WHEN {newer} THEN COALESCE(given.{c}, known.{c}) ELSE COALESCE(known.{c}, given.{c}) END"
+    return f"""
+        UPDATE {table} AS known SET {", ".join(f"{c} = {value}" for c, value in values.items())}
+        FROM unnest({", ".join(f"%b::{kind}[]" for kind in columns.values())}) AS given({", ".join(columns)})
+        WHERE known.{key} = given.{key}
+          AND ({", ".join(f"known.{c}" for c in values)}) IS DISTINCT FROM ({", ".join(values.values())})"""
+
+
+_SEEN = {"first_seen": "timestamptz", "last_seen": "timestamptz"}
+_VESSELS_SEEN = _seen_sql("tracking_vessel", "mmsi", {"mmsi": "integer", "kind": "text", "flag": "text", **_SEEN})
+_VESSELS_STATIC = _static_sql("tracking_vessel", "mmsi", "integer", _TEXTS, _NUMBERS)
+_AIRCRAFT_SEEN = _seen_sql("tracking_aircraft", "icao", {"icao": "text", **_SEEN})
+_AIRCRAFT_STATIC = _static_sql("tracking_aircraft", "icao", "text", AIRCRAFT_FIELDS, {})
 
 # The newer sighting wins, an older one fills gaps and widens first_seen; a redelivered one writes nothing.
 _STATION_SQL = """
@@ -145,7 +146,7 @@ _STATION_SQL = """
 
 
 def upsert_vessels(sightings: Iterable[VesselSighting], using: str = "default") -> None:
-    """Write the vessels, one sighting each, in one statement. Raises django.db errors."""
+    """Write the vessels, one sighting each, to be called in a transaction. Raises django.db errors."""
     rows = sorted(sightings, key=lambda sighting: sighting.mmsi)
     if not rows:
         return
@@ -156,22 +157,32 @@ def upsert_vessels(sightings: Iterable[VesselSighting], using: str = "default") 
         [flag for _, flag in classified],
         [row.first_seen for row in rows],
         [row.last_seen for row in rows],
-        [row.static_at for row in rows],
     ]
-    for field in STATIC_FIELDS:
-        values = [row.static.get(field) for row in rows]
-        columns.append(floats(values) if _NUMBERS.get(field) == "float8" else values)
-    _execute(using, _VESSEL_SQL, columns)
+    _execute(using, _VESSELS_SEEN, columns)
+    _update_static(using, _VESSELS_STATIC, rows, STATIC_FIELDS)
 
 
 def upsert_aircraft(sightings: Iterable[AircraftSighting], using: str = "default") -> None:
-    """Write the aircraft, one sighting each, in one statement. Raises django.db errors."""
+    """Write the aircraft, one sighting each, to be called in a transaction. Raises django.db errors."""
     rows = sorted(sightings, key=lambda sighting: sighting.icao)
     if not rows:
         return
-    columns: list[list[Any]] = [[getattr(row, name) for row in rows] for name in ("icao", *_SEEN)]
-    columns += [[row.static.get(field) for row in rows] for field in AIRCRAFT_FIELDS]
-    _execute(using, _AIRCRAFT_SQL, columns)
+    _execute(using, _AIRCRAFT_SEEN, [[getattr(row, name) for row in rows] for name in ("icao", *_SEEN)])
+    _update_static(using, _AIRCRAFT_STATIC, rows, AIRCRAFT_FIELDS)
+
+
+def _update_static(
+    using: str, sql: str, sightings: Sequence[VesselSighting | AircraftSighting], fields: Sequence[str]
+) -> None:
+    """Static data of the few sightings that have some."""
+    rows = [row for row in sightings if row.static_at is not None]
+    if not rows:
+        return
+    columns: list[list[Any]] = [[row.key for row in rows], [row.static_at for row in rows]]
+    for field in fields:
+        values = [row.static.get(field) for row in rows]
+        columns.append(floats(values) if _NUMBERS.get(field) == "float8" else values)
+    _execute(using, sql, columns)
 
 
 def upsert_stations(sightings: Iterable[StationSighting], using: str = "default") -> None:

@@ -4,6 +4,8 @@ Enters an MMSI as int; leaves its kind and its country. Nothing is checked again
 Source: ITU-R M.585-9; maritime identification digits (MID) 201 to 775 as pyais lists them.
 """
 
+from functools import lru_cache
+
 from django.db import models
 from pyais.constants import COUNTRY_MAPPING
 
@@ -39,6 +41,7 @@ _FORMS = (
 )
 
 
+@lru_cache(maxsize=1 << 17)  # every vessel on the air, asked again with each of its batches
 def classify(mmsi: int) -> tuple[Kind, str]:
     """The kind of station and its ISO 3166 country ("" where the number names none).
 

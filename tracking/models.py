@@ -46,10 +46,16 @@ class Vessel(models.Model):
         max_length=16, choices=Kind.choices, help_text="what the form of the MMSI says (ITU-R M.585)"
     )
     flag = models.CharField(
-        max_length=2, blank=True, help_text="ISO 3166 country of the MMSI's maritime identification digits; empty: none"
+        max_length=2,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="ISO 3166 country of the MMSI's maritime identification digits; empty: none",
     )
-    name = models.CharField(max_length=20, blank=True, help_text="as transmitted, padding removed")
-    callsign = models.CharField(max_length=7, blank=True, help_text="radio call sign")
+    name = models.CharField(
+        max_length=20, blank=True, default="", db_default="", help_text="as transmitted, padding removed"
+    )
+    callsign = models.CharField(max_length=7, blank=True, default="", db_default="", help_text="radio call sign")
     imo = models.IntegerField(null=True, blank=True, help_text="IMO number with a valid check digit")
     ship_type = models.SmallIntegerField(
         null=True, blank=True, help_text="type of ship and cargo, 1 to 255 (ITU-R M.1371-5, table 53)"
@@ -62,7 +68,9 @@ class Vessel(models.Model):
     to_starboard = models.SmallIntegerField(
         null=True, blank=True, help_text="metres to the starboard side, 63: or more"
     )
-    destination = models.CharField(max_length=20, blank=True, help_text="as entered by the crew")
+    destination = models.CharField(
+        max_length=20, blank=True, default="", db_default="", help_text="as entered by the crew"
+    )
     draught = models.FloatField(null=True, blank=True, help_text="present maximum static draught, metres, 0.1 to 25.5")
     static_at = models.DateTimeField(
         null=True, blank=True, help_text="time of the latest static report, UTC; an older one only fills gaps"
@@ -100,11 +108,25 @@ class Aircraft(models.Model):
         validators=[RegexValidator(r"^~?[0-9a-f]{6}$")],
         help_text="ICAO 24-bit address, six hex digits in lower case; ~ in front of an address that is not from ICAO",
     )
-    callsign = models.CharField(max_length=8, blank=True, help_text="flight identification, latest heard")
-    registration = models.CharField(max_length=12, blank=True, help_text="tail number where a source gives it")
-    type_code = models.CharField(max_length=4, blank=True, help_text="ICAO type designator, such as A320")
-    category = models.CharField(max_length=2, blank=True, help_text="ADS-B emitter category, A0 to D7")
-    squawk = models.CharField(max_length=4, blank=True, help_text="transponder code, four octal digits, latest heard")
+    callsign = models.CharField(
+        max_length=8, blank=True, default="", db_default="", help_text="flight identification, latest heard"
+    )
+    registration = models.CharField(
+        max_length=12, blank=True, default="", db_default="", help_text="tail number where a source gives it"
+    )
+    type_code = models.CharField(
+        max_length=4, blank=True, default="", db_default="", help_text="ICAO type designator, such as A320"
+    )
+    category = models.CharField(
+        max_length=2, blank=True, default="", db_default="", help_text="ADS-B emitter category, A0 to D7"
+    )
+    squawk = models.CharField(
+        max_length=4,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="transponder code, four octal digits, latest heard",
+    )
     static_at = models.DateTimeField(
         null=True, blank=True, help_text="time of the latest report of these, UTC; an older one only fills gaps"
     )

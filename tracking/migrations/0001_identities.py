@@ -23,21 +23,52 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "callsign",
-                    models.CharField(blank=True, help_text="flight identification, latest heard", max_length=8),
+                    models.CharField(
+                        blank=True,
+                        db_default="",
+                        default="",
+                        help_text="flight identification, latest heard",
+                        max_length=8,
+                    ),
                 ),
                 (
                     "registration",
-                    models.CharField(blank=True, help_text="tail number where a source gives it", max_length=12),
+                    models.CharField(
+                        blank=True,
+                        db_default="",
+                        default="",
+                        help_text="tail number where a source gives it",
+                        max_length=12,
+                    ),
                 ),
                 (
                     "type_code",
-                    models.CharField(blank=True, help_text="ICAO type designator, such as A320", max_length=4),
+                    models.CharField(
+                        blank=True,
+                        db_default="",
+                        default="",
+                        help_text="ICAO type designator, such as A320",
+                        max_length=4,
+                    ),
                 ),
-                ("category", models.CharField(blank=True, help_text="ADS-B emitter category, A0 to D7", max_length=2)),
+                (
+                    "category",
+                    models.CharField(
+                        blank=True,
+                        db_default="",
+                        default="",
+                        help_text="ADS-B emitter category, A0 to D7",
+                        max_length=2,
+                    ),
+                ),
                 (
                     "squawk",
                     models.CharField(
-                        blank=True, help_text="transponder code, four octal digits, latest heard", max_length=4
+                        blank=True,
+                        db_default="",
+                        default="",
+                        help_text="transponder code, four octal digits, latest heard",
+                        max_length=4,
                     ),
                 ),
                 (
@@ -146,12 +177,26 @@ class Migration(migrations.Migration):
                     "flag",
                     models.CharField(
                         blank=True,
+                        db_default="",
+                        default="",
                         help_text="ISO 3166 country of the MMSI's maritime identification digits; empty: none",
                         max_length=2,
                     ),
                 ),
-                ("name", models.CharField(blank=True, help_text="as transmitted, padding removed", max_length=20)),
-                ("callsign", models.CharField(blank=True, help_text="radio call sign", max_length=7)),
+                (
+                    "name",
+                    models.CharField(
+                        blank=True,
+                        db_default="",
+                        default="",
+                        help_text="as transmitted, padding removed",
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "callsign",
+                    models.CharField(blank=True, db_default="", default="", help_text="radio call sign", max_length=7),
+                ),
                 ("imo", models.IntegerField(blank=True, help_text="IMO number with a valid check digit", null=True)),
                 (
                     "ship_type",
@@ -179,7 +224,12 @@ class Migration(migrations.Migration):
                         blank=True, help_text="metres to the starboard side, 63: or more", null=True
                     ),
                 ),
-                ("destination", models.CharField(blank=True, help_text="as entered by the crew", max_length=20)),
+                (
+                    "destination",
+                    models.CharField(
+                        blank=True, db_default="", default="", help_text="as entered by the crew", max_length=20
+                    ),
+                ),
                 (
                     "draught",
                     models.FloatField(
