@@ -24,7 +24,17 @@ class FeedForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable 
 
     class Meta:
         model = Feed
-        fields = ("name", "url", "format", "source", "score", "enabled")
+        fields = (
+            "name",
+            "url",
+            "format",
+            "source",
+            "score",
+            "enabled",
+            "poll_seconds",
+            "receiver_latitude",
+            "receiver_longitude",
+        )
         labels = {"url": "URL"}
 
     def clean_url(self) -> str:

@@ -13,6 +13,14 @@ class Format(models.TextChoices):
     """What the bytes of a source are."""
 
     NMEA = "nmea", "AIS: NMEA 0183 sentences (AIVDM, AIVDO)"
+    AIS_CSV = "ais-csv", "AIS: CSV of the Danish Maritime Authority, MarineCadastre or exactEarth"
+    SBS = "sbs", "aircraft: SBS-1 / BaseStation lines"
+    BEAST = "beast", "aircraft: Mode S frames, Beast binary"
+    AVR = "avr", "aircraft: Mode S frames, AVR text"
+    READSB = "readsb", "aircraft: aircraft.json of readsb, dump1090 or ADSBx v2"
+    READSB_TRACE = "readsb-trace", "aircraft: trace_full of readsb"
+    OPENSKY = "opensky", "aircraft: OpenSky state vectors"
+    TRACKS = "tracks", "aircraft: track points, one JSON object a line"
 
 
 class Feed(models.Model):
@@ -38,11 +46,36 @@ class Feed(models.Model):
         help_text="trust, 1 to 100: the greater wins where two feeds report the same moment",
     )
     enabled = models.BooleanField(default=True, help_text="whether `manage.py ingest` runs it")
+    poll_seconds = models.FloatField(
+        default=5,
+        validators=[MinValueValidator(1), MaxValueValidator(3600)],
+        help_text="seconds between two requests of an http(s):// feed, 1 to 3600",
+    )
+    receiver_latitude = models.FloatField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(-90), MaxValueValidator(90)],
+        help_text="antenna, degrees north; Mode S needs it for aircraft on the ground",
+    )
+    receiver_longitude = models.FloatField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(-180), MaxValueValidator(180)],
+        help_text="antenna, degrees east",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["name"]
-        constraints = [models.CheckConstraint(condition=Q(score__range=(1, 100)), name="feed_score")]
+        constraints = [
+            models.CheckConstraint(condition=Q(score__range=(1, 100)), name="feed_score"),
+            models.CheckConstraint(condition=Q(poll_seconds__range=(1, 3600)), name="feed_poll_seconds"),
+            models.CheckConstraint(
+                condition=Q(receiver_latitude__isnull=True, receiver_longitude__isnull=True)
+                | Q(receiver_latitude__range=(-90, 90), receiver_longitude__range=(-180, 180)),
+                name="feed_receiver",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
