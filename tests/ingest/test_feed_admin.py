@@ -12,7 +12,9 @@ from ingest.models import Feed
 
 pytestmark = pytest.mark.django_db
 
-GOOD = {"name": "Pier", "url": "tcp://10.0.0.2:10110", "format": "nmea", "source": "pier", "score": "80"}
+GOOD = {"name": "Pier", "url": "tcp://10.0.0.2:10110", "format": "nmea", "source": "pier", "score": "80"} | {
+    "poll_seconds": "5"
+}
 ON = {"enabled": "on"}
 ADD = "admin:ingest_feed_add"
 
@@ -95,7 +97,18 @@ def test_an_address_with_a_blank_inside_is_refused(admin_client):
     assert error == "The address holds a space or an unprintable character."
 
 
-@pytest.mark.parametrize(("field", "value"), [("score", "0"), ("score", "101"), ("source", "my pier"), ("name", "")])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("score", "0"),
+        ("score", "101"),
+        ("source", "my pier"),
+        ("name", ""),
+        ("poll_seconds", "0"),
+        ("receiver_latitude", "91"),
+        ("receiver_longitude", "-181"),
+    ],
+)
 def test_other_wrong_values_are_refused_by_their_field(admin_client, field, value):
     assert list(errors(admin_client.post(reverse(ADD), GOOD | {field: value}))) == [field]
 
