@@ -4,6 +4,7 @@ import asyncio
 import socket
 
 import pytest
+from django.db import connections
 from django_redis import get_redis_connection
 
 from ingest import feeds
@@ -76,8 +77,14 @@ def test_enabled_feeds_are_accepted_and_disabled_ones_are_not():
     run(scenario)
 
 
-def test_a_feed_that_is_enabled_or_disabled_in_the_admin_follows_without_a_restart():
+def test_a_feed_that_is_disabled_in_the_admin_stops_without_a_restart():
     port = free_port()
+
+    Feed.objects.create(name="Receiver", source="receiver", url=f"udp://127.0.0.1:{port}")
+
+    def disable():
+        Feed.objects.update(enabled=False)
+        connections.close_all()
 
     def bound():
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -88,9 +95,8 @@ def test_a_feed_that_is_enabled_or_disabled_in_the_admin_follows_without_a_resta
         return False
 
     async def scenario():
-        feed = await Feed.objects.acreate(name="Receiver", source="receiver", url=f"udp://127.0.0.1:{port}")
         await until(bound)
-        await Feed.objects.filter(pk=feed.pk).aupdate(enabled=False)
+        await asyncio.to_thread(disable)
         await until(lambda: not bound())
 
     run(scenario)
@@ -122,3 +128,23 @@ def test_a_file_feed_outside_its_directory_is_refused(tmp_path, settings, caplog
 
     run(scenario)
     assert StreamsBroker().depths()["replay"].waiting == 0
+
+
+def test_a_feed_that_is_added_in_the_admin_starts_without_a_restart():
+    port = free_port()
+
+    def add():
+        Feed.objects.create(name="Receiver", source="receiver", url=f"udp://127.0.0.1:{port}")
+        connections.close_all()
+
+    async def scenario():
+        await asyncio.sleep(0.3)
+        await asyncio.to_thread(add)
+
+        def heard():
+            send(port)
+            return waiting() >= 1
+
+        await until(heard)
+
+    run(scenario)
