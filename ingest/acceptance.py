@@ -55,11 +55,12 @@ class Acceptance(Protocol):
 
 
 class ResumePoint(msgspec.Struct):
-    """A place in a recording: bytes from its start, number of the next message, and when it was accepted (ms)."""
+    """A place in a recording: bytes from its start, number of the next message, when it was accepted (ms)."""
 
     offset: int
     index: int
     accepted_at: int
+    format: str
 
 
 def pack(batch: MessageBatch) -> bytes:
@@ -84,7 +85,7 @@ class QueueAcceptance:
 
         broker = StreamsBroker.for_stream(REPLAY if batch.recorded else LIVE)
         if batch.offset is not None and batch.index is not None:
-            point = ResumePoint(batch.offset, batch.index, batch.accepted_at)
+            point = ResumePoint(batch.offset, batch.index, batch.accepted_at, batch.format)
             broker.alongside = {_resume_key(batch.source, batch.origin): msgspec.json.encode(point).decode()}
         packed = pack(batch)
         _until_done(lambda: async_task(TASK, packed, broker.stream, broker=broker), self._stop, "queue")
@@ -141,7 +142,7 @@ def _ledger_point(source: str, origin: str) -> ResumePoint | None:
     )
     if newest is None or newest.offset is None or newest.index is None:
         return None
-    return ResumePoint(newest.offset, newest.index, round(newest.accepted_at.timestamp() * 1000))
+    return ResumePoint(newest.offset, newest.index, round(newest.accepted_at.timestamp() * 1000), newest.format)
 
 
 def _until_done(attempt: Callable[[], T], stop: threading.Event, what: str) -> T:

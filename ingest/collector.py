@@ -22,6 +22,7 @@ from ingest.acceptance import Acceptance
 from ingest.assembly import Clock, UnknownTime
 from ingest.formats import FORMATS, Setup
 from ingest.reports import LineCounts, Message, MessageBatch
+from ingest.sniffing import sniff
 from ingest.sources import Chunk, Source
 
 BATCH_BYTES = 256 * 1024
@@ -34,13 +35,14 @@ WAITING_CHUNKS = 8
 class Options(msgspec.Struct, frozen=True):
     """How a source is read; see MessageBatch for `source`, `trust`, `recorded`, `invented` and `live`.
 
-    `limit`: messages after which to stop, None: all. `paced`: a recording is played at its own pace, as if heard now.
-    `receiver`: latitude and longitude of the antenna in degrees, None where unknown.
+    `format`: None to judge by the first bytes. `limit`: messages after which to stop, None: all. `paced`: a recording
+    is played at its own pace, as if heard now. `offset`, `index`: where a recording goes on. `receiver`: latitude and
+    longitude of the antenna in degrees, None where unknown.
     """
 
     source: str
     clock: Clock
-    format: str = "nmea"
+    format: str | None = None
     trust: int = 80
     recorded: bool = False
     invented: bool = False
@@ -64,9 +66,8 @@ class Collector:
         self.batches: dict[uuid.UUID, int] = {}  # accepted ones, with their messages
         self.counts = LineCounts(malformed={}, remarks={})
         self._source, self._options, self._acceptance = source, options, acceptance
+        self._format: str | None = None
         self._on_progress = on_progress or (lambda: None)
-        setup = Setup(options.clock, options.offset, options.index, options.receiver, options.recorded)
-        self._assembly = FORMATS[options.format].assembly(setup)
         self._messages: list[Message] = []
         self._bytes = 0
         self._opened_at = time.monotonic()
@@ -78,8 +79,15 @@ class Collector:
     async def run(self, stop: asyncio.Event) -> None:
         """Read until the source ends, `limit` is reached or `stop` is set; then flush.
 
-        Raises SourceError and UnknownTime after flushing what could be read, and what accepting raises at once.
+        Raises UnknownFormat before anything is read, SourceError and UnknownTime after flushing what could be read, and
+        what accepting raises at once.
         """
+        self._format = self._options.format or await self._recognise(stop)
+        if self._format is None:
+            return
+        options = self._options
+        setup = Setup(options.clock, options.offset, options.index, options.receiver, options.recorded)
+        self._assembly = FORMATS[self._format].assembly(setup)
         with ThreadPoolExecutor(1, thread_name_prefix=f"accept-{self._options.source}") as self._executor:
             try:
                 await self._read(stop)
@@ -89,6 +97,18 @@ class Collector:
             finally:
                 await self._finish()
                 await asyncio.get_running_loop().run_in_executor(self._executor, self._acceptance.close)
+
+    async def _recognise(self, stop: asyncio.Event) -> str | None:
+        """The format that the first bytes show; None when stopped before any came."""
+        looking = asyncio.create_task(sniff(self._source, self._options.offset))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({looking, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not looking.done():
+            looking.cancel()
+            return None
+        found, self._source = looking.result()
+        return found
 
     async def _read(self, stop: asyncio.Event) -> None:
         """Take chunks as they come; wake up when a batch is due, so that a quiet source delays nothing."""
@@ -180,7 +200,7 @@ class Collector:
             id=uuid.uuid4(),
             run=self.run_id,
             source=options.source,
-            format=options.format,
+            format=self._format or "",
             trust=options.trust,
             accepted_at=_now_ms(),
             origin=self._source.origin,

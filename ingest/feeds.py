@@ -39,6 +39,8 @@ class Wanted(msgspec.Struct, frozen=True):
     url: str
     format: str
     score: int
+    poll_seconds: float
+    receiver: tuple[float, float] | None
 
 
 class FeedRunner:
@@ -125,8 +127,15 @@ async def _collect(feed: Wanted, leave: asyncio.Event, give_up: threading.Event)
         live=not source.recorded,
         offset=point.offset if point else 0,
         index=point.index if point else 0,
+        receiver=feed.receiver,
     )
     await Collector(source, options, acceptance).run(leave)
+
+
+def _wanted(feed: Feed) -> Wanted:
+    latitude, longitude = feed.receiver_latitude, feed.receiver_longitude
+    receiver = (latitude, longitude) if latitude is not None and longitude is not None else None
+    return Wanted(feed.source, feed.url, feed.format, feed.score, feed.poll_seconds, receiver)
 
 
 def _resume_point(acceptance: QueueAcceptance, label: str, source: Source) -> ResumePoint | None:
@@ -139,7 +148,7 @@ def _resume_point(acceptance: QueueAcceptance, label: str, source: Source) -> Re
 def _enabled_feeds() -> set[Wanted]:
     """In a thread of the loop's pool, which must not keep a connection."""
     try:
-        return {Wanted(feed.source, feed.url, feed.format, feed.score) for feed in Feed.objects.filter(enabled=True)}
+        return {_wanted(feed) for feed in Feed.objects.filter(enabled=True)}
     finally:
         connections.close_all()
 

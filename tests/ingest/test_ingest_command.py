@@ -105,6 +105,9 @@ def test_the_table_for_people_names_every_count(log):
         (["{log}", "--limit", "0"], "--limit must be 1 or more"),
         (["{log}", "--score", "101"], "--score must lie"),
         (["tcp://127.0.0.1:1", "--resume"], "--resume is for files"),
+        (["{log}", "--receiver", "52"], "--receiver must be latitude,longitude"),
+        (["{log}", "--receiver", "91,4"], "--receiver must lie on the globe"),
+        (["/bin/true"], "cannot tell the format of what begins with b'.*: say it with --format"),
     ],
 )
 def test_wrong_input_is_a_clear_message(log, args, said):
@@ -123,7 +126,7 @@ def test_an_empty_file_is_an_empty_account(tmp_path):
 def test_a_binary_file_is_counted_and_refused_line_by_line(tmp_path):
     path = tmp_path / "random"
     path.write_bytes(os.urandom(300_000))
-    said = timed(str(path), "--inline")
+    said = timed(str(path), "--inline", "--format", "nmea")
     assert said["messages"] == 0
     assert said["lines"] == said["foreign"] + sum(said["malformed"].values()) > 0
 
@@ -137,7 +140,7 @@ def test_a_line_of_100_megabytes_is_one_refused_line(tmp_path):
             long.write(b"x" * 1_000_000)
         long.write(b"\n" + position() + b"\n")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    said = timed(str(path), "--inline")
+    said = timed(str(path), "--inline", "--format", "nmea")
     assert (said["lines"], said["malformed"], said["stored"]) == (2, {"line_too_long": 1}, 1)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # kB
 

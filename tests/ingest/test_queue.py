@@ -86,14 +86,14 @@ def test_the_place_in_a_recording_is_saved_with_the_batch(queue):
     acceptance = QueueAcceptance(threading.Event())
     assert acceptance.resume_point("test", "/a/log") is None
     acceptance.accept(batch([position()], origin="/a/log", offset=120, index=3, accepted_at=1000))
-    assert acceptance.resume_point("test", "/a/log") == ResumePoint(120, 3, 1000)
+    assert acceptance.resume_point("test", "/a/log") == ResumePoint(120, 3, 1000, "nmea")
     assert acceptance.resume_point("test", "/b/log") is None
 
 
 def test_the_newer_place_of_queue_and_ledger_counts(queue):
     QueueAcceptance(threading.Event()).accept(batch([position()], origin="/a", offset=1, index=1, accepted_at=1000))
     InlineAcceptance(threading.Event()).accept(batch([position()], origin="/a", offset=2, index=2, accepted_at=2000))
-    assert QueueAcceptance(threading.Event()).resume_point("test", "/a") == ResumePoint(2, 2, 2000)
+    assert QueueAcceptance(threading.Event()).resume_point("test", "/a") == ResumePoint(2, 2, 2000, "nmea")
 
 
 def test_a_queue_that_is_away_is_waited_for_until_the_run_is_stopped(queue, monkeypatch):
@@ -213,4 +213,4 @@ def test_a_discarded_message_is_accounted_for(buried):
 def test_the_resume_point_is_readable_json(queue):
     QueueAcceptance(threading.Event()).accept(batch([position()], origin="/a", offset=5, index=1, accepted_at=7))
     (key,) = queue.keys("tracking:resume:*")
-    assert json.loads(queue.get(key)) == {"offset": 5, "index": 1, "accepted_at": 7}
+    assert json.loads(queue.get(key)) == {"offset": 5, "index": 1, "accepted_at": 7, "format": "nmea"}

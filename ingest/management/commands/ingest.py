@@ -20,8 +20,9 @@ from ingest.accounts import account, summary, violations
 from ingest.assembly import Clock, UnknownTime, arrival_clock, invented_clock, recorded_clock
 from ingest.collector import Collector, Options
 from ingest.feeds import FeedRunner
-from ingest.models import Format
+from ingest.formats import FORMATS
 from ingest.progress import Progress
+from ingest.sniffing import UnknownFormat
 from ingest.sources import Source, SourceError, label_of, open_source
 
 POLL_SECONDS = 0.2
@@ -38,7 +39,8 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("source", nargs="?", help="where the bytes come from; left out: all enabled feeds")
-        parser.add_argument("--format", choices=Format.values, default=Format.NMEA, help="what the bytes are")
+        parser.add_argument("--format", choices=list(FORMATS), help="what the bytes are (default: what they look like)")
+        parser.add_argument("--receiver", metavar="LAT,LON", help="antenna in degrees; Mode S on the ground needs it")
         parser.add_argument("--label", help="source label of the positions (default: made of the source)")
         parser.add_argument("--score", type=int, default=80, help="trust of the source, 1 to 100 (default 80)")
         parser.add_argument("--inline", action="store_true", help="run the pipeline in this process, without the queue")
@@ -99,6 +101,7 @@ class Command(BaseCommand):
             live=not recorded or paced,
             limit=options["limit"],
             paced=paced and recorded,
+            receiver=_receiver(options["receiver"]),
         )
 
     def _ingest(
@@ -116,7 +119,7 @@ class Command(BaseCommand):
         failure = None
         try:
             asyncio.run(_until_signalled(collector.run, give_up))
-        except SourceError as error:
+        except (SourceError, UnknownFormat) as error:
             failure = str(error)
         except UnknownTime:
             failure = (
@@ -201,9 +204,25 @@ def _clock(options: dict[str, Any], recorded: bool) -> Clock:
     return invented_clock(round(start.timestamp() * 1000), rate)
 
 
+def _receiver(text: str | None) -> tuple[float, float] | None:
+    """Latitude and longitude in degrees. Raises CommandError for anything else."""
+    if text is None:
+        return None
+    try:
+        latitude, longitude = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise CommandError("--receiver must be latitude,longitude such as 52.0,4.1") from error
+    if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
+        raise CommandError("--receiver must lie on the globe: latitude -90 to 90, longitude -180 to 180")
+    return latitude, longitude
+
+
 def _resumed(settings: Options, source: Source, acceptance: Acceptance) -> Options:
     point = acceptance.resume_point(settings.source, source.origin)
-    return msgspec.structs.replace(settings, offset=point.offset, index=point.index) if point else settings
+    if point is None:
+        return settings
+    known = settings.format or point.format
+    return msgspec.structs.replace(settings, format=known, offset=point.offset, index=point.index)
 
 
 def _table(shown: dict[str, Any]) -> str:

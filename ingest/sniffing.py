@@ -1,0 +1,68 @@
+"""What format a source has, judged by its first bytes when nobody said.
+
+Enters a source; leaves its format and the same source, to be read from the beginning. Nothing is lost: the bytes that
+were looked at are given out again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+from ingest.formats import SNIFFED_BYTES, guess
+from ingest.models import Format
+from ingest.sources import Chunk, Source
+
+_SHOWN_BYTES = 60
+
+
+class UnknownFormat(Exception):
+    """No format fits; the message shows what was seen and names the option."""
+
+
+class Sniffed:
+    """A source whose first chunks were read already. To be read once."""
+
+    def __init__(self, source: Source, head: list[Chunk], rest: AsyncGenerator[Chunk, None]) -> None:
+        self.recorded, self.origin = source.recorded, source.origin
+        self._source, self._head, self._rest = source, head, rest
+
+    async def chunks(self, offset: int = 0) -> AsyncGenerator[Chunk, None]:
+        """The first chunks again, then the rest; `offset` was given when the first were read."""
+        try:
+            for chunk in self._head:
+                yield chunk
+            async for chunk in self._rest:
+                yield chunk
+        finally:
+            await self._rest.aclose()
+
+    def progress(self) -> tuple[int, int] | None:
+        """Of the source."""
+        return self._source.progress()
+
+    def dropped(self) -> int:
+        """Of the source."""
+        return self._source.dropped()
+
+
+async def sniff(source: Source, offset: int) -> tuple[str, Source]:
+    """The format and the source again. An empty source counts as NMEA. Raises UnknownFormat and SourceError."""
+    stream = source.chunks(offset)
+    head: list[Chunk] = []
+    try:
+        async for chunk in stream:
+            head.append(chunk)
+            seen = b"".join(part.data for part in head)
+            found = guess(seen[:SNIFFED_BYTES])
+            if found is not None:
+                return found, Sniffed(source, head, stream)
+            if len(seen) >= SNIFFED_BYTES:
+                break
+    except BaseException:
+        await stream.aclose()
+        raise
+    if not any(chunk.data for chunk in head):
+        return Format.NMEA, Sniffed(source, head, stream)
+    await stream.aclose()
+    begins = b"".join(part.data for part in head)[:_SHOWN_BYTES]
+    raise UnknownFormat(f"cannot tell the format of what begins with {begins!r}: say it with --format")
