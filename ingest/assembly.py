@@ -13,15 +13,15 @@ else what the clock says. Clocks: `arrival_clock` for live feeds, `invented_cloc
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 
 import msgspec
 
 from ingest import nmea
+from ingest.assemblies.counting import Counting
 from ingest.errors import Malformed
 from ingest.framing import TOO_LONG
-from ingest.reports import LineCounts, Message
+from ingest.reports import Message
 
 MAX_PENDING = 1024
 PART_TIMEOUT_MS = 60_000
@@ -69,13 +69,14 @@ class _Group(msgspec.Struct):
     index: int
 
 
-class Assembler:
+class Assembler(Counting):
     """Puts the sentences of one feed together and counts every line.
 
     `index` is the number of the next message, `offset` the end of the lines read, both for resuming a recording.
     """
 
     def __init__(self, clock: Clock, offset: int = 0, index: int = 0) -> None:
+        super().__init__()
         self._clock = clock
         self._pending: dict[tuple[bytes, bytes, int], _Group] = {}
         self._spans: list[tuple[int, int, int]] = []  # (offset, index, end) of whole messages, see `resume_at`
@@ -83,17 +84,6 @@ class Assembler:
         self._line_start = 0  # where the time line begins
         self.offset = offset
         self.index = index
-        self.reset_counts()
-
-    def reset_counts(self) -> None:
-        """Begin a new account, for the next batch."""
-        self.lines = self.foreign = self.sentences = 0
-        self.malformed: Counter[str] = Counter()
-        self.remarks: Counter[str] = Counter()
-
-    def counts(self) -> LineCounts:
-        """What became of the lines since the last reset; sentences of pending messages are in none of the sums yet."""
-        return LineCounts(self.lines, self.foreign, self.sentences, dict(self.malformed), dict(self.remarks))
 
     def resume_at(self) -> tuple[int, int]:
         """(offset, index) from which a run gives the same messages under the same numbers, none missing.

@@ -7,16 +7,17 @@ are no lines.
 
 from __future__ import annotations
 
-from collections import Counter
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
+from ingest.assemblies.counting import Counting
 from ingest.assembly import Clock, UnknownTime
 from ingest.errors import Malformed
 from ingest.framing import MAX_LINE_BYTES, TOO_LONG, LineFramer
-from ingest.reports import LineCounts, Message
+from ingest.reports import Message
 
 
-class LineAssembly:
+class LineAssembly(Counting, ABC):
     """Base of assemblies that read lines.
 
     `index` is the number of the next message, `offset` the end of what was read.
@@ -25,21 +26,11 @@ class LineAssembly:
     max_line_bytes = MAX_LINE_BYTES
 
     def __init__(self, clock: Clock, offset: int = 0, index: int = 0) -> None:
+        super().__init__()
         self.offset = offset
         self.index = index
         self._clock = clock
         self._framer = LineFramer(self.max_line_bytes)
-        self.reset_counts()
-
-    def reset_counts(self) -> None:
-        """Begin a new account, for the next batch."""
-        self.lines = self.foreign = self.sentences = 0
-        self.malformed: Counter[str] = Counter()
-        self.remarks: Counter[str] = Counter()
-
-    def counts(self) -> LineCounts:
-        """What became of the lines since the last reset."""
-        return LineCounts(self.lines, self.foreign, self.sentences, dict(self.malformed), dict(self.remarks))
 
     def resume_at(self) -> tuple[int, int]:
         """Behind the last line: a format that holds lines back overrides this."""
@@ -57,9 +48,9 @@ class LineAssembly:
         """The last line, if it has no end."""
         return self._each(self._framer.flush(), arrival)
 
+    @abstractmethod
     def take(self, line: bytes, arrival: int | None) -> Message | None:
         """One line to the message it completes. Raises Malformed."""
-        raise NotImplementedError("a format says what its lines are")
 
     def count_foreign(self) -> None:
         """The line is of another protocol, or says nothing: a header, a comment, a blank."""

@@ -6,24 +6,20 @@ A payload is 6-bit characters, most significant bit first. Position reports begi
            type   repeat  MMSI
 
 and are decoded here by shifts, from as many bits as the position fields need: cut-off and over-long ones are on the
-air. All other types go through pyais. "Not available" becomes None at the level of the raw integer. Times: see
-`_event_time`. Source: ITU-R M.1371-5, annex 8; units as gpsd's AIVDM document gives them.
+air. All other types go through pyais (`ais_static.py`). "Not available" becomes None at the level of the raw integer.
+Times: see `_event_time`. Source: ITU-R M.1371-5, annex 8; units as gpsd's AIVDM document gives them.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 from binascii import Error as Base64Error
 from binascii import a2b_base64
-from typing import Any
 
-import pyais
-from pyais.exceptions import AISBaseException
-
+from ingest.decoders import ais_static
 from ingest.decoders.context import Context, moment
 from ingest.errors import Rejected
-from ingest.reports import Decoded, Message, StationReport, VesselReport, VesselStatic
-from ingest.validation import check_mmsi, check_position, check_time, imo_number
+from ingest.reports import Decoded, Message, VesselReport
+from ingest.validation import check_mmsi, check_position, check_time
 
 # The armour's characters in order of their values, as the alphabet that base64 decodes.
 _ARMOUR = b"0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVW`abcdefghijklmnopqrstuvw"
@@ -65,13 +61,13 @@ def decode(message: Message, context: Context) -> Decoded:
     layout = _LAYOUTS.get(kind)
     if layout is not None:
         position = _position(layout, payload, fill, message.received_at, context)
-        static = _static(message, kind, context) if kind == 19 else None
+        static = ais_static.static(message, kind, context) if kind == 19 else None
         return Decoded(position, static)
     if kind == 27:
         return Decoded(_long_range(payload, fill, message.received_at, context))
-    if len(payload) * 6 - fill < 38:
+    if len(payload) * 6 - fill < 38 or not 1 <= kind <= 27:
         raise Rejected("undecodable")  # pyais would take what is left of the MMSI for another, shorter one
-    return _other(message, kind, context)
+    return ais_static.decode(message, kind, context)
 
 
 def _payload(raw: bytes) -> tuple[bytes, int]:
@@ -193,124 +189,3 @@ def _event_time(heard: int, second: int, context: Context) -> int:
             time = heard + delta
     check_time(time, context.now, context.recorded)
     return time
-
-
-def _other(message: Message, kind: int, context: Context) -> Decoded:
-    """Static data (5, 24), stations (4, 21), and everything else, which must at least be decodable."""
-    if kind in (5, 24):
-        return Decoded(static=_static(message, kind, context))
-    if kind in (4, 21):
-        return Decoded(station=_station(message, kind, context))
-    if not 1 <= kind <= 27:
-        raise Rejected("undecodable")
-    check_mmsi(_pyais(message).mmsi)
-    return Decoded()
-
-
-def _pyais(message: Message) -> Any:
-    """The message as pyais decodes it; whatever it refuses is undecodable."""
-    try:
-        return pyais.decode(*message.raw.split(b"\n"))
-    except (AISBaseException, Base64Error, ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
-        raise Rejected("undecodable") from error
-
-
-def _static(message: Message, kind: int, context: Context) -> VesselStatic:
-    """Static and voyage data of types 5, 19 and 24 (tables 51, 65, 68); type 24 comes in two parts."""
-    said = _pyais(message)
-    mmsi = int(said.mmsi)
-    check_mmsi(mmsi)
-    check_time(message.received_at, context.now, context.recorded)
-    at = moment(message.received_at)
-    static = VesselStatic(mmsi, at, name=_text(said, "shipname"), callsign=_text(said, "callsign"))
-    static.ship_type = _positive(said, "ship_type")
-    if mmsi // 10_000_000 == 98 and kind == 24:
-        _add_mothership(static, said)
-    else:
-        _add_dimensions(static, said)
-    if kind == 5:
-        static.imo = imo_number(_number(said, "imo"))
-        static.destination = _text(said, "destination")
-        static.draught = float(getattr(said, "draught", None) or 0) or None
-        static.eta = _eta(at, *(getattr(said, part, None) for part in ("month", "day", "hour", "minute")))
-    return static
-
-
-def _text(said: Any, field: str) -> str | None:
-    """A 6-bit string: what follows the first @ is padding. None where absent or blank."""
-    text = str(getattr(said, field, "") or "").partition("@")[0].strip()
-    return text or None
-
-
-def _number(said: Any, field: str) -> int:
-    """A number, 0 where a cut-off message or the other part of a message does not carry it."""
-    return int(getattr(said, field, None) or 0)
-
-
-def _positive(said: Any, field: str) -> int | None:
-    """A number of which 0 means not available."""
-    return _number(said, field) or None
-
-
-def _add_dimensions(static: VesselStatic, said: Any) -> None:
-    """Metres from the antenna. All zero: unknown; a zero beside other numbers is the antenna's place."""
-    bow, stern, port, starboard = (_number(said, f"to_{side}") for side in ("bow", "stern", "port", "starboard"))
-    if bow or stern:
-        static.to_bow, static.to_stern = bow, stern
-    if port or starboard:
-        static.to_port, static.to_starboard = port, starboard
-
-
-def _add_mothership(static: VesselStatic, said: Any) -> None:
-    """Part B of an auxiliary craft (98MIDxxxx) has the mother ship's MMSI in place of the dimensions (30 bits)."""
-    number = _number(said, "mothership_mmsi")
-    static.mothership = number if 0 < number <= 999_999_999 else None
-
-
-def _eta(at: dt.datetime, *parts: int | None) -> dt.datetime | None:
-    """The arrival nearest to the report, since the message names no year; None where any of month, day,
-    hour and minute is not available."""
-    if None in parts:
-        return None
-    month, day, hour, minute = (int(part or 0) for part in parts)
-    candidates = []
-    for year in (at.year - 1, at.year, at.year + 1):
-        try:
-            candidates.append(dt.datetime(year, month, day, hour, minute, tzinfo=dt.UTC))
-        except ValueError:  # month or day 0, hour 24, minute 60, 29 February
-            continue
-    return min(candidates, key=lambda eta: abs(eta - at), default=None)
-
-
-def _station(message: Message, kind: int, context: Context) -> StationReport:
-    """Base station report (type 4) or aid to navigation (type 21): tables 52 and 70. Its position may be unknown.
-
-    A base station's own clock is not trusted: it may be decades wrong.
-    """
-    said = _pyais(message)
-    mmsi = int(said.mmsi)
-    check_mmsi(mmsi)
-    check_time(message.received_at, context.now, context.recorded)
-    return StationReport(
-        mmsi,
-        moment(message.received_at),
-        "base" if kind == 4 else "aid",
-        *_whereabouts(said),
-        _aid_name(said) if kind == 21 else None,
-        _positive(said, "aid_type") if kind == 21 else None,
-    )
-
-
-def _whereabouts(said: Any) -> tuple[float | None, float | None]:
-    """Latitude and longitude in degrees, both or neither."""
-    latitude, longitude = getattr(said, "lat", None), getattr(said, "lon", None)
-    if latitude is None or longitude is None or not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
-        return None, None
-    return float(latitude), float(longitude)
-
-
-def _aid_name(said: Any) -> str | None:
-    """Twenty characters, and up to fourteen more in the extension."""
-    name = _text(said, "name")
-    extension = _text(said, "name_ext")
-    return f"{name or ''}{extension or ''}"[:34] or None
