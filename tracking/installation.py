@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from tracking import embedded
 from tracking.embedded.paths import make_data_directory
 
@@ -63,6 +65,30 @@ class Installation:
                 self._owned[name] = after
             self._write()
 
+    def restart_dead_servers(self) -> list[str]:
+        """Start those of ours again that died; their names. Raises EmbeddedError where one does not come up."""
+        dead = [name for name, pid in self._owned.items() if not _is_alive(pid)]
+        for name in dead:
+            embedded.start(self._data_dir, [name])
+            self._owned[name] = self._pid(name) or self._owned[name]
+            self._write()
+        return dead
+
+    @staticmethod
+    def is_held(data_dir: Path) -> bool:
+        """Whether an `up` runs in the data directory."""
+        try:
+            record = os.open(data_dir / "up.lock", os.O_RDWR)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(record, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(record)
+        return False
+
     def stop_servers(self) -> None:
         """Stop what is ours, also where it was restarted meanwhile. Raises EmbeddedError."""
         embedded.stop(self._data_dir, list(self._owned))
@@ -81,3 +107,11 @@ class Installation:
     def _write(self) -> None:
         os.ftruncate(self._record, 0)
         os.pwrite(self._record, "".join(f"{name} {pid}\n" for name, pid in self._owned.items()).encode(), 0)
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether the process runs; one that is only waiting to be reaped does not."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

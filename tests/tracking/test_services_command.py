@@ -19,6 +19,7 @@ from django.db import OperationalError
 
 from tracking import embedded
 from tracking.embedded import processes
+from tracking.installation import Installation
 from tracking.management.commands.services import Command
 from tracking.postgresql.base import DatabaseFeatures, DatabaseWrapper
 
@@ -59,6 +60,11 @@ def test_status_starts_nothing(data_dir: Path) -> None:
         ("live", False, None),
     ]
     assert not data_dir.exists()
+
+
+def test_servers_that_an_up_needs_are_not_stopped(data_dir: Path, settings: Any) -> None:
+    with Installation.locked(settings.DATA_DIR), pytest.raises(CommandError, match="Ctrl-C"):
+        call_command("services", "stop")
 
 
 def test_start_is_idempotent_and_stop_ends_all(data_dir: Path) -> None:

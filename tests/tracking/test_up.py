@@ -177,6 +177,30 @@ def test_a_killed_web_server_is_restarted_on_the_same_port(start: Callable[..., 
     assert run.stop() == 0
 
 
+def test_killed_servers_are_started_again_and_ships_go_on(start: Callable[..., Run], data_dir: Path) -> None:
+    run = start(data_dir).wait_until_it_answers()
+    wait_until(run.vessels, READY_SECONDS, run.printed)
+    for status in embedded.status(data_dir):
+        assert status.pid is not None
+        psutil.Process(status.pid).kill()
+    wait_until(lambda: run.printed().count("died and was started again") == 3, READY_SECONDS, run.printed)
+
+    def stored_since_then() -> bool:
+        with urllib.request.urlopen(f"{run.url}/health/ready", timeout=5) as response:
+            return response.status == 200 and run.vessels() > 0
+
+    wait_until(lambda: _succeeds(stored_since_then), READY_SECONDS, run.printed)
+    assert run.stop() == 0
+    assert processes_of(data_dir) == []
+
+
+def _succeeds(condition: Callable[[], bool]) -> bool:
+    try:
+        return condition()
+    except OSError:  # it answers 503 until all is well
+        return False
+
+
 def test_what_a_killed_up_left_is_taken_over_and_stopped_by_the_next(start: Callable[..., Run], data_dir: Path) -> None:
     run = start(data_dir).wait_until_it_answers()
     programs = psutil.Process(run.process.pid).children(recursive=True)

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from tracking import embedded
+from tracking.installation import Installation
 
 
 class Command(BaseCommand):
@@ -34,6 +35,8 @@ class Command(BaseCommand):
             if options["action"] == "start":
                 embedded.start(settings.DATA_DIR, ours)
             elif options["action"] == "stop":
+                if Installation.is_held(settings.DATA_DIR):
+                    raise CommandError("`manage.py up` runs here and needs its servers: stop it with Ctrl-C.")
                 embedded.stop(settings.DATA_DIR, ours)
         except embedded.EmbeddedError as error:
             raise CommandError(str(error)) from error

@@ -63,7 +63,7 @@ class Command(BaseCommand):
                 with self._servers(installation):
                     self._prepare(options)
                     connections.close_all()
-                    self._run(options)
+                    self._run(options, installation)
         except (AlreadyRunning, embedded.EmbeddedError, OperationalError) as error:
             raise CommandError(str(error)) from error
 
@@ -117,7 +117,7 @@ class Command(BaseCommand):
         users.create_superuser("admin", "", password)
         self._say(f"Administrator made: user admin, password {password} (shown only now; change it in the admin)")
 
-    def _run(self, options: dict[str, Any]) -> None:
+    def _run(self, options: dict[str, Any], installation: Installation) -> None:
         supervisor = Supervisor(programs(options["host"], options["port"], options["workers"]), self._say)
         announced = False
         try:
@@ -125,11 +125,20 @@ class Command(BaseCommand):
                 supervisor.start(time.monotonic())
             while not self.stopping:
                 supervisor.restart_dead(time.monotonic())
+                self._revive(installation)
                 if not announced and answers(options["host"], options["port"]):
                     announced = self._announce(options["host"], options["port"])
                 time.sleep(POLL_SECONDS)
         finally:
             supervisor.stop()
+
+    def _revive(self, installation: Installation) -> None:
+        """Start a server again that died; where it does not come up, say why and try at the next look."""
+        try:
+            for name in installation.restart_dead_servers():
+                self._say(f"{name} died and was started again")
+        except embedded.EmbeddedError as error:
+            self._say(str(error))
 
     def _announce(self, host: str, port: int) -> bool:
         name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
