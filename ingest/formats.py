@@ -15,8 +15,9 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from ingest.assemblies.nmea import NmeaAssembly
+from ingest.assemblies.sbs import SbsAssembly
 from ingest.assembly import Clock
-from ingest.decoders import ais
+from ingest.decoders import ais, sbs
 from ingest.decoders.context import Context
 from ingest.models import Format
 from ingest.reports import Decoded, LineCounts, Message
@@ -28,7 +29,8 @@ class Setup(msgspec.Struct, frozen=True):
     """What an assembly may need to know of its feed.
 
     `offset` and `index`: where a recording goes on. `receiver`: latitude and longitude of the antenna in degrees, None
-    where unknown. `recorded`: the bytes are of the past.
+    where unknown. `recorded`: the bytes are of the past. `head`: asks for the first bytes of a recording that goes on
+    at `offset`, none where they cannot be had; raises SourceError.
     """
 
     clock: Clock
@@ -36,6 +38,7 @@ class Setup(msgspec.Struct, frozen=True):
     index: int = 0
     receiver: tuple[float, float] | None = None
     recorded: bool = False
+    head: Callable[[], bytes] = bytes
 
 
 class Assembly(Protocol):
@@ -76,6 +79,7 @@ class FormatSpec(NamedTuple):
 
 FORMATS: dict[str, FormatSpec] = {
     Format.NMEA: FormatSpec(NmeaAssembly, ais.decode, NmeaAssembly.looks_like),
+    Format.SBS: FormatSpec(SbsAssembly, sbs.decode, SbsAssembly.looks_like),
 }
 
 
