@@ -24,6 +24,7 @@ from ingest.formats import FORMATS, Setup
 from ingest.reports import LineCounts, Message, MessageBatch
 from ingest.sniffing import sniff
 from ingest.sources import Chunk, Source
+from ingest.sources.file import FileSource
 
 BATCH_BYTES = 256 * 1024
 BATCH_SECONDS = 0.25
@@ -66,6 +67,7 @@ class Collector:
         self.batches: dict[uuid.UUID, int] = {}  # accepted ones, with their messages
         self.counts = LineCounts(malformed={}, remarks={})
         self._source, self._options, self._acceptance = source, options, acceptance
+        self._head = source.head if isinstance(source, FileSource) else bytes
         self._format: str | None = None
         self._on_progress = on_progress or (lambda: None)
         self._messages: list[Message] = []
@@ -86,7 +88,7 @@ class Collector:
         if self._format is None:
             return
         options = self._options
-        setup = Setup(options.clock, options.offset, options.index, options.receiver, options.recorded)
+        setup = Setup(options.clock, options.offset, options.index, options.receiver, options.recorded, self._head)
         self._assembly = FORMATS[self._format].assembly(setup)
         with ThreadPoolExecutor(1, thread_name_prefix=f"accept-{self._options.source}") as self._executor:
             try:

@@ -14,10 +14,11 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from ingest.assemblies.ais_csv import AisCsvAssembly
 from ingest.assemblies.nmea import NmeaAssembly
 from ingest.assemblies.sbs import SbsAssembly
 from ingest.assembly import Clock
-from ingest.decoders import ais, sbs
+from ingest.decoders import ais, ais_csv, sbs
 from ingest.decoders.context import Context
 from ingest.models import Format
 from ingest.reports import Decoded, LineCounts, Message
@@ -79,6 +80,7 @@ class FormatSpec(NamedTuple):
 
 FORMATS: dict[str, FormatSpec] = {
     Format.NMEA: FormatSpec(NmeaAssembly, ais.decode, NmeaAssembly.looks_like),
+    Format.AIS_CSV: FormatSpec(AisCsvAssembly, ais_csv.decode, AisCsvAssembly.looks_like),
     Format.SBS: FormatSpec(SbsAssembly, sbs.decode, SbsAssembly.looks_like),
 }
 

@@ -54,7 +54,7 @@ def static(message: Message, kind: int, context: Context) -> VesselStatic:
         report.imo = imo_number(_number(said, "imo"))
         report.destination = _text(said, "destination")
         report.draught = float(getattr(said, "draught", None) or 0) or None
-        report.eta = _eta(at, *(getattr(said, part, None) for part in ("month", "day", "hour", "minute")))
+        report.eta = eta_of(at, *(getattr(said, part, None) for part in ("month", "day", "hour", "minute")))
     return report
 
 
@@ -89,7 +89,7 @@ def _add_mothership(static: VesselStatic, said: Any) -> None:
     static.mothership = number if 0 < number <= 999_999_999 else None
 
 
-def _eta(at: dt.datetime, *parts: int | None) -> dt.datetime | None:
+def eta_of(at: dt.datetime, *parts: int | None) -> dt.datetime | None:
     """The arrival nearest to the report, since the message names no year; None where any of month, day,
     hour and minute is not available."""
     if None in parts:

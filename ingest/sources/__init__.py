@@ -1,9 +1,10 @@
 """Where bytes come from. Each source yields chunks of bytes; what they mean is not known here.
 
-    file://, a path, `-` (stdin)    file.py         a recording, plain or gzip
+    file://, a path, `-` (stdin)    file.py         a recording, plain, gzip or zip
     tcp://host:port                 tcp.py          a client that reconnects
     tcp-listen://address:port       tcp_listen.py   receivers connect to us
     udp://address:port              udp.py          datagrams
+    http://host/path, https://      http.py         documents, polled (exchange, addresses, pacing, oauth)
     sim://?ships=60                 sim.py          simulated traffic
 
 The contract of all of them: `chunks()` raises SourceError for what no waiting cures, with a message that names the fix,
@@ -50,15 +51,17 @@ class Source(Protocol):
         """Datagrams that came faster than they were taken."""
 
 
-_SCHEMES = ("file", "tcp", "tcp-listen", "udp", "sim")
+_SCHEMES = ("file", "tcp", "tcp-listen", "udp", "http", "https", "sim")
 
 
-def open_source(url: str, *, once: bool = False) -> Source:
+def open_source(url: str, *, once: bool = False, poll_seconds: float = 5.0) -> Source:
     """The source that `url` names; nothing is opened yet. Raises SourceError for an unknown or incomplete one.
 
-    `once`: end when the other side hangs up, instead of connecting again.
+    `once`: end when the other side hangs up, or after one document, instead of connecting again. `poll_seconds`:
+    between two requests of http(s).
     """
     from ingest.sources.file import FileSource
+    from ingest.sources.http import HttpSource
     from ingest.sources.sim import SimulatorSource
     from ingest.sources.tcp import TcpSource
     from ingest.sources.tcp_listen import TcpListenSource
@@ -73,6 +76,8 @@ def open_source(url: str, *, once: bool = False) -> Source:
         return FileSource(urlsplit(url).path)
     if scheme == "sim":
         return SimulatorSource(url)
+    if scheme in ("http", "https"):
+        return HttpSource(url, poll_seconds=poll_seconds, once=once)
     host, port = _host_and_port(url)
     if scheme == "tcp":
         return TcpSource(host, port, once=once)
@@ -85,7 +90,7 @@ def label_of(url: str) -> str:
     name = (
         parts.path.rstrip("/").rpartition("/")[2] if parts.scheme in ("", "file") else f"{parts.scheme}-{parts.netloc}"
     )
-    name = "stdin" if url == "-" else name.removesuffix(".gz").rpartition("@")[2]
+    name = "stdin" if url == "-" else name.removesuffix(".gz").removesuffix(".zip").rpartition("@")[2]
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-")[:32] or "unnamed"
 
 

@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import gzip
+import io
 import socket
+import zipfile
 
 import pytest
 
@@ -206,3 +208,69 @@ def test_the_simulator_sends_at_its_own_pace():
     data, chunks = asyncio.run(read(open_source("sim://?ships=50&speedup=100"), lambda data: data.count(b"\n") > 50))
     assert data.startswith(b"!AIVDM")
     assert all(chunk.at for chunk in chunks)
+
+
+def zipped(**members):
+    """A zip of these members, by name."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in members.items():
+            archive.writestr(name, text)
+    return buffer.getvalue()
+
+
+def in_every_header(packed, local, value):
+    """The zip with two bytes changed in the member's header and in the directory, where they lie two further on."""
+    changed = bytearray(packed)
+    for start in (packed.index(b"PK\x03\x04") + local, packed.index(b"PK\x01\x02") + local + 2):
+        changed[start : start + 2] = value.to_bytes(2, "little")
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("offset", [0, 5, 1_000_000])
+def test_the_file_in_a_zip_is_read_from_an_offset_of_its_text(tmp_path, offset):
+    text = TEXT * 50_000
+    path = tmp_path / "dump.zip"
+    path.write_bytes(zipped(dump=text))
+    source = open_source(str(path))
+    data, chunks = asyncio.run(read(source, lambda data: False, offset))
+    assert data == text[offset:]
+    assert max(len(chunk.data) for chunk in chunks) <= 64 * 1024
+    assert source.head(20) == text[:20]
+
+
+def test_what_macos_adds_to_a_zip_is_not_another_file(tmp_path):
+    path = tmp_path / "dump.zip"
+    path.write_bytes(zipped(**{"folder/": b"", "folder/dump.csv": TEXT, "__MACOSX/._dump.csv": b"x"}))
+    assert asyncio.run(read(open_source(str(path)), lambda data: False))[0] == TEXT
+
+
+@pytest.mark.parametrize(
+    ("packed", "said"),
+    [
+        (zipped(one=b"1", two=b"2"), "2 files, one, two: .*name one of them"),
+        (zipped(**{f"day{number}": b"1" for number in range(9)}), "9 files, .*day4 and 4 more"),
+        (zipped(), "holds no file"),
+        (in_every_header(zipped(one=TEXT), 6, 1), "one is encrypted"),
+        (in_every_header(zipped(one=TEXT), 8, 9), "not supported.*unpack it first"),
+        (zipped(one=TEXT)[:-10], "damaged or cut off"),
+    ],
+)
+def test_a_zip_that_cannot_be_read_says_why(tmp_path, packed, said):
+    path = tmp_path / "dump.zip"
+    path.write_bytes(packed)
+    with pytest.raises(SourceError, match=said):
+        asyncio.run(read(open_source(str(path)), lambda data: False))
+
+
+def test_damage_within_a_zip_is_said(tmp_path):
+    path = tmp_path / "dump.zip"
+    packed = bytearray(zipped(dump=bytes(range(256)) * 500))
+    packed[60:90] = b"\xff" * 30
+    path.write_bytes(packed)
+    with pytest.raises(SourceError, match="damaged or cut off"):
+        asyncio.run(read(open_source(str(path)), lambda data: False))
+
+
+def test_standard_input_has_no_head():
+    assert open_source("-").head() == b""

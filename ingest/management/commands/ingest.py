@@ -33,8 +33,8 @@ class Command(BaseCommand):
     """Loops over the collector; the summary at the end comes from the ledger."""
 
     help = (
-        "Take in one source: a file (plain or gzip), - for standard input, tcp://host:port, tcp-listen://address:port, "
-        "udp://address:port, or sim://?ships=60. Without a source: run all enabled feeds until stopped."
+        "Take in one source: a file (plain, gzip or zip), - for standard input, tcp://host:port, "
+        "tcp-listen://address:port, udp://address:port, or sim://?ships=60. Without a source: run all enabled feeds until stopped."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
