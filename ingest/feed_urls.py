@@ -9,12 +9,17 @@ import re
 from urllib.parse import urlsplit
 
 from ingest.simulator.options import parse_url as parse_simulator_url
+from ingest.sources.aisstream_options import parse_url as parse_aisstream_url
 
 MASK = "***"
 EXAMPLES = {
     "tcp": "tcp://192.168.1.20:10110",
     "tcp-listen": "tcp-listen://0.0.0.0:10110",
     "udp": "udp://0.0.0.0:10110",
+    "http": "http://192.168.1.20/data/aircraft.json",
+    "https": "https://opensky-network.org/api/states/all?lamin=45.8&lomin=5.9&lamax=47.8&lomax=10.5",
+    "aisstream": "aisstream://KEY@stream.aisstream.io/v0/stream?bbox=50,-5,60,10",
+    "push": "push://",
     "sim": "sim://?ships=60",
     "file": "file:///var/log/ais.nmea",
 }
@@ -77,12 +82,30 @@ def _check_local_socket(url: str) -> None:
     _check_socket(url)
 
 
+def _check_document(url: str) -> None:
+    parts = urlsplit(url)
+    if not parts.hostname:
+        raise BadFeedUrl("A host or an address is missing after //.")
+    if parts.port == 0:  # raises ValueError beyond 65535
+        raise BadFeedUrl("The port must be from 1 to 65535.")
+    _check_host(parts.hostname)
+
+
 def _check_file(url: str) -> None:
     parts = urlsplit(url)
     if parts.netloc or not parts.path.startswith("/") or parts.path.endswith("/"):
         raise BadFeedUrl("A file needs its full path, with three slashes.")
     if ".." in parts.path.split("/"):
         raise BadFeedUrl("The path must not lead upwards (..).")
+
+
+def _check_aisstream(url: str) -> None:
+    _check_host(parse_aisstream_url(url).host)
+
+
+def _check_push(url: str) -> None:
+    if url != "push://":
+        raise BadFeedUrl("Nothing may follow the slashes: receivers push to /api/push/<source>/.")
 
 
 def _check_simulator(url: str) -> None:
@@ -93,6 +116,10 @@ _CHECKS = {
     "tcp": _check_socket,
     "tcp-listen": _check_local_socket,
     "udp": _check_local_socket,
+    "http": _check_document,
+    "https": _check_document,
     "file": _check_file,
+    "aisstream": _check_aisstream,
+    "push": _check_push,
     "sim": _check_simulator,
 }

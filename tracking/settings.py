@@ -9,6 +9,7 @@ from pathlib import Path
 
 import environ
 
+from ingest.sources import addresses
 from tracking import embedded
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -164,6 +165,10 @@ QUEUE_ALLOWED_TASKS = ["ingest.tasks.process_batch", "resilience.tasks.retry_dea
 
 # --- ingest and resilience --------------------------------------------------------------------------------------------
 FEED_FILES_DIR = Path(env.str("FEED_FILES_DIR", default=str(DATA_DIR / "recordings"))).resolve()
+FEED_ALLOW_NETWORKS = env.list("FEED_ALLOW_NETWORKS", default=[])  # of people's own receivers, CIDR
+addresses.networks(FEED_ALLOW_NETWORKS)  # a wrong one stops the start
+FEED_SILENT_SECONDS = env.int("FEED_SILENT_SECONDS", default=120)  # longer for a feed that is usually slow
+ALERT_WEBHOOK_URL = env.str("ALERT_WEBHOOK_URL", default="")  # https://, told of silent and failing feeds
 INGEST_BATCH_SIZE = env.int("INGEST_BATCH_SIZE", default=1000)
 BREAKER_FAILURES = env.int("BREAKER_FAILURES", default=5)
 BREAKER_SUCCESSES = env.int("BREAKER_SUCCESSES", default=2)

@@ -4,6 +4,7 @@
     tcp://host:port                 tcp.py          a client that reconnects
     tcp-listen://address:port       tcp_listen.py   receivers connect to us
     udp://address:port              udp.py          datagrams
+    aisstream://key@host            aisstream.py    a websocket that reconnects
     http://host/path, https://      http.py         documents, polled (exchange, addresses, pacing, oauth)
     sim://?ships=60                 sim.py          simulated traffic
 
@@ -51,7 +52,7 @@ class Source(Protocol):
         """Datagrams that came faster than they were taken."""
 
 
-_SCHEMES = ("file", "tcp", "tcp-listen", "udp", "http", "https", "sim")
+_SCHEMES = ("file", "tcp", "tcp-listen", "udp", "http", "https", "aisstream", "sim")
 
 
 def open_source(url: str, *, once: bool = False, poll_seconds: float = 5.0) -> Source:
@@ -60,6 +61,7 @@ def open_source(url: str, *, once: bool = False, poll_seconds: float = 5.0) -> S
     `once`: end when the other side hangs up, or after one document, instead of connecting again. `poll_seconds`:
     between two requests of http(s).
     """
+    from ingest.sources.aisstream import AisStreamSource
     from ingest.sources.file import FileSource
     from ingest.sources.http import HttpSource
     from ingest.sources.sim import SimulatorSource
@@ -74,6 +76,8 @@ def open_source(url: str, *, once: bool = False, poll_seconds: float = 5.0) -> S
         raise SourceError(f"unknown scheme {scheme!r}: use a path, - or {', '.join(f'{s}://' for s in _SCHEMES)}")
     if scheme == "file":
         return FileSource(urlsplit(url).path)
+    if scheme == "aisstream":
+        return AisStreamSource(url, once=once)
     if scheme == "sim":
         return SimulatorSource(url)
     if scheme in ("http", "https"):

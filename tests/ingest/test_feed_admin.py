@@ -50,6 +50,8 @@ def test_every_field_is_explained(admin_client):
         "tcp://user:pass@ais.example.org:10110",
         "tcp-listen://0.0.0.0:10110",
         "udp://0.0.0.0:65535",
+        "http://receiver.local:8080/data/aircraft.json",
+        "https://user:pass@[2001:db8::1]/states?key=1",
         "sim://",
         "sim://?ships=60&seed=7",
         "file:///var/log/ais.nmea",
@@ -63,7 +65,13 @@ def test_addresses_of_every_scheme_are_accepted(admin_client, url):
 @pytest.mark.parametrize(
     ("url", "text"),
     [
-        ("http://host/", "must begin with one of tcp://"),
+        ("ftp://host/", "must begin with one of tcp://"),
+        ("http://", "host or an address is missing"),
+        ("https:///data/aircraft.json", "host or an address is missing"),
+        ("http://host:0/", "must be from 1 to 65535"),
+        ("http://host:70000/", "Port out of range"),
+        ("https://ho,st/", "neither a host name nor an address"),
+        ("http://169.254.169.254/latest/meta-data/", "Link-local"),
         ("10.0.0.2:10110", "must begin with one of tcp://"),
         ("TCP:10.0.0.2", "must begin with one of tcp://"),
         ("tcp://", "host or an address is missing"),

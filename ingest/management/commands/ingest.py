@@ -34,7 +34,8 @@ class Command(BaseCommand):
 
     help = (
         "Take in one source: a file (plain, gzip or zip), - for standard input, tcp://host:port, "
-        "tcp-listen://address:port, udp://address:port, or sim://?ships=60. Without a source: run all enabled feeds until stopped."
+        "tcp-listen://address:port, udp://address:port, http(s)://host/aircraft.json, or sim://?ships=60. "
+        "Without a source: run all enabled feeds until stopped."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
