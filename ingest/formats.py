@@ -14,11 +14,13 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from ingest.assemblies.aircraft_documents import OpenSkyAssembly, ReadsbAssembly, TraceAssembly
 from ingest.assemblies.ais_csv import AisCsvAssembly
 from ingest.assemblies.nmea import NmeaAssembly
 from ingest.assemblies.sbs import SbsAssembly
+from ingest.assemblies.tracks import TracksAssembly
 from ingest.assembly import Clock
-from ingest.decoders import ais, ais_csv, sbs
+from ingest.decoders import ais, ais_csv, opensky, readsb, readsb_trace, sbs, tracks
 from ingest.decoders.context import Context
 from ingest.models import Format
 from ingest.reports import Decoded, LineCounts, Message
@@ -81,6 +83,10 @@ class FormatSpec(NamedTuple):
 FORMATS: dict[str, FormatSpec] = {
     Format.NMEA: FormatSpec(NmeaAssembly, ais.decode, NmeaAssembly.looks_like),
     Format.AIS_CSV: FormatSpec(AisCsvAssembly, ais_csv.decode, AisCsvAssembly.looks_like),
+    Format.READSB_TRACE: FormatSpec(TraceAssembly, readsb_trace.decode, TraceAssembly.looks_like),
+    Format.READSB: FormatSpec(ReadsbAssembly, readsb.decode, ReadsbAssembly.looks_like),
+    Format.OPENSKY: FormatSpec(OpenSkyAssembly, opensky.decode, OpenSkyAssembly.looks_like),
+    Format.TRACKS: FormatSpec(TracksAssembly, tracks.decode, TracksAssembly.looks_like),
     Format.SBS: FormatSpec(SbsAssembly, sbs.decode, SbsAssembly.looks_like),
 }
 
