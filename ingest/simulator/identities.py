@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from random import Random
 
 MOST_SHIPS = 20_000
+MOST_AIRCRAFT = 20_000
 
 # Maritime identification digits of flag states (ITU, table of MIDs) with the first letters of their call signs.
 _FLAGS = (

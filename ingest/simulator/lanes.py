@@ -5,8 +5,10 @@ Every lane and anchorage lies, with its whole width, at least 3 km from any coas
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import pi
 
-from ingest.simulator.track import Point, Track
+from ingest.simulator.reception import Route
+from ingest.simulator.track import Point, Track, moved
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,12 @@ class Lane:
         """The line itself, drawn once for all ships on it."""
         return Track(self.waypoints)
 
+    @cached_property
+    def route(self) -> Route:
+        """The line as receivers see it, with the room that ships need to turn round behind its ends."""
+        track = self.track
+        return Route(self.name, track.length_m, self.half_width_m, lambda along_m: track.at(along_m)[:2])
+
 
 @dataclass(frozen=True)
 class Anchorage:
@@ -38,6 +46,12 @@ class Anchorage:
     middle: Point
     port: str
     radius_m: float = 3_000.0
+
+    @cached_property
+    def route(self) -> Route:
+        """A line from west to east across it, as receivers see it."""
+        west = moved(*self.middle, -pi / 2, self.radius_m)
+        return Route(self.name, 2 * self.radius_m, self.radius_m, lambda along_m: moved(*west, pi / 2, along_m))
 
 
 LANES = (

@@ -1,35 +1,55 @@
 """A ship's message as sentences: in come a ship, a kind of message and the time; out come AIVDM sentences.
 
 Types 1, 5, 18 and 24, packed by pyais. The radio channels alternate, and messages of two sentences are numbered 0 to 9
-in turn, as a receiver numbers them.
+in turn, as a receiver numbers them. How a receiver tags or damages a sentence is here too; which does, is not.
 """
 
-import math
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from functools import cache
+from random import Random
+from typing import NamedTuple
 
 from pyais.encode import encode_dict
 
-from ingest.simulator.ships import Kind, Ship
+from ingest.nmea import checksum
+from ingest.simulator.ships import Fix, Kind, Ship
 
 # A rate of turn below this is noise to a gyro compass; degrees a minute.
 _STEADY_TURN = 0.5
 _GPS = 1
 
+_ARMOUR = bytes((*range(48, 88), *range(96, 120)))  # the characters of a payload
+
 Fields = dict[str, str | int | float | bytes | bool]
 
 
+class Moment(NamedTuple):
+    """When a message is sent: by the receivers' clocks as a time and in milliseconds since 1970, and in the world.
+
+    `world_s` is seconds since 1970 in the world, `second_s` the same when the second of the clocks began.
+    """
+
+    at: datetime
+    at_ms: int
+    world_s: float
+    second_s: float
+
+
 class Sentences:
-    """The counters of one simulated receiver: the channel of the next message and the number of the next group."""
+    """The counters of the radio channel: that of the next message and the number of the next group."""
 
     def __init__(self) -> None:
         self._sent = 0
         self._groups = 0
 
-    def encode(self, ship: Ship, kind: Kind, at: datetime) -> tuple[bytes, ...]:
-        """The sentences of the message that `ship` sends `at` (aware), in order, without line ends."""
+    def encode(self, ship: Ship, kind: Kind, moment: Moment, fix: Fix) -> tuple[bytes, ...]:
+        """The sentences of the message that `ship` sends, in order, without line ends.
+
+        `fix` is hers when the second of the clocks began, which is the second that a position names.
+        """
         self._sent += 1
-        return self._armoured(_FIELDS[kind, ship.class_b](ship, at.astimezone(UTC)))
+        return self._armoured(_FIELDS[kind, ship.class_b](ship, moment, fix))
 
     def _armoured(self, fields: Fields) -> tuple[bytes, ...]:
         channel = "AB"[self._sent % 2]
@@ -39,20 +59,43 @@ class Sentences:
         return tuple(line.encode("ascii") for line in lines)
 
 
-def _class_a_position(ship: Ship, at: datetime) -> Fields:
-    return {"type": 1, "status": int(ship.motion.status), "maneuver": 0, **_movement(ship, at, with_turn=True)}
+def tagged(sentence: bytes, receiver: int, clock_ms: int) -> bytes:
+    r"""The sentence behind the tag block of a receiver (1 to 9): its station id and its own time in milliseconds.
 
-
-def _class_b_position(ship: Ship, at: datetime) -> Fields:
-    return {"type": 18, "cs": True, "band": True, "msg22": True, **_movement(ship, at, with_turn=False)}
-
-
-def _movement(ship: Ship, at: datetime, *, with_turn: bool) -> Fields:
-    """The fix of the last whole second, which is the second that the message names.
-
-    What rounds up to 360 would mean "not available": it is north.
+    `\s:rx1,c:1772366407345*hh\!AIVDM,…` (NMEA 0183 4.10, annex C).
     """
-    fix = ship.motion.at(math.floor(at.timestamp()))
+    time = b"%d" % clock_ms
+    prefix, folded = _tag_prefix(receiver)
+    return b"\\%b%b*%02X\\%b" % (prefix, time, folded ^ checksum(time), sentence)
+
+
+def damaged(sentence: bytes, chance: Random) -> bytes:
+    """The sentence with one character of its payload changed or its end cut off: never valid again."""
+    payload = sentence.index(b",", sentence.index(b",", 11) + 1) + 1
+    at = chance.randrange(payload, sentence.index(b",", payload))
+    if chance.random() < 0.5:
+        return sentence[:at]
+    others = _ARMOUR.replace(sentence[at : at + 1], b"")
+    return sentence[:at] + bytes((chance.choice(others),)) + sentence[at + 1 :]
+
+
+@cache
+def _tag_prefix(receiver: int) -> tuple[bytes, int]:
+    """What is the same in all tag blocks of a receiver, and its part of the checksum."""
+    prefix = b"s:rx%d,c:" % receiver
+    return prefix, checksum(prefix)
+
+
+def _class_a_position(ship: Ship, moment: Moment, fix: Fix) -> Fields:
+    return {"type": 1, "status": int(ship.motion.status), "maneuver": 0, **_movement(ship, moment, fix, with_turn=True)}
+
+
+def _class_b_position(ship: Ship, moment: Moment, fix: Fix) -> Fields:
+    return {"type": 18, "cs": True, "band": True, "msg22": True, **_movement(ship, moment, fix, with_turn=False)}
+
+
+def _movement(ship: Ship, moment: Moment, fix: Fix, *, with_turn: bool) -> Fields:
+    """What rounds up to 360 would mean "not available": it is north."""
     fields: Fields = {
         "mmsi": ship.identity.mmsi,
         "lat": fix.latitude,
@@ -61,15 +104,15 @@ def _movement(ship: Ship, at: datetime, *, with_turn: bool) -> Fields:
         "accuracy": True,
         "course": round(fix.course, 1) % 360.0,
         "heading": round(fix.heading) % 360,
-        "second": at.second,
+        "second": moment.at.second,
     }
     if with_turn:
         fields["turn"] = round(fix.turn, 1) if abs(fix.turn) >= _STEADY_TURN else 0.0
     return fields
 
 
-def _voyage(ship: Ship, at: datetime) -> Fields:
-    identity, voyage = ship.identity, ship.motion.voyage(at.timestamp())
+def _voyage(ship: Ship, moment: Moment, fix: Fix) -> Fields:
+    identity, voyage = ship.identity, ship.motion.voyage(moment.world_s)
     return {
         "type": 5,
         "mmsi": identity.mmsi,
@@ -79,7 +122,7 @@ def _voyage(ship: Ship, at: datetime) -> Fields:
         "ship_type": identity.ship_type,
         **_dimensions(ship),
         "epfd": _GPS,
-        **_arrival(at, voyage.seconds_left),
+        **_arrival(moment.at, voyage.seconds_left),
         "draught": identity.draught,
         "destination": voyage.destination,
     }
@@ -93,11 +136,11 @@ def _arrival(at: datetime, seconds_left: float | None) -> Fields:
     return {"month": arrival.month, "day": arrival.day, "hour": arrival.hour, "minute": arrival.minute}
 
 
-def _static_a(ship: Ship, at: datetime) -> Fields:
+def _static_a(ship: Ship, moment: Moment, fix: Fix) -> Fields:
     return {"type": 24, "partno": 0, "mmsi": ship.identity.mmsi, "shipname": ship.identity.name}
 
 
-def _static_b(ship: Ship, at: datetime) -> Fields:
+def _static_b(ship: Ship, moment: Moment, fix: Fix) -> Fields:
     return {
         "type": 24,
         "partno": 1,
@@ -119,7 +162,7 @@ def _dimensions(ship: Ship) -> Fields:
     }
 
 
-_FIELDS: Mapping[tuple[Kind, bool], Callable[[Ship, datetime], Fields]] = {
+_FIELDS: Mapping[tuple[Kind, bool], Callable[[Ship, Moment, Fix], Fields]] = {
     (Kind.POSITION, False): _class_a_position,
     (Kind.STATIC, False): _voyage,
     (Kind.POSITION, True): _class_b_position,

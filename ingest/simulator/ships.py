@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 
 from ingest.simulator.identities import CLASS_A, CLASS_B, MOST_SHIPS, Identity, draw_build, draw_identity
 from ingest.simulator.lanes import ANCHORAGES, LANES, Anchorage, Lane
+from ingest.simulator.reception import Route
 from ingest.simulator.track import Point, moved
 
 KNOT = 1852.0 / 3600.0  # metres a second
@@ -69,6 +70,9 @@ class Motion(Protocol):
     @property
     def status(self) -> Status: ...
 
+    @property
+    def route(self) -> Route: ...
+
     def at(self, seconds: float) -> Fix: ...
 
     def voyage(self, seconds: float) -> Voyage: ...
@@ -88,6 +92,11 @@ class UnderWay:
     status: Status = Status.UNDER_WAY
 
     _SURGE = 0.04
+
+    @property
+    def route(self) -> Route:
+        """The lane, for its receivers."""
+        return self.lane.route
 
     def _travelled(self, seconds: float) -> float:
         metres_per_second = self.speed * KNOT
@@ -119,10 +128,15 @@ class Lying:
     swing_m: float  # 0 when moored
     heading: float
     status: Status
-    waits_for: str
+    anchorage: Anchorage
 
     _SWING_RADIANS = 0.5
     _PERIOD_S = 3600.0
+
+    @property
+    def route(self) -> Route:
+        """The anchorage, for its receivers."""
+        return self.anchorage.route
 
     def at(self, seconds: float) -> Fix:
         """The fix at a moment: the bow points at the anchor, the stern swings to and fro."""
@@ -136,7 +150,7 @@ class Lying:
 
     def voyage(self, seconds: float) -> Voyage:
         """The port she waits for, at no known time."""
-        return Voyage(self.waits_for, None)
+        return Voyage(self.anchorage.port, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,41 +161,54 @@ class Ship:
     motion: Motion
     class_b: bool
 
-    def broadcasts(self) -> dict[Kind, int]:
+    def broadcasts(self, interval: int | None = None) -> dict[Kind, int]:
         """The period of each kind of message in milliseconds (ITU-R M.1371-5, annex 1, tables 1 and 2).
 
-        A ship that alters her course keeps her period; the standard would have her report three times as often.
+        `interval` is the seconds between two positions of a ship under way, None for those of the standard. A ship that
+        alters her course keeps her period; the standard would have her report three times as often.
         """
-        if self.class_b:
-            return {Kind.POSITION: 30_000, Kind.STATIC: 360_000, Kind.STATIC_B: 360_000}
-        return {Kind.POSITION: self._class_a_period_ms(), Kind.STATIC: 360_000}
+        periods = {Kind.POSITION: self._position_period_ms(interval), Kind.STATIC: 360_000}
+        return periods | {Kind.STATIC_B: 360_000} if self.class_b else periods
 
-    def _class_a_period_ms(self) -> int:
+    def _position_period_ms(self, interval: int | None) -> int:
         if not isinstance(self.motion, UnderWay):
             return 180_000
+        if interval is not None:
+            return interval * 1000
+        if self.class_b:
+            return 30_000
         return 6_000 if self.motion.speed > 14.0 else 10_000
 
 
-def build_fleet(seed: int, ships: int) -> list[Ship]:
+def build_fleet(seed: int, ships: int, *, moored: float | None = None) -> list[Ship]:
     """`ships` ships (1 to MOST_SHIPS, else ValueError), the first ones the same however many follow.
 
-    A quarter is class B, a twentieth at anchor, a twentieth moored; all others sail, spread over the lanes by their
-    shares.
+    A quarter is class B, and of those that lie still, all are moored but one at anchor in each twenty of the fleet.
+    `moored` is their share, 0 to 1; None: a twentieth at anchor, a twentieth moored, all of class A. All others sail,
+    spread over the lanes by their shares.
     """
     if not 1 <= ships <= MOST_SHIPS:
         raise ValueError(f"ships must be from 1 to {MOST_SHIPS}, not {ships}")
     lanes = [lane for lane in LANES for _ in range(lane.share)]
     Random(f"lanes {seed}").shuffle(lanes)
-    return [_build_ship(seed, number, lanes[number % len(lanes)]) for number in range(ships)]
+    return [_build_ship(seed, number, lanes[number % len(lanes)], moored) for number in range(ships)]
 
 
-def _build_ship(seed: int, number: int, lane: Lane) -> Ship:
+def _lies_still(number: int, moored: float | None) -> bool:
+    """Spread evenly: of the first n ships, n times the share, rounded down."""
+    if moored is None:
+        return number % 20 in (_ANCHORED_PLACE, _MOORED_PLACE)
+    thousandths = round(moored * 1000)
+    return (number + 1) * thousandths // 1000 > number * thousandths // 1000
+
+
+def _build_ship(seed: int, number: int, lane: Lane, moored: float | None) -> Ship:
     chance, place = Random(f"ship {seed} {number}"), number % 20
     class_b = place in _CLASS_B_PLACES
     build = draw_build(chance, CLASS_B if class_b else CLASS_A)
     identity = draw_identity(seed, number, chance, build, class_b=class_b)
     motion: Motion
-    if place in (_ANCHORED_PLACE, _MOORED_PLACE):
+    if _lies_still(number, moored):
         status = Status.AT_ANCHOR if place == _ANCHORED_PLACE else Status.MOORED
         motion = _lie(chance, chance.choice(ANCHORAGES), status)
     else:
@@ -210,5 +237,5 @@ def _lie(chance: Random, anchorage: Anchorage, status: Status) -> Lying:
         swing_m=chance.uniform(30.0, 100.0) if status is Status.AT_ANCHOR else 0.0,
         heading=chance.uniform(0.0, 360.0),
         status=status,
-        waits_for=anchorage.port,
+        anchorage=anchorage,
     )
