@@ -34,7 +34,11 @@ from tracking.management.commands.services import external_services
 from tracking.supervisor import Program, Supervisor
 
 POLL_SECONDS = 0.2
-SIMULATED_SHIPS = 60
+# What moves on a first run, before a receiver is connected: name, address, format, source label.
+SIMULATED = (
+    ("Simulated ships", "sim://?ships=60", "nmea", "sim-ships"),
+    ("Simulated aircraft", "sim://?aircraft=30", "sbs", "sim-aircraft"),
+)
 PAGES = {"Admin": "/admin/", "API": "/api/docs/"}
 
 
@@ -109,7 +113,8 @@ class Command(BaseCommand):
             return
         feeds = apps.get_model("ingest", "Feed")._default_manager
         if simulator and not feeds.exists():
-            feeds.create(name="Simulator", url=f"sim://?ships={SIMULATED_SHIPS}", source="simulator")
+            for name, url, form, source in SIMULATED:
+                feeds.create(name=name, url=url, format=form, source=source)
         if users.filter(username="admin").exists():
             self._say("There is no administrator yet: make one with manage.py createsuperuser")
             return
