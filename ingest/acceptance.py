@@ -12,7 +12,7 @@ import logging
 import threading
 import uuid
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -73,6 +73,46 @@ def unpack(packed: bytes) -> MessageBatch:
     return _decoder.decode(zlib.decompress(packed))
 
 
+def enqueue(batch: MessageBatch) -> None:
+    """Add a batch, and its place in a recording, to the queue: accepted once this returns.
+
+    One try, without waiting. Raises redis.RedisError; after a time-out the batch may have been added all the same.
+    """
+    broker = StreamsBroker.for_stream(REPLAY if batch.recorded else LIVE)
+    if batch.offset is not None and batch.index is not None:
+        point = ResumePoint(batch.offset, batch.index, batch.accepted_at, batch.format)
+        broker.alongside = {_resume_key(batch.source, batch.origin): msgspec.json.encode(point).decode()}
+    _submit(batch, broker)
+
+
+def enqueue_all(batches: Sequence[MessageBatch]) -> None:
+    """Add live batches to the queue in their order, all or none; otherwise like `enqueue`."""
+    broker = _Gathering(stream=LIVE)
+    for batch in batches:
+        _submit(batch, broker)
+    if broker.gathered:
+        broker.streams.add_all(broker.stream, broker.gathered, {})
+
+
+class _Gathering(StreamsBroker):
+    """Keeps the packages that django-q2 signs, so that they can be added together."""
+
+    def __init__(self, list_key: str | None = None, stream: str = LIVE) -> None:
+        super().__init__(list_key, stream)
+        self.gathered: list[str] = []
+
+    def enqueue(self, task: str) -> str:
+        """Nothing is sent yet."""
+        self.gathered.append(task)
+        return "gathered"
+
+
+def _submit(batch: MessageBatch, broker: StreamsBroker) -> None:
+    from django_q.tasks import async_task  # imports models: the apps must be ready
+
+    async_task(TASK, pack(batch), broker.stream, broker=broker)
+
+
 class QueueAcceptance:
     """Adds batches to the queue: live ones and recordings to streams of their own."""
 
@@ -81,14 +121,7 @@ class QueueAcceptance:
 
     def accept(self, batch: MessageBatch) -> None:
         """Add the batch, trying until the queue takes it. The same batch added twice is booked once."""
-        from django_q.tasks import async_task  # imports models: the apps must be ready
-
-        broker = StreamsBroker.for_stream(REPLAY if batch.recorded else LIVE)
-        if batch.offset is not None and batch.index is not None:
-            point = ResumePoint(batch.offset, batch.index, batch.accepted_at, batch.format)
-            broker.alongside = {_resume_key(batch.source, batch.origin): msgspec.json.encode(point).decode()}
-        packed = pack(batch)
-        _until_done(lambda: async_task(TASK, packed, broker.stream, broker=broker), self._stop, "queue")
+        _until_done(lambda: enqueue(batch), self._stop, "queue")
 
     def resume_point(self, source: str, origin: str) -> ResumePoint | None:
         """The newer of what the queue and the ledger know. Raises redis.RedisError."""

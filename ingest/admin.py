@@ -1,6 +1,7 @@
 """Feeds, which operators make and change, and the ledger of batches, which nobody can.
 
-Addresses of feeds are checked when they are saved, and shown without their secrets to whoever may not change them.
+Addresses of feeds are checked when they are saved, and shown without their secrets to whoever may not change them. A
+new key for receivers that push is shown once, in the answer to the request that made it, and kept nowhere.
 """
 
 import uuid
@@ -9,13 +10,18 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
+from django.contrib.admin.models import CHANGE, LogEntry
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
 from unfold.admin import ModelAdmin
-from unfold.decorators import display
+from unfold.decorators import action, display
 
-from ingest import feed_urls
+from ingest import feed_urls, push_feeds
+from ingest.health_admin import HealthPages
 from ingest.models import Batch, Feed
+from resilience.confirmation import Question, ask
 from tracking import theme
 
 
@@ -48,7 +54,7 @@ class FeedForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable 
 
 
 @admin.register(Feed)
-class FeedAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+class FeedAdmin(HealthPages, ModelAdmin):  # type: ignore[misc]  # unfold has no types
     """Sources that `manage.py ingest` without arguments keeps running."""
 
     icon = "sensors"
@@ -56,15 +62,17 @@ class FeedAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
     show_full_result_count = False
     list_display = (
         "name",
-        "address",
-        theme.column("format", "Format"),
         theme.column("source", "Source (label)"),
-        theme.column("score", "Score (1-100)"),
-        "runs",
-        theme.moment("created_at", "Created"),
+        "state",
+        "last_message",
+        "rate",
+        "rejected",
+        "delay",
+        "address",
     )
     search_fields = ("name", "source")
     search_help_text = "Part of the name or of the label"
+    actions_detail = ("new_key",)
 
     def get_fields(self, request: HttpRequest, obj: Feed | None = None) -> tuple[str, ...]:
         """The address in full for those who may change it, without its secrets for those who may only look."""
@@ -82,10 +90,47 @@ class FeedAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
         """The address without its secrets."""
         return feed_urls.masked(feed.url)
 
-    @display(description="Status", label={"enabled": "success", "disabled": "warning"})  # type: ignore[untyped-decorator]
-    def runs(self, feed: Feed) -> str:
-        """Whether the collector runs it."""
-        return "enabled" if feed.enabled else "disabled"
+    def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[object]:
+        """Only feeds that receivers push to have keys."""
+        feed = self.get_object(request, object_id)
+        return super().get_actions_detail(request, object_id) if feed and feed.only_receives else []
+
+    @action(description="New key…", permissions=["change"], url_path="new-key", icon="key")  # type: ignore[untyped-decorator]
+    def new_key(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask, then replace the key and show the new one."""
+        feed = self.get_object(request, object_id)
+        if feed is None or not feed.only_receives:
+            raise Http404(f"no feed {object_id} that receivers push to")
+        if request.method != "POST":
+            return ask(self, request, _key_question(feed))
+        key = push_feeds.new_key()
+        feed.key_hash = push_feeds.hashed(key)
+        feed.save(update_fields=["key_hash"])
+        LogEntry.objects.log_actions(str(request.user.pk), [feed], CHANGE, "Made a new key.", single_object=True)
+        return self._show_key(request, feed, key)
+
+    def _show_key(self, request: HttpRequest, feed: Feed, key: str) -> HttpResponse:
+        """The page with the key: the only place where it ever is."""
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": f"New key of {feed}",
+            "key": key,
+            "push_url": request.build_absolute_uri(reverse("push", args=[feed.source])),
+            "feed_url": reverse("admin:ingest_feed_change", args=[feed.pk]),
+        }
+        return TemplateResponse(request, "admin/ingest/new_key.html", context)
+
+
+def _key_question(feed: Feed) -> Question:
+    loss = "Receivers that push with the present key are refused from then on." if feed.key_hash else ""
+    return Question(
+        title=f"Make a new key for {feed}?",
+        explanation=f"The key is shown once and cannot be shown again. {loss}".strip(),
+        submit="Make a new key",
+        cancel_url=reverse("admin:ingest_feed_change", args=[feed.pk]),
+        danger=bool(feed.key_hash),
+    )
 
 
 class SourceFilter(SimpleListFilter):

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.apps import AppConfig
-from django.db.models.signals import post_migrate
+from django.db.models.signals import post_delete, post_migrate, post_save
 
 from resilience.schedules import ensure_schedule
 
@@ -11,18 +11,20 @@ HOUSEKEEPING_MINUTES = 60
 
 
 class IngestConfig(AppConfig):
-    """Registers how its dead letters are replayed, and who takes batches that no worker survives."""
+    """Registers how its dead letters are replayed, who takes batches that no worker survives, and who follows feeds."""
 
     name = "ingest"
     verbose_name = "Ingest"
 
     def ready(self) -> None:
-        from ingest import consumption, replay
+        from ingest import consumption, push_feeds, replay
         from resilience import broker, dead_letters
 
         for kind, handler in replay.HANDLERS.items():
             dead_letters.register(kind, handler)
         broker.on_spent(consumption.bury)
+        for signal in (post_save, post_delete):
+            signal.connect(push_feeds.on_change, sender="ingest.Feed", dispatch_uid="ingest.push_feeds")
         post_migrate.connect(schedule_housekeeping, sender=self, dispatch_uid="ingest.schedule_housekeeping")
 
 

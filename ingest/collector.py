@@ -59,8 +59,18 @@ class Collector:
     """Reads one source until it ends or is stopped, and keeps the account of what it accepted."""
 
     def __init__(
-        self, source: Source, options: Options, acceptance: Acceptance, on_progress: Callable[[], None] | None = None
+        self,
+        source: Source,
+        options: Options,
+        acceptance: Acceptance,
+        on_progress: Callable[[], None] | None = None,
+        on_accepted: Callable[[MessageBatch, list[int]], None] | None = None,
     ) -> None:
+        """`on_progress`: called after each chunk. `on_accepted`: in the thread that accepts, after each batch.
+
+        It gets the batch, and of chunks whose last message gives a time of the feed's own how long after that time they
+        arrived, in ms.
+        """
         self.run_id = uuid.uuid4()
         self.messages = 0  # assembled
         self.accepted = 0  # messages of accepted batches
@@ -70,6 +80,8 @@ class Collector:
         self._head = source.head if isinstance(source, FileSource) else bytes
         self._format: str | None = None
         self._on_progress = on_progress or (lambda: None)
+        self._on_accepted = on_accepted or (lambda batch, skews: None)
+        self._skews: list[int] = []
         self._messages: list[Message] = []
         self._bytes = 0
         self._opened_at = time.monotonic()
@@ -156,12 +168,18 @@ class Collector:
         """Frame and assemble a chunk."""
         at = chunk.at if chunk.at is not None or self._options.recorded else _now_ms()
         broken = self._assembly.cut(at) if chunk.broken else ()
+        message = None
         for message in chain(broken, self._assembly.feed(chunk.data, at)):
             if self._options.paced:
                 await self._pace(message, stop)
             await self._add(message)
             if self._full or (self._options.paced and stop.is_set()):
                 return
+        # A message of several sentences has the arrival of its first one, which says nothing of the feed's clock.
+        if message is None or at is None or self._options.paced or b"\n" in message.raw:
+            return
+        if message.received_at != at:
+            self._skews.append(at - message.received_at)
 
     async def _add(self, message: Message) -> None:
         if not self._messages:
@@ -215,17 +233,19 @@ class Collector:
         if self._source.recorded:
             batch.offset, batch.index = assembly.resume_at()
         assembly.reset_counts()
+        skews, self._skews = self._skews, []
         self._messages, self._bytes = [], 0
         await self._accepted()
         loop = asyncio.get_running_loop()
-        self._accepting = asyncio.ensure_future(loop.run_in_executor(self._executor, self._accept, batch))
+        self._accepting = asyncio.ensure_future(loop.run_in_executor(self._executor, self._accept, batch, skews))
 
-    def _accept(self, batch: MessageBatch) -> None:
+    def _accept(self, batch: MessageBatch, skews: list[int]) -> None:
         """In a thread: accept, then count. Only what was accepted is in the account."""
         self._acceptance.accept(batch)
         self.batches[batch.id] = len(batch.messages)
         self.accepted += len(batch.messages)
         _add_counts(self.counts, batch.counts)
+        self._on_accepted(batch, skews)
 
     async def _accepted(self) -> None:
         """Wait for the batch that is being accepted; raises what accepting raised."""

@@ -21,6 +21,7 @@ from django_q.signing import SignedPackage
 
 from ingest import persistence, pipeline
 from ingest.acceptance import TASK, pack, unpack
+from ingest.health import recorder
 from ingest.models import Batch
 from ingest.reports import MessageBatch
 from resilience.breaker import CircuitOpen, get_breaker
@@ -42,8 +43,10 @@ def consume(packed: bytes, stream: str) -> None:
     global _bugs
     batch = unpack(packed)
     try:
-        pipeline.process(batch)
+        booking = pipeline.process(batch)
         _bugs = 0
+        if not booking.repeated:
+            recorder.booked(batch, booking.fused, booking.counts)
     except CircuitOpen:
         resubmit(TASK, packed, stream, stream=stream)
     except Exception as error:

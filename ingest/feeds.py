@@ -1,8 +1,8 @@
 """Keeps the enabled feeds running, each with its own collector, and follows what changes in the admin.
 
 Every RECONCILE_SECONDS the table is read: new feeds are started, disabled or changed ones are stopped and flushed. A
-feed whose source cannot be used is tried again after a pause, and says so; the others go on. The same loop reaps
-live state, because documents expire by themselves and sets do not.
+feed whose source cannot be used is tried again after a pause, and says so; the others go on. The same loop looks
+after their health (`ingest/alerts.py`) and reaps live state, because documents expire by themselves and sets do not.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
@@ -19,11 +21,16 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connections
 
+from ingest import push_feeds
 from ingest.acceptance import Interrupted, QueueAcceptance, ResumePoint
+from ingest.alerts import Watch
 from ingest.assembly import UnknownTime, arrival_clock, recorded_clock
 from ingest.collector import Collector, Options
+from ingest.health import recorder
+from ingest.health_reading import Subject
 from ingest.models import Feed
 from ingest.sources import Source, SourceError, open_source
+from ingest.standing import Standing
 from tracking.live import Kind, LiveState
 
 logger = logging.getLogger(__name__)
@@ -43,24 +50,37 @@ class Wanted(msgspec.Struct, frozen=True):
     receiver: tuple[float, float] | None
 
 
+class _Running(NamedTuple):
+    """A feed that runs, and how it is stopped: `leave` asks, `give_up` ends waiting for the queue."""
+
+    task: asyncio.Task[None]
+    leave: asyncio.Event
+    give_up: threading.Event
+    standing: Standing
+
+
 class FeedRunner:
     """Runs all enabled feeds until it is stopped."""
 
     def __init__(self) -> None:
-        self._running: dict[Wanted, tuple[asyncio.Task[None], asyncio.Event, threading.Event]] = {}
+        self._running: dict[Wanted, _Running] = {}
+        self._watch = Watch()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Reconcile until `stop` is set, then flush and stop all feeds."""
         while not stop.is_set():
             wanted = await self._wanted()
+            before = self._labels()
             if wanted is not None:
                 await self._reconcile(wanted)
+            await asyncio.to_thread(self._look_after, before - self._labels())
             await asyncio.to_thread(_reap)
             try:
                 await asyncio.wait_for(stop.wait(), RECONCILE_SECONDS)
             except TimeoutError:
                 continue
         await self._reconcile(set())
+        await asyncio.to_thread(recorder.flush)
 
     async def _wanted(self) -> set[Wanted] | None:
         """The enabled feeds; None when the database does not answer, which stops nothing."""
@@ -71,31 +91,49 @@ class FeedRunner:
             return None
 
     async def _reconcile(self, wanted: set[Wanted]) -> None:
-        stopped = [(feed, *self._running.pop(feed)) for feed in set(self._running) - wanted]
-        for feed, _, leave, give_up in stopped:
+        stopped = {feed: self._running.pop(feed) for feed in set(self._running) - wanted}
+        for feed, running in stopped.items():
             logger.info("stopping feed %s", feed.source)
-            leave.set()
-            give_up.set()
-        await asyncio.gather(*(task for _, task, _, _ in stopped), return_exceptions=True)
+            running.leave.set()
+            running.give_up.set()
+        await asyncio.gather(*(running.task for running in stopped.values()), return_exceptions=True)
         for feed in wanted - set(self._running):
             logger.info("starting feed %s: %s", feed.source, feed.url.rpartition("@")[2])
             leave, give_up = asyncio.Event(), threading.Event()
-            self._running[feed] = (asyncio.create_task(_keep_collecting(feed, leave, give_up)), leave, give_up)
+            standing = Standing(feed.source, _now_ms())
+            task = asyncio.create_task(_keep_collecting(feed, leave, give_up, standing))
+            self._running[feed] = _Running(task, leave, give_up, standing)
+
+    def _labels(self) -> set[str]:
+        return {feed.source for feed in self._running}
+
+    def _look_after(self, left: set[str]) -> None:
+        """Tell and judge how the running feeds are; `left`: labels of those that run no more."""
+        self._watch.left(sorted(left), _now_ms())
+        feeds = [(_subject(feed), running.standing) for feed, running in self._running.items()]
+        if feeds:
+            self._watch.look(feeds, _now_ms())
 
 
-async def _keep_collecting(feed: Wanted, leave: asyncio.Event, give_up: threading.Event) -> None:
+async def _keep_collecting(feed: Wanted, leave: asyncio.Event, give_up: threading.Event, standing: Standing) -> None:
     """One feed for ever: what ends it is logged, and it begins again after a pause."""
+    if feed.url.startswith("push://"):  # receivers bring it, and only its health is looked after here
+        await leave.wait()
     while not leave.is_set():
         try:
-            await _collect(feed, leave, give_up)
+            await _collect(feed, leave, give_up, standing)
             ended = "the source ended"
+            standing.ended()
         except (SourceError, UnknownTime) as error:
             ended = str(error) or "the recording gives no times"
+            standing.failed(ended)
         except Interrupted:
             ended = "stopped with a batch in hand that the queue would not take"
+            standing.failed(ended)
         except Exception:
             logger.exception("feed %s failed", feed.source)
             ended = "a bug"
+            standing.failed("a bug, see the log")
         if leave.is_set():
             return
         logger.warning("feed %s: %s; beginning again in %.0f s", feed.source, ended, RETRY_SECONDS)
@@ -112,10 +150,10 @@ def _check_place(url: str) -> None:
         raise SourceError(f"file feeds lie below {settings.FEED_FILES_DIR} (FEED_FILES_DIR)")
 
 
-async def _collect(feed: Wanted, leave: asyncio.Event, give_up: threading.Event) -> None:
+async def _collect(feed: Wanted, leave: asyncio.Event, give_up: threading.Event, standing: Standing) -> None:
     """One run of one feed; recordings go on where they were."""
     _check_place(feed.url)
-    source = open_source(feed.url)
+    source = open_source(feed.url, poll_seconds=feed.poll_seconds)
     acceptance = QueueAcceptance(give_up)
     point = await asyncio.to_thread(_resume_point, acceptance, feed.source, source) if source.recorded else None
     options = Options(
@@ -129,13 +167,22 @@ async def _collect(feed: Wanted, leave: asyncio.Event, give_up: threading.Event)
         index=point.index if point else 0,
         receiver=feed.receiver,
     )
-    await Collector(source, options, acceptance).run(leave)
+    standing.opened(source)
+    await Collector(source, options, acceptance, on_accepted=recorder.accepted).run(leave)
 
 
 def _wanted(feed: Feed) -> Wanted:
     latitude, longitude = feed.receiver_latitude, feed.receiver_longitude
     receiver = (latitude, longitude) if latitude is not None and longitude is not None else None
     return Wanted(feed.source, feed.url, feed.format, feed.score, feed.poll_seconds, receiver)
+
+
+def _subject(feed: Wanted) -> Subject:
+    return Subject(feed.source, True, feed.poll_seconds if feed.url.startswith(("http://", "https://")) else None)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _resume_point(acceptance: QueueAcceptance, label: str, source: Source) -> ResumePoint | None:
@@ -146,11 +193,21 @@ def _resume_point(acceptance: QueueAcceptance, label: str, source: Source) -> Re
 
 
 def _enabled_feeds() -> set[Wanted]:
-    """In a thread of the loop's pool, which must not keep a connection."""
+    """In a thread of the loop's pool, which must not keep a connection; those that only receive among them."""
     try:
-        return {_wanted(feed) for feed in Feed.objects.filter(enabled=True)}
+        feeds = list(Feed.objects.all())
     finally:
         connections.close_all()
+    _admit_receivers(feeds)
+    return {_wanted(feed) for feed in feeds if feed.enabled}
+
+
+def _admit_receivers(feeds: list[Feed]) -> None:
+    """Let receivers push to the feeds as they are now; a Redis that is away is told by the next round."""
+    try:
+        push_feeds.copy(feeds)
+    except redis.RedisError as error:
+        logger.debug("the feeds that receivers push to were not copied: %s", error)
 
 
 def _reap() -> None:

@@ -16,12 +16,13 @@ import msgspec
 
 from ingest.assemblies.aircraft_documents import OpenSkyAssembly, ReadsbAssembly, TraceAssembly
 from ingest.assemblies.ais_csv import AisCsvAssembly
+from ingest.assemblies.aisstream import AisStreamAssembly
 from ingest.assemblies.modes import AvrAssembly, BeastAssembly
 from ingest.assemblies.nmea import NmeaAssembly
 from ingest.assemblies.sbs import SbsAssembly
 from ingest.assemblies.tracks import TracksAssembly
 from ingest.assembly import Clock
-from ingest.decoders import ais, ais_csv, modes, opensky, readsb, readsb_trace, sbs, tracks
+from ingest.decoders import ais, ais_csv, aisstream, modes, opensky, readsb, readsb_trace, sbs, tracks
 from ingest.decoders.context import Context
 from ingest.models import Format
 from ingest.reports import Decoded, LineCounts, Message
@@ -88,6 +89,7 @@ FORMATS: dict[str, FormatSpec] = {
     Format.READSB: FormatSpec(ReadsbAssembly, readsb.decode, ReadsbAssembly.looks_like),
     Format.OPENSKY: FormatSpec(OpenSkyAssembly, opensky.decode, OpenSkyAssembly.looks_like),
     Format.TRACKS: FormatSpec(TracksAssembly, tracks.decode, TracksAssembly.looks_like),
+    Format.AISSTREAM: FormatSpec(AisStreamAssembly, aisstream.decode, AisStreamAssembly.looks_like),
     Format.BEAST: FormatSpec(BeastAssembly, modes.decode, BeastAssembly.looks_like),
     Format.AVR: FormatSpec(AvrAssembly, modes.decode, AvrAssembly.looks_like),
     Format.SBS: FormatSpec(SbsAssembly, sbs.decode, SbsAssembly.looks_like),

@@ -13,6 +13,7 @@ class Format(models.TextChoices):
     """What the bytes of a source are."""
 
     NMEA = "nmea", "AIS: NMEA 0183 sentences (AIVDM, AIVDO)"
+    AISSTREAM = "aisstream", "AIS: JSON of aisstream.io, one message a line"
     AIS_CSV = "ais-csv", "AIS: CSV of the Danish Maritime Authority, MarineCadastre or exactEarth"
     SBS = "sbs", "aircraft: SBS-1 / BaseStation lines"
     BEAST = "beast", "aircraft: Mode S frames, Beast binary"
@@ -29,7 +30,8 @@ class Feed(models.Model):
     name = models.CharField(max_length=64, unique=True, help_text="what the operator calls it")
     url = models.CharField(
         max_length=500,
-        help_text="tcp://host:port, tcp-listen://address:port, udp://address:port, sim://?ships=60, or file:///path",
+        help_text="tcp://host:port, tcp-listen://address:port, udp://address:port, http(s)://host/path, "
+        "aisstream://key@, push://, sim://?ships=60, or file:///path",
     )
     format = models.CharField(
         max_length=16, choices=Format.choices, default=Format.NMEA, help_text="what its bytes are"
@@ -63,6 +65,9 @@ class Feed(models.Model):
         validators=[MinValueValidator(-180), MaxValueValidator(180)],
         help_text="antenna, degrees east",
     )
+    key_hash = models.CharField(
+        max_length=64, blank=True, editable=False, help_text="SHA-256 of the key that receivers push with, hexadecimal"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -79,6 +84,11 @@ class Feed(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def only_receives(self) -> bool:
+        """Receivers push to it; there is nothing that a collector could read."""
+        return self.url.startswith("push://")
 
 
 class Batch(models.Model):

@@ -43,6 +43,7 @@ class Booking(msgspec.Struct):
     """What became of a batch; `repeated`: it was booked before, and only live state was written again."""
 
     counts: Counts
+    fused: Fused
     repeated: bool = False
 
 
@@ -60,7 +61,7 @@ def process(batch: MessageBatch, breakers: Callable[[str], Breaker] = get_breake
         entry = _store(batch, fused, counts)
     if batch.live:
         write_live(fused, breakers("live"))
-    return Booking(counts, repeated=entry is None)
+    return Booking(counts, fused, repeated=entry is None)
 
 
 def decode(batch: MessageBatch, counts: Counts) -> Iterator[tuple[int, Decoded]]:

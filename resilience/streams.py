@@ -10,7 +10,7 @@ All have one hash tag. Ages, idle times and delivery counts are Redis's own, so 
 neither tasks nor breakers, and lets errors of Redis through: `resilience.broker` decides what is read when.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import redis
@@ -81,11 +81,16 @@ class Streams:
 
     def add(self, stream: str, payload: str, alongside: Mapping[str, str]) -> str:
         """Add an entry and set the keys `alongside`, all or nothing; the entry's id."""
+        return self.add_all(stream, [payload], alongside)[0]
+
+    def add_all(self, stream: str, payloads: Sequence[str], alongside: Mapping[str, str]) -> list[str]:
+        """Add entries in their order and set the keys `alongside`, all or nothing; the entries' ids."""
         pipe = self._redis.pipeline(transaction=True)
-        pipe.xadd(self.key(stream), {"t": payload})
+        for payload in payloads:
+            pipe.xadd(self.key(stream), {"t": payload})
         for key, value in alongside.items():
             pipe.set(key, value)
-        return str(pipe.execute()[0].decode())
+        return [str(added.decode()) for added in pipe.execute()[: len(payloads)]]
 
     def read(self, consumer: str, quotas: Mapping[str, int], block_ms: int) -> list[Delivery]:
         """New entries in the order of `quotas` (stream -> at most); if none is there, wait for the first to come."""

@@ -7,7 +7,7 @@ A payload is 6-bit characters, most significant bit first. Position reports begi
 
 and are decoded here by shifts, from as many bits as the position fields need: cut-off and over-long ones are on the
 air. All other types go through pyais (`ais_static.py`). "Not available" becomes None at the level of the raw integer.
-Times: see `_event_time`. Source: ITU-R M.1371-5, annex 8; units as gpsd's AIVDM document gives them.
+Times: see `event_time`. Source: ITU-R M.1371-5, annex 8; units as gpsd's AIVDM document gives them.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _position(layout: _Layout, payload: bytes, fill: int, heard: int, context: C
     check_mmsi(mmsi)
     latitude, longitude = _degrees(bits >> layout.latitude & 0x7FFFFFF, bits >> layout.longitude & 0xFFFFFFF)
     check_position(latitude, longitude)
-    time = _event_time(heard, bits >> layout.second & 0x3F, context)
+    time = event_time(heard, bits >> layout.second & 0x3F, context)
     timestamp = moment(time)
     speed = bits >> layout.speed & 0x3FF
     course = bits >> layout.course & 0xFFF
@@ -172,7 +172,7 @@ def _degrees(latitude: int, longitude: int) -> tuple[float, float]:
     return latitude / 600_000, longitude / 600_000
 
 
-def _event_time(heard: int, second: int, context: Context) -> int:
+def event_time(heard: int, second: int, context: Context) -> int:
     """The time of the report in ms: the message's UTC second next to when it was heard, if that is 10 s away or less.
 
     So the same report heard by three stations has one time. `second` is 0 to 59; 60 and above say no second. Invented

@@ -21,8 +21,11 @@ from ingest.feed_urls import masked
 from ingest.sources import Chunk, SourceError, pacing
 from ingest.sources.addresses import AddressRefused, resolve
 from ingest.sources.aisstream_options import parse_url
+from ingest.sources.http import Status
 
 logger = logging.getLogger(__name__)
+_frames = logging.getLogger(f"{__name__}.frames")
+_frames.setLevel(logging.INFO)  # at DEBUG websockets writes every frame, the one with the key as well
 
 CONNECT_SECONDS = 10.0
 SUBSCRIBE_SECONDS = 3.0
@@ -33,11 +36,15 @@ MAX_MESSAGE_BYTES = 256 * 1024
 
 
 class _Lost(Exception):
-    """The connection is of no use any more; `refused`: the server said so, and will probably say it again."""
+    """The connection is of no use any more."""
 
-    def __init__(self, reason: str, refused: bool = False) -> None:
-        super().__init__(reason)
-        self.refused = refused
+
+class _Refused(_Lost):
+    """The server said so, and will probably say it again."""
+
+
+class _Silent(_Lost):
+    """Nothing came, which may be the server's fault or that of a quiet sea: no reason to wait longer each time."""
 
 
 class _Error(msgspec.Struct, gc=False):
@@ -54,6 +61,7 @@ class AisStreamSource:
 
     def __init__(self, url: str, *, once: bool = False, clock: pacing.Clock | None = None) -> None:
         self.origin = masked(url)[:200]
+        self.status = Status()
         try:
             self._subscription = parse_url(url)
         except ValueError as error:
@@ -72,19 +80,22 @@ class AisStreamSource:
             try:
                 async with await self._connect() as connection:
                     while True:
-                        yield Chunk(await _message(connection), time.time_ns() // 1_000_000)
+                        data, now = await _message(connection), time.time_ns() // 1_000_000
                         flowed, failures = True, 0
+                        self.status.state, self.status.last_success = "ok", now
+                        yield Chunk(data, now)
             except AddressRefused as error:
                 raise SourceError(f"{self.origin}: {error}") from error
             except (_Lost, WebSocketException, OSError, UnicodeError) as error:
-                reason, refused = _reason(error), isinstance(error, _Lost) and error.refused
+                lost = error
             if self._once:
                 if flowed:
                     return
-                raise SourceError(f"{self.origin}: {reason}")
-            failures += 1
-            seconds = pacing.backoff(failures, SHORTEST_WAIT_SECONDS, lasting=refused)
-            logger.warning("%s: %s; connecting again in %.0f s", self.origin, reason, seconds)
+                raise SourceError(f"{self.origin}: {_reason(lost)}") from lost
+            self.status.state, self.status.last_error = "failing", _reason(lost)[:300]
+            failures += not isinstance(lost, _Silent)
+            seconds = pacing.backoff(max(failures, 1), SHORTEST_WAIT_SECONDS, lasting=isinstance(lost, _Refused))
+            logger.warning("%s: %s; connecting again in %.0f s", self.origin, _reason(lost), seconds)
             await self._clock.sleep(seconds)
 
     def progress(self) -> None:
@@ -106,6 +117,7 @@ class AisStreamSource:
             host=address,
             port=wanted.port,
             proxy=None,
+            logger=_frames,
             open_timeout=CONNECT_SECONDS,
             close_timeout=CLOSE_SECONDS,
             max_size=MAX_MESSAGE_BYTES,
@@ -133,14 +145,14 @@ class _Subscribing(connect):
 
 
 async def _message(connection: ClientConnection) -> bytes:
-    """The next message as one line. Raises _Lost after silence and when the server refuses."""
+    """The next message as one line. Raises _Silent and _Refused."""
     try:
         async with asyncio.timeout(SILENCE_SECONDS):
             data = await connection.recv(decode=False)
     except TimeoutError as error:
-        raise _Lost(f"nothing came for {SILENCE_SECONDS:.0f} s, dropping the connection") from error
+        raise _Silent(f"nothing came for {SILENCE_SECONDS:.0f} s, dropping the connection") from error
     if b'"error"' in data[:100] and (said := _error(data)):
-        raise _Lost(f"the server says: {said[:200]}", refused=True)
+        raise _Refused(f"the server says: {said[:200]}")
     return data.replace(b"\n", b" ") + b"\n"  # outside of strings a line feed is a blank, and inside there is none
 
 

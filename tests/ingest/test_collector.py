@@ -199,3 +199,14 @@ def test_a_paced_recording_is_heard_now(monkeypatch):
     clock = invented_clock(NOON_MS, 1000.0)
     collect(Bytes([b"\n".join(LINES[:5]) + b"\n"]), kept, clock=clock, paced=True, recorded=False)
     assert [message.received_at for message in kept.batches[0].messages] == [42] * 5
+
+
+def test_batches_are_told_of_when_they_are_accepted_with_how_late_the_feeds_own_times_are():
+    told, kept = [], Kept()
+    own = b"\\c:1767268799*55\\" + LINES[0]
+    source = Bytes([Chunk(LINES[0] + b"\n", NOON_MS), Chunk(own + b"\n", NOON_MS + 90_000)], recorded=False)
+    options = Options(source="test", clock=arrival_clock, format="nmea", live=True)
+    collector = Collector(source, options, kept, on_accepted=lambda batch, skews: told.append((batch, skews)))
+    asyncio.run(collector.run(asyncio.Event()))
+    assert [batch for batch, _ in told] == kept.batches
+    assert [skews for _, skews in told] == [[91_000]]

@@ -1,14 +1,22 @@
 """Feeds in the admin: made, changed and deleted there; a wrong address is refused with a sentence that helps."""
 
+import datetime as dt
+import time
 from typing import Any
 
 import pytest
+import redis
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
+from django_redis import get_redis_connection
 
-from ingest import feed_urls
+from ingest import feed_urls, health_reading
+from ingest.health import Recorder
 from ingest.models import Feed
+from ingest.reports import LineCounts
+from ingest.standing import Standing, tell
+from tests.ingest.messages import batch, position
 
 pytestmark = pytest.mark.django_db
 
@@ -132,3 +140,53 @@ def test_secrets_are_shown_to_those_who_may_change_them_only(admin_client):
     client.force_login(viewer)
     page = client.get(change).content.decode()
     assert "hunter2" not in page and "tcp://***@10.0.0.2:10110" in page
+
+
+LIST = "/admin/ingest/feed/"
+
+
+def listed(client: Client) -> str:
+    return client.get(LIST).content.decode()
+
+
+@pytest.mark.serial
+def test_the_list_and_the_page_of_a_feed_show_its_health(admin_client):
+    get_redis_connection("queue").flushdb()
+    feed = Feed.objects.create(name="Pier", url="http://10.0.0.2/aircraft.json", source="pier")
+    Feed.objects.create(name="Old", url="sim://", source="old", enabled=False)
+    now = time.time_ns() // 1_000_000
+    tell([Standing("pier", now)], now)
+    counts = LineCounts(12, 0, 10, {"checksum": 2}, {})
+    recorder = Recorder()
+    recorder.accepted(batch([position()], now, recorded=False, accepted_at=now, source="pier", counts=counts))
+    recorder.flush()
+    page = listed(admin_client)
+    states = [feed.health.verdict.state for feed in admin_client.get(LIST).context["cl"].result_list]
+    assert states == ["off", "ok"]
+    assert " s ago" in page
+    shown = admin_client.get(reverse("admin:ingest_feed_change", args=[feed.pk])).content.decode()
+    assert f"{dt.datetime.fromtimestamp(now / 1000, dt.UTC):%Y-%m-%d %H:%M:%S}" in shown
+    for text in ("Messages come as they should.", "Distinct targets", "Breaker", "checksum", "Minute by minute"):
+        assert text in shown
+    get_redis_connection("queue").flushdb()
+
+
+def test_the_list_asks_for_all_feeds_at_once(admin_client, django_assert_max_num_queries, monkeypatch):
+    for number in range(3):
+        Feed.objects.create(name=f"F{number}", url="sim://", source=f"f{number}")
+    asked = []
+    monkeypatch.setattr(health_reading, "read", lambda subjects, now: asked.append(len(subjects)) or {})
+    with django_assert_max_num_queries(8):
+        assert "unknown" in listed(admin_client)
+    assert asked == [3]
+
+
+def test_feeds_are_managed_while_redis_is_away(admin_client, monkeypatch):
+    def away(*_):
+        raise redis.ConnectionError("refused")
+
+    monkeypatch.setattr(health_reading, "get_redis_connection", away)
+    feed = Feed.objects.create(name="Pier", url="sim://", source="pier")
+    assert "unknown" in listed(admin_client)
+    page = admin_client.get(reverse("admin:ingest_feed_change", args=[feed.pk])).content.decode()
+    assert "Redis does not answer" in page

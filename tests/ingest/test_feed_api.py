@@ -1,9 +1,20 @@
 """Feeds over the API: read-only, without secrets."""
 
-import pytest
+import datetime as dt
+import time
 
-from ingest import feed_urls
+import pytest
+import redis
+from django_redis import get_redis_connection
+
+from ingest import feed_urls, health_reading
+from ingest.fusion import fuse
+from ingest.health import Recorder
 from ingest.models import Feed
+from ingest.persistence import Counts
+from ingest.pipeline import decode
+from ingest.standing import Standing, tell
+from tests.ingest.messages import batch, position
 
 pytestmark = pytest.mark.django_db
 
@@ -60,3 +71,71 @@ def test_feeds_are_for_users_and_are_not_written_here(client, admin_client, feed
 )
 def test_masking_takes_the_secrets_and_leaves_the_rest(url, shown):
     assert feed_urls.masked(url) == shown
+
+
+@pytest.fixture
+def queue():
+    """The queue's Redis, where health is kept, empty."""
+    client = get_redis_connection("queue")
+    client.flushdb()
+    yield client
+    client.flushdb()
+
+
+def hear(label: str, ship: int = 244660123) -> int:
+    """Have a collector run the feed and accept a batch now, and a worker book it; the time in ms."""
+    now = time.time_ns() // 1_000_000
+    standing = Standing(label, now - 1000)
+    tell([standing], now)
+    parcel = batch([position(ship)], now - 1000, recorded=False, accepted_at=now, source=label)
+    counts = Counts()
+    recorder = Recorder()
+    recorder.accepted(parcel)
+    recorder.booked(parcel, fuse(decode(parcel, counts)), counts)
+    recorder.flush()
+    return now
+
+
+@pytest.mark.serial
+def test_a_feed_says_how_it_is(admin_client, feed, queue):
+    now = hear("pier")
+    health = admin_client.get(f"/api/feeds/{feed.pk}/").json()["health"]
+    assert (health["state"], health["reason"], health["alert_since"]) == ("ok", "", None)
+    assert dt.datetime.fromisoformat(health["last_message"]).timestamp() == pytest.approx(now / 1000, abs=0.01)
+    assert health["counts"] == {"lines": 1, "messages": 1, "positions": 1, "duplicates": 0, "dropped": 0} | {
+        "targets": 1,
+        "malformed": {},
+        "rejected": {},
+    }
+    assert (health["rejected_share"], health["breaker"]) == (0.0, None)
+    assert health["delay_median_seconds"] == pytest.approx(1, rel=0.06)
+
+
+@pytest.mark.serial
+def test_a_feed_is_told_minute_by_minute(admin_client, feed, queue):
+    hear("pier")
+    found = admin_client.get(f"/api/feeds/{feed.pk}/minutes/").json()
+    assert len(found) == 60
+    assert sum(minute["positions"] for minute in found) == 1
+    assert found[0]["at"] > found[1]["at"] and found[0]["at"].endswith(":00Z")
+    assert admin_client.get("/api/feeds/0/minutes/").status_code == 404
+
+
+@pytest.mark.serial
+def test_a_page_of_feeds_asks_redis_once(admin_client, feed, queue, monkeypatch):
+    Feed.objects.create(name="Old", url="sim://", source="old", enabled=False)
+    asked = []
+    monkeypatch.setattr(health_reading, "read", lambda subjects, now: asked.append(subjects) or {})
+    rows = admin_client.get("/api/feeds/").json()["results"]
+    assert [row["health"] for row in rows] == [None, None]
+    assert [[each.label for each in subjects] for subjects in asked] == [["pier", "old"]]
+
+
+def test_feeds_are_shown_without_health_while_redis_is_away(admin_client, feed, monkeypatch):
+    def away(*_):
+        raise redis.ConnectionError("refused")
+
+    monkeypatch.setattr(health_reading, "get_redis_connection", away)
+    shown = admin_client.get(f"/api/feeds/{feed.pk}/")
+    assert (shown.status_code, shown.json()["health"]) == (200, None)
+    assert admin_client.get(f"/api/feeds/{feed.pk}/minutes/").status_code == 503

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 
 import pytest
 from django.db import connections
@@ -9,6 +10,8 @@ from django_redis import get_redis_connection
 
 from ingest import feeds
 from ingest.feeds import FeedRunner
+from ingest.health import recorder
+from ingest.health_reading import Subject, read
 from ingest.models import Feed
 from resilience.broker import StreamsBroker
 from tests.ingest.messages import position
@@ -148,3 +151,57 @@ def test_a_feed_that_is_added_in_the_admin_starts_without_a_restart():
         await until(heard)
 
     run(scenario)
+
+
+def test_a_running_feed_is_told_of_and_a_silent_one_is_announced(settings, caplog):
+    settings.FEED_SILENT_SECONDS = 0
+    Feed.objects.create(name="Receiver", source="receiver", url=f"udp://127.0.0.1:{free_port()}")
+
+    async def scenario():
+        await until(lambda: "feed receiver is silent: no message for" in caplog.text)
+        assert await asyncio.to_thread(state, "receiver") == "silent"
+
+    run(scenario)
+    assert caplog.text.count("feed receiver is silent") == 1
+
+
+def test_what_a_feed_brings_is_counted_and_disabling_it_ends_its_alert(settings, caplog):
+    port = free_port()
+    caplog.set_level("INFO")
+    Feed.objects.create(name="Receiver", source="receiver", url=f"udp://127.0.0.1:{port}")
+
+    def counted():
+        send(port)
+        recorder.flush()
+        return health("receiver").recent.messages >= 1
+
+    def disable():
+        Feed.objects.update(enabled=False)
+        connections.close_all()
+
+    async def scenario():
+        await until(counted)
+        settings.FEED_SILENT_SECONDS = 0
+        await until(lambda: "feed receiver is silent" in caplog.text)
+        await asyncio.to_thread(disable)
+        await until(lambda: "feed receiver is off: disabled" in caplog.text)
+
+    run(scenario)
+
+
+def test_a_feed_that_receivers_push_to_is_looked_after_without_a_collector(caplog):
+    Feed.objects.create(name="Push", source="push", url="push://")
+
+    async def scenario():
+        await until(lambda: state("push") == "ok")
+
+    run(scenario)
+    assert "beginning again" not in caplog.text
+
+
+def health(label):
+    return read([Subject(label, True, None)], time.time_ns() // 1_000_000)[label]
+
+
+def state(label):
+    return health(label).verdict.state

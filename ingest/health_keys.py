@@ -1,0 +1,46 @@
+"""Where the health of feeds is kept: keys in the queue's Redis, one hash tag for all, each with an end.
+
+    minute     hash, 2 h     counts of one feed and minute; distributions as `delay.<bucket>`, see `ingest/histogram.py`
+    targets    HyperLogLog   the targets heard in that minute, 2 h
+    facts      hash, 30 d    how its collector stands, the last message
+    baseline   hash, 35 d    messages a minute by hour of the week (0 is Monday 0-1 h UTC), averaged over weeks
+    alert      JSON, 30 d    the state that was last announced
+
+Minutes and hours are numbered from 1970 UTC.
+"""
+
+MINUTE_SECONDS = 2 * 3600
+FACTS_SECONDS = 30 * 86_400
+BASELINE_SECONDS = 35 * 86_400
+MINUTE_MS = 60_000
+HOUR_MS = 3_600_000
+
+
+def minute(label: str, number: int) -> str:
+    """Counts of a minute."""
+    return f"tracking:{{health}}:minute:{label}:{number}"
+
+
+def targets(label: str, number: int) -> str:
+    """Targets of a minute."""
+    return f"tracking:{{health}}:targets:{label}:{number}"
+
+
+def facts(label: str) -> str:
+    """What the collector tells."""
+    return f"tracking:{{health}}:facts:{label}"
+
+
+def baseline(label: str) -> str:
+    """What is usual."""
+    return f"tracking:{{health}}:baseline:{label}"
+
+
+def alert(label: str) -> str:
+    """What was announced."""
+    return f"tracking:{{health}}:alert:{label}"
+
+
+def hour_of_week(hour: int) -> int:
+    """0 to 167 of an hour since 1970, which began on a Thursday."""
+    return (hour + 72) % 168

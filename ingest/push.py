@@ -1,0 +1,213 @@
+"""Receivers that post what they hear: `POST /api/push/<label of the feed>/` with the feed's key.
+
+A request enters; batches go to the queue, all of them or none, and the answer is 202 with the account of the lines. A
+202 means accepted, exactly as for every other feed. No answer but 202 keeps anything, so a receiver sends the same
+again after a 503. No session and no database is needed: keys are verified against a copy (`ingest/push_feeds.py`).
+
+The bytes are of the feed's format. A feed of NMEA takes what AIS-catcher posts as well: a body that begins with `{`.
+Every request is assembled by itself: the sentences of a message must come in one.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import logging
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import redis
+from django.conf import settings
+from django.http import HttpRequest
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import serializers
+from rest_framework.exceptions import AuthenticationFailed, ParseError, PermissionDenied
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from ingest import acceptance, push_body, push_feeds
+from ingest.assemblies.aiscatcher import AisCatcherAssembly, NotAisCatcher
+from ingest.assembly import arrival_clock
+from ingest.collector import BATCH_BYTES
+from ingest.formats import FORMATS, Assembly, Setup
+from ingest.health import recorder
+from ingest.models import Format
+from ingest.push_feeds import PushFeed
+from ingest.reports import Message, MessageBatch
+from tracking.api.errors import ErrorBody, Unavailable
+
+logger = logging.getLogger(__name__)
+
+
+class QueueUnavailable(Unavailable):
+    """The queue does not take batches."""
+
+    default_detail = "The queue is not available at the moment; nothing was kept, send it again."
+
+
+class Account(msgspec.Struct):
+    """What became of the lines of one request; `malformed` counts by reason."""
+
+    lines: int = 0
+    messages: int = 0
+    malformed: dict[str, int] = {}
+
+
+class AccountSerializer(serializers.Serializer[Any]):
+    """The account of an accepted push."""
+
+    lines = serializers.IntegerField(help_text="lines, or entries of a JSON document")
+    messages = serializers.IntegerField(help_text="messages accepted")
+    malformed = serializers.DictField(child=serializers.IntegerField(), help_text="lines refused, counts by reason")
+
+
+class Push(APIView):
+    """Takes what receivers post."""
+
+    authentication_classes = []
+    permission_classes = []
+    throttle_classes = []
+    renderer_classes = [JSONRenderer]
+
+    @extend_schema(
+        summary="Push what a receiver hears",
+        description="Bytes of the feed's format, plain or with Content-Encoding gzip: at most 1 MB as sent and 16 MB "
+        "unpacked. Feeds of NMEA also take the JSON that AIS-catcher posts. The feed's key, made in the admin, is sent "
+        "as `Authorization: Bearer KEY`, `Authorization: Token KEY`, `X-Api-Key: KEY` or as the password of HTTP basic "
+        "authentication. Every answer but 202 means that nothing was kept.",
+        auth=[],
+        parameters=[
+            OpenApiParameter("label", str, OpenApiParameter.PATH, description="label (source) of the feed"),
+            OpenApiParameter("X-Api-Key", str, OpenApiParameter.HEADER, description="the feed's key"),
+        ],
+        request={media_type: OpenApiTypes.BINARY for media_type in push_body.MEDIA_TYPES},
+        responses={
+            202: OpenApiResponse(AccountSerializer, description="Accepted."),
+            400: OpenApiResponse(ErrorBody, description="The body is cut off, or not what it says it is."),
+            401: OpenApiResponse(ErrorBody, description="No key, or not the feed's; the same for unknown labels."),
+            403: OpenApiResponse(ErrorBody, description="The feed is disabled."),
+            411: OpenApiResponse(ErrorBody, description="The request has no Content-Length."),
+            413: OpenApiResponse(ErrorBody, description="The body is too large, as sent or unpacked."),
+            415: OpenApiResponse(ErrorBody, description="Content-Type or Content-Encoding is not one of those taken."),
+            503: OpenApiResponse(ErrorBody, description="The queue is away; Retry-After says when to come again."),
+        },
+    )
+    def post(self, request: Request, label: str) -> Response:
+        """202 with the account of the lines."""
+        feed = _admitted(request, label)
+        now = time.time_ns() // 1_000_000
+        batches = to_batches(feed, push_body.read(request._request), now)
+        try:
+            acceptance.enqueue_all(batches)
+        except redis.RedisError as error:
+            logger.warning("a push to %s is answered 503, the queue does not take batches: %s", feed.source, error)
+            raise QueueUnavailable from error
+        for batch in batches:
+            recorder.accepted(batch)
+        return Response(msgspec.to_builtins(account(batches)), 202)
+
+    def get_authenticate_header(self, request: Request) -> str:
+        """What a 401 asks for."""
+        return 'Bearer realm="push"'
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        """JSON, whatever the receiver says that it accepts."""
+        return super().perform_content_negotiation(request, force=True)
+
+
+def to_batches(feed: PushFeed, body: bytes, now: int) -> list[MessageBatch]:
+    """The body as batches of the usual size, every line of it counted in one of them; `now` in ms. Raises ParseError.
+
+    A body of which nothing can be used makes one batch without messages, an empty one none.
+    """
+    assembly = _assembly(feed, body)
+    run = uuid.uuid4()
+    batches: list[MessageBatch] = []
+    messages: list[Message] = []
+    size = 0
+    try:
+        for message in _assembled(assembly, body, now):
+            messages.append(message)
+            size += len(message.raw)
+            if len(messages) >= settings.INGEST_BATCH_SIZE or size >= BATCH_BYTES:
+                batches.append(_batch(feed, run, messages, assembly, now))
+                messages, size = [], 0
+    except NotAisCatcher as error:
+        raise ParseError(str(error)) from error
+    if messages or assembly.lines:
+        batches.append(_batch(feed, run, messages, assembly, now))
+    return batches
+
+
+def account(batches: list[MessageBatch]) -> Account:
+    """The sum over the batches of one request."""
+    malformed: Counter[str] = Counter()
+    for batch in batches:
+        malformed.update(batch.counts.malformed)
+    lines, messages = sum(batch.counts.lines for batch in batches), sum(len(batch.messages) for batch in batches)
+    return Account(lines, messages, dict(malformed))
+
+
+def _admitted(request: Request, label: str) -> PushFeed:
+    """The feed, if the request has its key. Raises AuthenticationFailed, PermissionDenied and QueueUnavailable."""
+    try:
+        feed = push_feeds.admit(label, _key(request._request))
+    except redis.RedisError as error:
+        logger.warning("a push is answered 503, the queue does not answer: %s", error)
+        raise QueueUnavailable from error
+    if feed is None:
+        raise AuthenticationFailed("This is not the key of a feed with this label.")
+    if not feed.enabled:
+        raise PermissionDenied("The feed is disabled.")
+    return feed
+
+
+def _key(request: HttpRequest) -> str:
+    """The key, wherever the receiver was able to put it; empty where there is none."""
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    value = value.strip()
+    if scheme.lower() in ("bearer", "token"):
+        return value
+    if scheme.lower() == "basic":
+        try:
+            return base64.b64decode(value, validate=True).decode("utf-8", "surrogateescape").partition(":")[2]
+        except (binascii.Error, ValueError):
+            return ""
+    return request.headers.get("X-Api-Key", "").strip()
+
+
+def _assembly(feed: PushFeed, body: bytes) -> Assembly:
+    setup = Setup(arrival_clock, receiver=feed.receiver)
+    # By the bytes, not by the Content-Type: AIS-catcher calls its lines JSON as well.
+    if feed.format == Format.NMEA and body.lstrip()[:1] == b"{":
+        return AisCatcherAssembly(setup)
+    return FORMATS[feed.format].assembly(setup)
+
+
+def _assembled(assembly: Assembly, body: bytes, now: int) -> Iterator[Message]:
+    yield from assembly.feed(body, now)
+    yield from assembly.flush(now)
+
+
+def _batch(feed: PushFeed, run: uuid.UUID, messages: list[Message], assembly: Assembly, now: int) -> MessageBatch:
+    """The open batch with the account of its lines, which begins anew."""
+    batch = MessageBatch(
+        id=uuid.uuid4(),
+        run=run,
+        source=feed.source,
+        format=feed.format,
+        trust=feed.score,
+        accepted_at=now,
+        origin=f"push://{feed.source}",
+        messages=messages,
+        counts=assembly.counts(),
+    )
+    assembly.reset_counts()
+    return batch
