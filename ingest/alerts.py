@@ -54,27 +54,33 @@ class Watch:
         self._is_blind = False
 
     def look(self, feeds: Sequence[tuple[Subject, Standing]], now: int) -> None:
-        """Tell how the running feeds stand, judge each, and announce what changed. Never raises for Redis."""
+        """Tell how the running feeds stand, judge each, and announce what changed. Never raises."""
         try:
             standings = [standing for _, standing in feeds]
             tell(standings, now)
             fold_baselines(standings, now)
             for label, health in read([subject for subject, _ in feeds], now).items():
                 announce(label, health.verdict, now, self._post)
-        except redis.RedisError as error:
-            if not self._is_blind:
-                logger.warning("nobody looks after the feeds, the queue's Redis is away: %s", error)
-            self._is_blind = True
+        except Exception as error:
+            # Not only RedisError: the loop that runs the feeds calls this, and no bug in here may stop them.
+            self._blinded(error)
             return
         self._is_blind = False
 
     def left(self, labels: Sequence[str], now: int) -> None:
-        """These feeds were disabled or deleted, which ends their alerts. Never raises for Redis."""
+        """These feeds were disabled or deleted, which ends their alerts. Never raises."""
         try:
             for label in labels:
                 announce(label, Verdict(State.OFF, "disabled"), now, self._post)
-        except redis.RedisError as error:
-            logger.warning("alerts of stopped feeds stay, the queue's Redis is away: %s", error)
+        except Exception as error:
+            self._blinded(error)
+
+    def _blinded(self, error: Exception) -> None:
+        """Say so once an outage."""
+        if not self._is_blind:
+            bug = not isinstance(error, (redis.RedisError, OSError))
+            logger.warning("nobody looks after the feeds for now: %s", error, exc_info=bug)
+        self._is_blind = True
 
 
 def announce(label: str, verdict: Verdict, now: int, post: Callable[[dict[str, Any]], None] = webhook.post) -> bool:

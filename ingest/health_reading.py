@@ -207,10 +207,12 @@ def _rate(each: list[Minute]) -> float | None:
 
 
 def _minute(number: int, stored: Mapping[bytes, bytes]) -> Minute:
-    """The hash of a minute; a field `name.key` is an entry of the mapping `name`."""
+    """The hash of a minute; a field `name.key` is an entry of the mapping `name`. A newer version may write others."""
     minute = Minute(number, malformed={}, rejected={}, delay={}, skew={}, second={})
     for name, text in _texts(stored).items():
         field, dot, key = name.partition(".")
+        if field not in Minute.__struct_fields__:
+            continue
         if not dot:
             setattr(minute, field, int(text))
         else:

@@ -41,7 +41,7 @@ class Standing:
         self._ended = ""
         self._error, self._since = "", now
         self._dropped = 0
-        self._folded = -1
+        self.folded = -1  # the last hour that this process has folded into the baseline
 
     def opened(self, source: Source) -> None:
         """Its source is being read from now on."""
@@ -79,11 +79,6 @@ class Standing:
         new, self._dropped = max(0, total - self._dropped), total
         return new
 
-    def is_to_fold(self, hour: int) -> bool:
-        """Whether this process has not folded that hour yet; asked once an hour it says yes once."""
-        due, self._folded = self._folded != hour, hour
-        return due
-
 
 def tell(standings: Iterable[Standing], now: int) -> None:
     """Say how these feeds stand at `now` (ms since 1970). Raises redis.RedisError."""
@@ -108,7 +103,7 @@ def fold_baselines(standings: Iterable[Standing], now: int) -> None:
     hour = now // keys.HOUR_MS - 1
     client = get_redis_connection("queue")
     for standing in standings:
-        if not standing.is_to_fold(hour):
+        if standing.folded == hour:
             continue
         pipe = client.pipeline(transaction=False)
         for number in range(hour * 60, hour * 60 + 60):
@@ -121,3 +116,4 @@ def fold_baselines(standings: Iterable[Standing], now: int) -> None:
             keys=[keys.baseline(standing.label)],
             args=[hour, keys.hour_of_week(hour), rate, BASELINE_WEIGHT, keys.BASELINE_SECONDS],
         )
+        standing.folded = hour

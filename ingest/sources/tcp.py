@@ -8,6 +8,8 @@ import random
 import socket
 import time
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Literal
 
 from ingest.sources import Chunk, SourceError
 
@@ -18,6 +20,14 @@ CONNECT_SECONDS = 10.0
 BACKOFF_SECONDS = (1.0, 60.0)
 
 
+@dataclass
+class Status:
+    """How the connection stands, for people; `last_error` is empty while it stands."""
+
+    state: Literal["starting", "ok", "failing"] = "starting"
+    last_error: str = ""
+
+
 class TcpSource:
     """`once`: end at the first hang-up or refusal. Back-off doubles to a minute and starts anew once data flowed."""
 
@@ -26,6 +36,7 @@ class TcpSource:
     def __init__(self, host: str, port: int, *, once: bool = False) -> None:
         self._host, self._port, self._once = host, port, once
         self.origin = f"tcp://{host}:{port}"
+        self.status = Status()
 
     async def chunks(self, offset: int = 0) -> AsyncGenerator[Chunk, None]:
         """Bytes as they arrive. Raises SourceError only with `once`, when there is no connection."""
@@ -40,11 +51,13 @@ class TcpSource:
                 reason = str(error) or f"no answer within {CONNECT_SECONDS:.0f} s"
                 if self._once:
                     raise SourceError(f"cannot connect to {self.origin}: {reason}") from error
+                self.status = Status("failing", f"cannot connect: {reason}")
                 logger.warning("cannot connect to %s: %s; trying again in about %.0f s", self.origin, reason, backoff)
                 await asyncio.sleep(backoff * random.uniform(0.5, 1.5))
                 backoff = min(backoff * 2, BACKOFF_SECONDS[1])
                 continue
             logger.info("connected to %s", self.origin)
+            self.status = Status("ok")
             try:
                 _keep_alive(writer)
                 while data := await reader.read(CHUNK_BYTES):
@@ -58,6 +71,7 @@ class TcpSource:
             if self._once:
                 return
             cut = True
+            self.status = Status("failing", f"connection lost: {reason}")
             logger.warning("connection to %s lost: %s", self.origin, reason)
             await asyncio.sleep(backoff * random.uniform(0.5, 1.5))
             backoff = min(backoff * 2, BACKOFF_SECONDS[1])

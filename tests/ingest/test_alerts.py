@@ -6,9 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+import redis
 from django_redis import get_redis_connection
 
-from ingest import webhook
+from ingest import alerts, webhook
 from ingest.alerts import Watch, announce
 from ingest.health import Recorder
 from ingest.health_reading import Subject
@@ -139,6 +140,19 @@ def test_disabling_a_silent_feed_ends_its_alert(sent):
     announce("test", SILENT, NOON_MS, sent.append)
     Watch(sent.append).left(["test", "other"], NOON_MS + 1000)
     assert [(notice["event"], notice["feed"], notice["state"]) for notice in sent[1:]] == [("cleared", "test", "off")]
+
+
+@pytest.mark.parametrize("error", [redis.ConnectionError("refused"), KeyError("a bug")])
+def test_nothing_that_goes_wrong_in_looking_stops_the_feeds_and_it_is_said_once(monkeypatch, said, error):
+    def fail(*_):
+        raise error
+
+    watch = Watch()
+    with monkeypatch.context() as patch:
+        patch.setattr(alerts, "tell", fail)
+        for _ in range(3):
+            watch.look([(Subject("test", True, None), Standing("test", NOON_MS))], NOON_MS)
+    assert said() == [("WARNING", f"nobody looks after the feeds for now: {error}")]
 
 
 class Hook:

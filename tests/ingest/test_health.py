@@ -282,6 +282,27 @@ def test_an_hour_of_silence_or_hardly_run_changes_no_baseline(messages, told):
     assert usual(hour) is None
 
 
+def test_an_hour_that_could_not_be_folded_is_folded_later(monkeypatch):
+    hour, standing = NOON_MS // 3_600_000, Standing("test", 0)
+    run_an_hour(hour, 100)
+
+    def away(alias):
+        raise redis.ConnectionError("refused")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ingest.standing.get_redis_connection", away)
+        with pytest.raises(redis.ConnectionError):
+            fold_baselines([standing], (hour + 1) * 3_600_000)
+    fold_baselines([standing], (hour + 1) * 3_600_000)
+    assert usual(hour) == 100
+
+
+def test_counts_of_a_newer_version_are_passed_over(recorder, store):
+    accept(recorder, live([position()]))
+    store.hset(health_keys.minute("test", NOON_MS // MINUTE), mapping={"novelty": 1, "moods.glad": 2})
+    assert minutes("test", NOON_MS, 1)[0].messages == 1
+
+
 def test_the_rate_is_of_whole_minutes(recorder):
     for ago, messages in ((0, 1), (1, 30), (2, 10), (9, 500)):
         at = NOON_MS - ago * MINUTE

@@ -192,6 +192,7 @@ def deliver_until_spent(broker: StreamsBroker) -> int:
     return deliveries
 
 
+@pytest.mark.django_db  # the pusher refreshes the connection for the hook
 def test_after_five_deliveries_the_hook_gets_the_task_and_the_entry_is_gone(
     broker: StreamsBroker, no_retry_time: None
 ) -> None:
@@ -208,6 +209,7 @@ def refuse(payload: str, stream: str, deliveries: int) -> None:
     raise RuntimeError("the database is away")
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize("hook", [None, refuse], ids=["no-hook", "hook-raises"])
 def test_a_spent_task_that_nobody_takes_is_parked(broker: StreamsBroker, no_retry_time: None, hook: Any) -> None:
     on_spent(hook)
