@@ -19,7 +19,7 @@ import msgspec
 from django.conf import settings
 
 from ingest.acceptance import Acceptance
-from ingest.assembly import Clock, UnknownTime
+from ingest.clocks import Clock, UnknownTime
 from ingest.formats import FORMATS, Setup
 from ingest.reports import LineCounts, Message, MessageBatch
 from ingest.sniffing import sniff

@@ -24,7 +24,7 @@ from django.db import connections
 from ingest import push_feeds
 from ingest.acceptance import Interrupted, QueueAcceptance, ResumePoint
 from ingest.alerts import Watch
-from ingest.assembly import UnknownTime, arrival_clock, recorded_clock
+from ingest.clocks import UnknownTime, arrival_clock, recorded_clock
 from ingest.collector import Collector, Options
 from ingest.health import recorder
 from ingest.health_reading import Subject

@@ -21,7 +21,7 @@ from ingest.assemblies.modes import AvrAssembly, BeastAssembly
 from ingest.assemblies.nmea import NmeaAssembly
 from ingest.assemblies.sbs import SbsAssembly
 from ingest.assemblies.tracks import TracksAssembly
-from ingest.assembly import Clock
+from ingest.clocks import Clock
 from ingest.decoders import ais, ais_csv, aisstream, modes, opensky, readsb, readsb_trace, sbs, tracks
 from ingest.decoders.context import Context
 from ingest.models import Format

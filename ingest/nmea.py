@@ -5,7 +5,7 @@ r"""One line of an NMEA 0183 log or stream: is it an AIS sentence, and what does
 
 Enters a line without its end; leaves a Sentence, or None for a line of another protocol. What looks like an AIS
 sentence and is none raises Malformed. Text in front of the `!` is a tag block, a time, or garbage that costs nothing.
-Sentences are not put together here (`ingest/assembly.py`) and payloads not decoded (`ingest/decoders/ais.py`).
+Sentences are not put together here (`ingest/assemblies/sentences.py`), payloads not decoded (`ingest/decoders/ais.py`).
 Source: NMEA 0183 4.x as gpsd's AIVDM document describes it; tag blocks by IEC 62320-1 and NMEA 0183 annex C.
 """
 

@@ -34,7 +34,7 @@ from rest_framework.views import APIView
 
 from ingest import acceptance, push_body, push_feeds
 from ingest.assemblies.aiscatcher import AisCatcherAssembly, NotAisCatcher
-from ingest.assembly import arrival_clock
+from ingest.clocks import arrival_clock
 from ingest.collector import BATCH_BYTES
 from ingest.formats import FORMATS, Assembly, Setup
 from ingest.health import recorder

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 import msgspec
 
 from ingest.assemblies.nmea import NmeaAssembly
-from ingest.assembly import Assembler
+from ingest.assemblies.sentences import Assembler
 from ingest.decoders.json_values import BROKEN
 from ingest.framing import MAX_LINE_BYTES, TOO_LONG
 from ingest.reports import Message

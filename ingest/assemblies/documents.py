@@ -17,7 +17,7 @@ import msgspec
 
 from ingest.assemblies.counting import Counting
 from ingest.assemblies.document_framing import DocumentFramer, Frame
-from ingest.assembly import UnknownTime
+from ingest.clocks import UnknownTime
 from ingest.decoders.json_values import BROKEN
 from ingest.errors import Malformed
 from ingest.reports import Message

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 from ingest.assemblies.counting import Counting
-from ingest.assembly import Clock, UnknownTime
+from ingest.clocks import Clock, UnknownTime
 from ingest.errors import Malformed
 from ingest.framing import MAX_LINE_BYTES, TOO_LONG, LineFramer
 from ingest.reports import Message

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from ingest.assemblies.lines import LineAssembly
 from ingest.assemblies.modes_state import MEMORY_MS, Airspace
-from ingest.assembly import UnknownTime
+from ingest.clocks import UnknownTime
 from ingest.decoders.modes import render
 from ingest.errors import Malformed
 from ingest.framing_beast import BROKEN, JUNK, MLAT_COUNTER, BeastFramer, Frame

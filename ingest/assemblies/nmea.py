@@ -1,4 +1,4 @@
-"""AIS sentences: the framer and the assembler of `ingest/assembly.py` behind the contract of all formats."""
+"""AIS sentences: the framer and the assembler of `sentences.py` behind the contract of all formats."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ingest.assembly import Assembler
+from ingest.assemblies.sentences import Assembler
 from ingest.framing import LineFramer
 from ingest.reports import Message
 

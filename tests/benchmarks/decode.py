@@ -16,7 +16,8 @@ from typing import Any
 import pyais
 from pyais.exceptions import AISBaseException
 
-from ingest.assembly import Assembler, invented_clock
+from ingest.assemblies.sentences import Assembler
+from ingest.clocks import invented_clock
 from ingest.decoders import ais
 from ingest.decoders.context import Context
 from ingest.errors import Rejected

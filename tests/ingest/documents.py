@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ingest.assembly import Clock, recorded_clock
+from ingest.clocks import Clock, recorded_clock
 from ingest.decoders.context import Context
 from ingest.errors import Rejected
 from ingest.formats import Assembly, Setup

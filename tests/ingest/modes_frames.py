@@ -10,7 +10,7 @@ import uuid
 
 from ingest.assemblies.modes import AvrAssembly, parity
 from ingest.assemblies.modes_state import Airspace
-from ingest.assembly import invented_clock
+from ingest.clocks import invented_clock
 from ingest.decoders import modes
 from ingest.decoders.context import Context
 from ingest.errors import Rejected

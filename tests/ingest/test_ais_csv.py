@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 import pytest
 
 from ingest.assemblies.ais_csv import AisCsvAssembly
-from ingest.assembly import recorded_clock
+from ingest.clocks import recorded_clock
 from ingest.decoders import ais_csv
 from ingest.decoders.context import Context
 from ingest.errors import Rejected

@@ -14,7 +14,7 @@ import pytest
 from websockets.asyncio.server import serve
 
 from ingest.assemblies.aisstream import AisStreamAssembly, heard_at
-from ingest.assembly import UnknownTime, arrival_clock, recorded_clock
+from ingest.clocks import UnknownTime, arrival_clock, recorded_clock
 from ingest.decoders import aisstream
 from ingest.decoders.context import Context
 from ingest.errors import Rejected

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from ingest.acceptance import Interrupted, pack, unpack
-from ingest.assembly import UnknownTime, arrival_clock, invented_clock, recorded_clock
+from ingest.clocks import UnknownTime, arrival_clock, invented_clock, recorded_clock
 from ingest.collector import Collector, Options
 from ingest.sources import Chunk, SourceError
 from tests.ingest.messages import NOON_MS, position, static

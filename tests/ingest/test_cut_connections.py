@@ -4,7 +4,7 @@ import asyncio
 
 import psutil
 
-from ingest.assembly import arrival_clock
+from ingest.clocks import arrival_clock
 from ingest.collector import Collector, Options
 from ingest.sources.tcp import TcpSource
 from tests.ingest.messages import position

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ingest.assemblies.aircraft_documents import OpenSkyAssembly, ReadsbAssembly, TraceAssembly
 from ingest.assemblies.documents import MAX_ENTRY_BYTES, epoch_ms
-from ingest.assembly import UnknownTime, arrival_clock, invented_clock
+from ingest.clocks import UnknownTime, arrival_clock, invented_clock
 from ingest.decoders import opensky, readsb, readsb_trace
 from ingest.decoders.context import Context
 from tests.ingest.documents import assembly, assert_accounted, context, fed, kind_of, packed

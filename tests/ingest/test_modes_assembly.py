@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ingest.assemblies.modes import AvrAssembly, BeastAssembly, parity
 from ingest.assemblies.modes_state import Airspace
-from ingest.assembly import UnknownTime, arrival_clock, invented_clock, recorded_clock
+from ingest.clocks import UnknownTime, arrival_clock, invented_clock, recorded_clock
 from ingest.decoders import modes
 from ingest.formats import Setup
 from ingest.framing_beast import MLAT_COUNTER

@@ -8,7 +8,7 @@ import math
 import pytest
 
 from ingest.assemblies.modes import BeastAssembly
-from ingest.assembly import invented_clock, recorded_clock
+from ingest.clocks import invented_clock, recorded_clock
 from ingest.formats import Setup
 from ingest.fusion import fuse
 from tests.ingest.modes_frames import START, avr, run, verdict

@@ -10,7 +10,7 @@ from django.db.models import Q
 from ingest import pipeline
 from ingest.accounts import account, violations
 from ingest.assemblies.aircraft_documents import ReadsbAssembly, TraceAssembly
-from ingest.assembly import recorded_clock
+from ingest.clocks import recorded_clock
 from ingest.decoders import readsb, readsb_trace
 from ingest.formats import FORMATS, FormatSpec, Setup
 from ingest.reports import AircraftReport, AircraftStatic, Decoded, Message, MessageBatch

@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 import pyais
 import pytest
 
-from ingest.assembly import Assembler, Clock, invented_clock, recorded_clock
+from ingest.assemblies.sentences import Assembler
+from ingest.clocks import Clock, invented_clock, recorded_clock
 from ingest.decoders import ais
 from ingest.decoders.context import Context
 from ingest.errors import Rejected

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ingest import formats, pipeline
 from ingest.assemblies import sbs as assembly
 from ingest.assemblies.sbs import SbsAssembly
-from ingest.assembly import UnknownTime, arrival_clock, invented_clock, recorded_clock
+from ingest.clocks import UnknownTime, arrival_clock, invented_clock, recorded_clock
 from ingest.decoders import sbs
 from ingest.decoders.context import Context
 from ingest.errors import Rejected

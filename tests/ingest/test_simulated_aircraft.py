@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 
 from ingest.assemblies.sbs import SbsAssembly
-from ingest.assembly import arrival_clock
+from ingest.clocks import arrival_clock
 from ingest.decoders import sbs
 from ingest.decoders.context import Context
 from ingest.formats import Setup

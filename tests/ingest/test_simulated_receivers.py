@@ -16,7 +16,7 @@ from pyais.encode import encode_dict
 
 from ingest.assemblies.nmea import NmeaAssembly
 from ingest.assemblies.sbs import SbsAssembly
-from ingest.assembly import arrival_clock
+from ingest.clocks import arrival_clock
 from ingest.decoders import ais
 from ingest.decoders.context import Context
 from ingest.formats import Setup

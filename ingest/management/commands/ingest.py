@@ -17,7 +17,7 @@ from django.utils.dateparse import parse_datetime
 
 from ingest.acceptance import Acceptance, InlineAcceptance, Interrupted, QueueAcceptance, waiting
 from ingest.accounts import account, summary, violations
-from ingest.assembly import Clock, UnknownTime, arrival_clock, invented_clock, recorded_clock
+from ingest.clocks import Clock, UnknownTime, arrival_clock, invented_clock, recorded_clock
 from ingest.collector import Collector, Options
 from ingest.feeds import FeedRunner
 from ingest.formats import FORMATS

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest import assembly
-from ingest.assembly import Assembler, UnknownTime, arrival_clock, invented_clock, recorded_clock
+from ingest.assemblies import sentences as assembly
+from ingest.assemblies.sentences import Assembler
+from ingest.clocks import UnknownTime, arrival_clock, invented_clock, recorded_clock
 from ingest.framing import TOO_LONG
 from ingest.reports import Message
 from tests.ingest.recordings import sentence

@@ -7,18 +7,16 @@ joins later ones only if it comes right after them: else one lost part would pai
 remains of the message before. What is never completed is counted as `group_incomplete`.
 
 The time of a message is the first that its lines give: tag block, epoch suffix, time in front, `$PGHP` line before;
-else what the clock says. Clocks: `arrival_clock` for live feeds, `invented_clock` for recordings without times,
-`recorded_clock` for those with times.
+else what the clock says (`ingest/clocks.py`).
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import msgspec
 
 from ingest import nmea
 from ingest.assemblies.counting import Counting
+from ingest.clocks import Clock, UnknownTime
 from ingest.errors import Malformed
 from ingest.framing import TOO_LONG
 from ingest.reports import Message
@@ -27,35 +25,6 @@ MAX_PENDING = 1024
 PART_TIMEOUT_MS = 60_000
 PART_DISTANCE = 1000  # messages completed between two parts
 REORDERED_DISTANCE = 2  # the same, where the first part comes last
-
-# (number of the message, ms that its lines give, ms of its arrival; None where unknown) -> ms since 1970, None: unknown
-Clock = Callable[[int, int | None, int | None], int | None]
-
-
-class UnknownTime(Exception):
-    """A recording gives no time and none was told: the run cannot go on."""
-
-
-def arrival_clock(index: int, given: int | None, arrival: int | None) -> int | None:
-    """Live: the receiver's own time where it sends one, else the arrival."""
-    return given if given is not None else arrival
-
-
-def recorded_clock() -> Clock:
-    """Recordings with times: a message without one was heard with or after the last that had one."""
-    latest: int | None = None
-
-    def clock(index: int, given: int | None, arrival: int | None) -> int | None:
-        nonlocal latest
-        latest = given if given is not None else latest
-        return latest
-
-    return clock
-
-
-def invented_clock(start: int, rate: float) -> Clock:
-    """Message i was heard at `start` (ms) + i / `rate` seconds, whatever the lines say."""
-    return lambda index, given, arrival: start + round(index * 1000 / rate)
 
 
 class _Group(msgspec.Struct):

@@ -1,0 +1,36 @@
+"""When a message was heard: what a recording or a feed says, or what is told of one that says nothing.
+
+Enters the number of a message, the time that its lines give and the time of its arrival; leaves milliseconds since
+1970. One clock is made for each feed and belongs to its assembly.
+"""
+
+from collections.abc import Callable
+
+# (number of the message, ms that its lines give, ms of its arrival; None where unknown) -> ms since 1970, None: unknown
+Clock = Callable[[int, int | None, int | None], int | None]
+
+
+class UnknownTime(Exception):
+    """A recording gives no time and none was told: the run cannot go on."""
+
+
+def arrival_clock(index: int, given: int | None, arrival: int | None) -> int | None:
+    """Live: the receiver's own time where it sends one, else the arrival."""
+    return given if given is not None else arrival
+
+
+def recorded_clock() -> Clock:
+    """Recordings with times: a message without one was heard with or after the last that had one."""
+    latest: int | None = None
+
+    def clock(index: int, given: int | None, arrival: int | None) -> int | None:
+        nonlocal latest
+        latest = given if given is not None else latest
+        return latest
+
+    return clock
+
+
+def invented_clock(start: int, rate: float) -> Clock:
+    """Message i was heard at `start` (ms) + i / `rate` seconds, whatever the lines say."""
+    return lambda index, given, arrival: start + round(index * 1000 / rate)
