@@ -5,9 +5,10 @@ leave as one `INSERT … SELECT FROM unnest(…) ORDER BY key ON CONFLICT DO UPD
 third of the time of Django's own statement. Rows sorted by key cannot deadlock with another writer's.
 
 The conflict rule: of two reports with the same key the greater (score, then earlier received_at, then source label,
-then latitude, longitude) wins position, source, score and every value it has; what it lacks is filled from the other.
-So the order of delivery never chooses the winner. `wins` and `fold` are the same rule for rows of one batch, because a
-statement must not hold one key twice.
+then latitude, longitude) wins position, source, score and every value it has; so the order of delivery never chooses
+the winner. What it lacks is filled from the other, unless the two tie up to the source label and name different
+places: then they contradict each other, and a mixture would be a report that nobody sent. `wins`, `complement` and
+`fold` are the same rule for rows of one batch, because a statement must not hold one key twice.
 
 Not done here: partitions (`tracking/partitions.py` makes them before a batch), identities, validation.
 """
@@ -66,6 +67,12 @@ def wins(challenger: PositionRow, holder: PositionRow) -> bool:
     )
 
 
+def complement(one: PositionRow, other: PositionRow) -> bool:
+    """Whether gaps of one may be filled from the other: not where one receiver names two places at once."""
+    same = (one.score, one.received_at, one.source) == (other.score, other.received_at, other.source)
+    return not same or (one.latitude, one.longitude) == (other.latitude, other.longitude)
+
+
 class Upsert:
     """The upsert statement of one position model: columns, SQL and parameters."""
 
@@ -99,7 +106,7 @@ class Upsert:
                 continue
             won = wins(row, holder)
             winner, loser = (row, holder) if won else (holder, row)
-            filled = self._fill(winner, loser)
+            filled = complement(winner, loser) and self._fill(winner, loser)
             kept[key] = winner
             if won or filled:
                 merged += 1
@@ -133,18 +140,22 @@ class Upsert:
         better = _row_of("excluded", _RANK, table), _row_of(table, _RANK, "excluded")
         wins_sql = f"{better[0]} > {better[1]}"
         assignments = [f'"{c}" = CASE WHEN {wins_sql} THEN excluded."{c}" ELSE {table}."{c}" END' for c in _ALWAYS]
+        tied = (_row_of(row, _RANK[:3], row) for row in (table, "excluded"))
+        places = (f'({row}."latitude", {row}."longitude")' for row in (table, "excluded"))
+        contradict = f"({' = '.join(tied)} AND {' <> '.join(places)})"
         assignments += [
-            f'"{c}" = CASE WHEN {wins_sql} THEN COALESCE(excluded."{c}", {table}."{c}")'
+            f'"{c}" = CASE WHEN {contradict} THEN CASE WHEN {wins_sql} THEN excluded."{c}" ELSE {table}."{c}" END'
+            f' WHEN {wins_sql} THEN COALESCE(excluded."{c}", {table}."{c}")'
             f' ELSE COALESCE({table}."{c}", excluded."{c}") END'
             for c in self.filled
         ]
-        gaps = [f'({table}."{c}" IS NULL AND excluded."{c}" IS NOT NULL)' for c in self.filled]
+        gaps = " OR ".join(f'({table}."{c}" IS NULL AND excluded."{c}" IS NOT NULL)' for c in self.filled)
         return f"""
             WITH upserted AS (
                 INSERT INTO {table} ({names})
                 SELECT * FROM unnest({arrays}) AS given({names}) ORDER BY {key}
                 ON CONFLICT ({key}) DO UPDATE SET {", ".join(assignments)}
-                WHERE {" OR ".join([f"({wins_sql})", *gaps])}
+                WHERE {wins_sql} OR ({gaps}) AND NOT {contradict}
                 RETURNING (old.id IS NULL) AS created
             )
             SELECT count(*) FILTER (WHERE created), count(*) FILTER (WHERE NOT created) FROM upserted"""

@@ -25,6 +25,18 @@ def test_missing_values_are_filled_whichever_comes_first(first: str) -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("first", ["north", "south"])
+def test_two_places_of_one_receiver_at_once_are_not_mixed(first: str) -> None:
+    north, south = Report(latitude=55.0), Report(latitude=54.0, speed=4.0, heading=252)
+    rows = (north, south) if first == "north" else (south, north)
+    for row in copies(rows):
+        upsert(row)
+    assert [only()[name] for name in ("latitude", *VALUES)] == [55.0, None, None, None, None]
+    (folded,), _, _ = upsert_of(VesselPosition).fold(copies(rows))
+    assert (folded.latitude, folded.speed, folded.heading) == (55.0, None, None)
+
+
+@pytest.mark.django_db
 def test_the_winner_keeps_its_own_values() -> None:
     upsert(Report(score=50, speed=4.0, heading=10))
     upsert(Report(score=60, speed=7.0))
