@@ -21,6 +21,7 @@ from unfold.decorators import action, display
 from ingest import feed_urls, push_feeds
 from ingest.health_admin import HealthPages
 from ingest.models import Batch, Feed
+from ingest.sources import options
 from resilience.confirmation import Question, ask
 from tracking import theme
 
@@ -38,10 +39,20 @@ class FeedForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable 
             "score",
             "enabled",
             "poll_seconds",
+            "options",
             "receiver_latitude",
             "receiver_longitude",
         )
         labels = {"url": "URL"}
+
+    def clean_options(self) -> dict[str, Any]:
+        """Known options of the right types. Raises ValidationError that names the key."""
+        given = self.cleaned_data["options"] or {}
+        try:
+            options.parse(given if isinstance(given, dict) else {"options": given})
+        except options.BadOptions as error:
+            raise forms.ValidationError(str(error)) from error
+        return dict(given)
 
     def clean_url(self) -> str:
         """The address without blanks around it. Raises ValidationError, with an example of a right one."""
@@ -75,10 +86,10 @@ class FeedAdmin(HealthPages, ModelAdmin):  # type: ignore[misc]  # unfold has no
     actions_detail = ("new_key",)
 
     def get_fields(self, request: HttpRequest, obj: Feed | None = None) -> tuple[str, ...]:
-        """The address in full for those who may change it, without its secrets for those who may only look."""
+        """Address and options in full for those who may change them, without secrets for those who may only look."""
         fields: tuple[str, ...] = FeedForm.Meta.fields
         if obj is not None and not self.has_change_permission(request, obj):
-            return tuple("address" if name == "url" else name for name in fields)
+            return tuple("address" if name == "url" else name for name in fields if name != "options")
         return fields
 
     def get_readonly_fields(self, request: HttpRequest, obj: Feed | None = None) -> tuple[str, ...]:

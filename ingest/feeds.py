@@ -48,6 +48,7 @@ class Wanted(msgspec.Struct, frozen=True):
     score: int
     poll_seconds: float
     receiver: tuple[float, float] | None
+    options: bytes = b"{}"  # JSON, to be comparable
 
 
 class _Running(NamedTuple):
@@ -153,7 +154,7 @@ def _check_place(url: str) -> None:
 async def _collect(feed: Wanted, leave: asyncio.Event, give_up: threading.Event, standing: Standing) -> None:
     """One run of one feed; recordings go on where they were."""
     _check_place(feed.url)
-    source = open_source(feed.url, poll_seconds=feed.poll_seconds)
+    source = open_source(feed.url, poll_seconds=feed.poll_seconds, options=msgspec.json.decode(feed.options))
     acceptance = QueueAcceptance(give_up)
     point = await asyncio.to_thread(_resume_point, acceptance, feed.source, source) if source.recorded else None
     options = Options(
@@ -174,7 +175,8 @@ async def _collect(feed: Wanted, leave: asyncio.Event, give_up: threading.Event,
 def _wanted(feed: Feed) -> Wanted:
     latitude, longitude = feed.receiver_latitude, feed.receiver_longitude
     receiver = (latitude, longitude) if latitude is not None and longitude is not None else None
-    return Wanted(feed.source, feed.url, feed.format, feed.score, feed.poll_seconds, receiver)
+    options = msgspec.json.encode(feed.options, order="sorted")
+    return Wanted(feed.source, feed.url, feed.format, feed.score, feed.poll_seconds, receiver, options)
 
 
 def _subject(feed: Wanted) -> Subject:

@@ -53,6 +53,12 @@ class Feed(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(3600)],
         help_text="seconds between two requests of an http(s):// feed, 1 to 3600",
     )
+    options = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text='http(s): {"headers": {…}, "oauth": {"token_url": "…", "client_id": "…", "client_secret": "…"}}; '
+        'udp: {"senders": ["192.168.1.0/24"], "datagrams_per_second": 2000}',
+    )
     receiver_latitude = models.FloatField(
         null=True,
         blank=True,

@@ -16,8 +16,8 @@ other side sends.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator
-from typing import NamedTuple, Protocol
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 
@@ -55,15 +55,18 @@ class Source(Protocol):
 _SCHEMES = ("file", "tcp", "tcp-listen", "udp", "http", "https", "aisstream", "sim")
 
 
-def open_source(url: str, *, once: bool = False, poll_seconds: float = 5.0) -> Source:
+def open_source(
+    url: str, *, once: bool = False, poll_seconds: float = 5.0, options: Mapping[str, Any] | None = None
+) -> Source:
     """The source that `url` names; nothing is opened yet. Raises SourceError for an unknown or incomplete one.
 
     `once`: end when the other side hangs up, or after one document, instead of connecting again. `poll_seconds`:
-    between two requests of http(s).
+    between two requests of http(s). `options`: see `ingest/sources/options.py`.
     """
     from ingest.sources.aisstream import AisStreamSource
     from ingest.sources.file import FileSource
     from ingest.sources.http import HttpSource
+    from ingest.sources.options import BadOptions, parse
     from ingest.sources.sim import SimulatorSource
     from ingest.sources.tcp import TcpSource
     from ingest.sources.tcp_listen import TcpListenSource
@@ -80,12 +83,16 @@ def open_source(url: str, *, once: bool = False, poll_seconds: float = 5.0) -> S
         return AisStreamSource(url, once=once)
     if scheme == "sim":
         return SimulatorSource(url)
+    try:
+        given = parse(options or {})
+    except BadOptions as error:
+        raise SourceError(str(error)) from error
     if scheme in ("http", "https"):
-        return HttpSource(url, poll_seconds=poll_seconds, once=once)
+        return HttpSource(url, poll_seconds=poll_seconds, once=once, headers=given.headers, oauth=given.oauth)
     host, port = _host_and_port(url)
     if scheme == "tcp":
         return TcpSource(host, port, once=once)
-    return TcpListenSource(host, port) if scheme == "tcp-listen" else UdpSource(host, port)
+    return TcpListenSource(host, port) if scheme == "tcp-listen" else UdpSource(host, port, given)
 
 
 def label_of(url: str) -> str:

@@ -1,16 +1,23 @@
-"""UDP datagrams of receivers, each a few whole lines. Nothing is ever answered."""
+"""UDP datagrams of receivers, each a few whole lines. Nothing is ever answered.
+
+A feed may name the networks whose datagrams it takes; each sender has a token bucket, so that one cannot crowd out the
+others. What is refused, comes too fast, or finds the inbox full is dropped and counted.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import socket
 import time
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 from ingest.sources import Chunk, SourceError
+from ingest.sources.options import SourceOptions
 
 WAITING_DATAGRAMS = 20_000
+MAX_SENDERS = 10_000
 RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
 
 
@@ -19,14 +26,15 @@ class UdpSource:
 
     recorded = False
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, options: SourceOptions | None = None) -> None:
         self._host, self._port = host, port
+        self._options = options or SourceOptions()
         self._dropped = 0
         self.origin = f"udp://{host}:{port}"
 
     async def chunks(self, offset: int = 0) -> AsyncGenerator[Chunk, None]:
         """All datagrams that are waiting, as one chunk. Raises SourceError when the address cannot be bound."""
-        inbox = _Inbox()
+        inbox = Inbox(self._options)
         try:
             transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
                 lambda: inbox, local_addr=(self._host, self._port)
@@ -48,24 +56,42 @@ class UdpSource:
         return
 
     def dropped(self) -> int:
-        """Datagrams that found the inbox full."""
+        """Datagrams that were refused, came too fast or found the inbox full."""
         return self._dropped
 
 
-class _Inbox(asyncio.DatagramProtocol):
-    """Datagrams that nobody has taken yet; a line never spans two of them."""
+class Inbox(asyncio.DatagramProtocol):
+    """Datagrams that nobody has taken yet; a line never spans two of them. `clock` gives seconds that only grow."""
 
-    def __init__(self) -> None:
+    def __init__(self, options: SourceOptions, clock: Callable[[], float] = time.monotonic) -> None:
         self.filled = asyncio.Event()
         self.dropped = 0
         self._waiting: deque[bytes] = deque()
+        self._networks = options.networks()
+        self._rate = options.datagrams_per_second
+        self._clock = clock
+        self._buckets: dict[str, tuple[float, float]] = {}  # sender -> (tokens, when they were counted)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        if len(self._waiting) >= WAITING_DATAGRAMS:
+        if len(self._waiting) >= WAITING_DATAGRAMS or not self._admits(addr[0]):
             self.dropped += 1
             return
         self._waiting.append(data if data.endswith(b"\n") else data + b"\n")
         self.filled.set()
+
+    def _admits(self, sender: str) -> bool:
+        """Whether the sender is on the list and has a token left; a bucket holds one second's worth."""
+        bucket = self._buckets.get(sender)
+        if bucket is None:
+            if self._networks and not any(ipaddress.ip_address(sender) in network for network in self._networks):
+                return False
+            if len(self._buckets) >= MAX_SENDERS:
+                self._buckets.clear()
+        now = self._clock()
+        tokens, since = bucket or (float(self._rate), now)
+        tokens = min(float(self._rate), tokens + (now - since) * self._rate)
+        self._buckets[sender] = (tokens - 1 if tokens >= 1 else tokens, now)
+        return tokens >= 1
 
     def take(self) -> list[bytes]:
         """All that wait."""

@@ -121,6 +121,8 @@ def test_an_address_with_a_blank_inside_is_refused(admin_client):
         ("source", "my pier"),
         ("name", ""),
         ("poll_seconds", "0"),
+        ("options", '{"header": {}}'),
+        ("options", "[1]"),
         ("receiver_latitude", "91"),
         ("receiver_longitude", "-181"),
     ],

@@ -11,6 +11,8 @@ import pytest
 
 from ingest.framing import LineFramer
 from ingest.sources import SourceError, label_of, open_source
+from ingest.sources.options import SourceOptions
+from ingest.sources.udp import Inbox
 
 LINES = [b"!AIVDM,1,1,,A,one,0*00", b"!AIVDM,1,1,,A,two,0*00"]
 TEXT = b"\n".join(LINES) + b"\n"
@@ -184,15 +186,48 @@ def test_datagrams_are_whole_lines_with_or_without_their_end():
 
 def test_datagrams_beyond_the_bound_are_dropped_and_counted(monkeypatch):
     monkeypatch.setattr("ingest.sources.udp.WAITING_DATAGRAMS", 3)
-    from ingest.sources.udp import _Inbox
+    inbox = Inbox(SourceOptions())
+    for _ in range(10):
+        inbox.datagram_received(b"x", ("127.0.0.1", 1))
+    assert (inbox.dropped, len(inbox.take())) == (7, 3)
 
-    async def scenario():
-        inbox = _Inbox()
-        for _ in range(10):
-            inbox.datagram_received(b"x", ("127.0.0.1", 1))
-        return inbox.dropped, len(inbox.take())
 
-    assert asyncio.run(scenario()) == (7, 3)
+def test_datagrams_of_senders_that_are_not_listed_are_dropped():
+    inbox = Inbox(SourceOptions(senders=["192.168.1.0/24", "fd00::/8"]))
+    for sender in ("192.168.1.9", "192.168.2.9", "fd00::1", "10.0.0.1"):
+        inbox.datagram_received(sender.encode(), (sender, 1))
+    assert (inbox.take(), inbox.dropped) == ([b"192.168.1.9\n", b"fd00::1\n"], 2)
+
+
+def test_a_sender_that_is_too_fast_loses_its_own_datagrams_only():
+    now = [0.0]
+    inbox = Inbox(SourceOptions(datagrams_per_second=2), lambda: now[0])
+    for _ in range(5):
+        inbox.datagram_received(b"fast", ("10.0.0.1", 1))
+    inbox.datagram_received(b"slow", ("10.0.0.2", 1))
+    now[0] = 0.5
+    inbox.datagram_received(b"again", ("10.0.0.1", 1))
+    assert (inbox.take(), inbox.dropped) == ([b"fast\n", b"fast\n", b"slow\n", b"again\n"], 3)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"header": {}}, "unknown field `header`"),
+        ({"senders": ["192.168.1.300"]}, "192.168.1.300"),
+        ({"oauth": {"token_url": "https://x"}}, "client_id"),
+        ({"headers": {"a": 1}}, "str"),
+        ({"datagrams_per_second": 0}, "between 1 and 100000"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_refused_by_name(given, said):
+    with pytest.raises(SourceError, match=said):
+        open_source("udp://127.0.0.1:1", options=given)
+
+
+def test_options_reach_their_source():
+    given = {"headers": {"api-auth": "k"}, "oauth": {"token_url": "https://t", "client_id": "i", "client_secret": "s"}}
+    assert open_source("https://example.org/x", options=given).recorded is False
 
 
 def test_a_port_in_use_is_an_error():

@@ -1,0 +1,50 @@
+"""What a feed may say of its source beside the address: an object that an operator writes in the admin.
+
+Enters the JSON object of a feed; leaves typed options. What is unknown or of a wrong type is refused with a sentence
+that names the key. Secrets among them are shown to nobody who may not change the feed.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from ingest.sources.oauth import OAuth
+
+DATAGRAMS_PER_SECOND = 2000
+
+
+class BadOptions(ValueError):
+    """The options cannot be meant so; the text names the key and what it takes."""
+
+
+class SourceOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`headers` and `oauth` are sent by http(s) feeds.
+
+    `senders`: the networks (CIDR) from which a udp feed takes datagrams, empty: all; `datagrams_per_second`: how many
+    it takes from one sender, 1 to 100,000.
+    """
+
+    headers: dict[str, str] = {}
+    oauth: OAuth | None = None
+    senders: list[str] = []
+    datagrams_per_second: int = DATAGRAMS_PER_SECOND
+
+    def networks(self) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+        """The networks of `senders`."""
+        return [ipaddress.ip_network(text, strict=False) for text in self.senders]
+
+
+def parse(given: Mapping[str, Any]) -> SourceOptions:
+    """The options of a feed. Raises BadOptions."""
+    try:
+        options = msgspec.convert(given, SourceOptions)
+        options.networks()
+    except (msgspec.ValidationError, ValueError) as error:
+        raise BadOptions(f"options: {error}") from error
+    if not 1 <= options.datagrams_per_second <= 100_000:
+        raise BadOptions("options: datagrams_per_second lies between 1 and 100000")
+    return options
