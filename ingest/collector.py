@@ -2,7 +2,8 @@
 
 Enters a Source; leaves MessageBatches, handed to an Acceptance one after the other. While a batch is being accepted the
 next one is filled; no more than that is held in memory, and the source is read no further. A batch closes at BATCH_SIZE
-messages, BATCH_BYTES, or, for live sources, BATCH_SECONDS after its first message. Stopping flushes what was read.
+messages, BATCH_BYTES, or, for live sources, BATCH_SECONDS after its first message (COUNTS_SECONDS after the first line
+where none became a message). Stopping flushes what was read.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from ingest.sources.file import FileSource
 
 BATCH_BYTES = 256 * 1024
 BATCH_SECONDS = 0.25
+COUNTS_SECONDS = 5.0  # after which lines that made no message are accounted for all the same
 QUIET_BATCH_SECONDS = 1.0  # below 100 messages a second
 QUIET_BATCH = 25
 WAITING_CHUNKS = 8
@@ -85,6 +87,7 @@ class Collector:
         self._messages: list[Message] = []
         self._bytes = 0
         self._opened_at = time.monotonic()
+        self._read_at: float | None = None  # since when lines wait that made no message
         self._accepting: asyncio.Future[None] | None = None
         self._began: tuple[int, float] | None = None
         self._full = False
@@ -204,13 +207,17 @@ class Collector:
 
     def _seconds_left(self) -> float | None:
         """Until the open batch is due; None when there is nothing to wait for."""
-        if self._options.recorded or not self._messages:
+        if self._options.recorded:
             return None
+        if not self._messages:
+            return None if self._read_at is None else max(0.0, self._read_at + COUNTS_SECONDS - time.monotonic())
         patience = BATCH_SECONDS if len(self._messages) >= QUIET_BATCH else QUIET_BATCH_SECONDS
         return max(0.0, self._opened_at + patience - time.monotonic())
 
     async def _close_if_due(self) -> None:
-        if self._messages and self._seconds_left() == 0.0:
+        if self._assembly.lines and not self._messages and self._read_at is None:
+            self._read_at = time.monotonic()
+        if self._seconds_left() == 0.0:
             await self._close()
 
     async def _close(self) -> None:
@@ -234,7 +241,7 @@ class Collector:
             batch.offset, batch.index = assembly.resume_at()
         assembly.reset_counts()
         skews, self._skews = self._skews, []
-        self._messages, self._bytes = [], 0
+        self._messages, self._bytes, self._read_at = [], 0, None
         await self._accepted()
         loop = asyncio.get_running_loop()
         self._accepting = asyncio.ensure_future(loop.run_in_executor(self._executor, self._accept, batch, skews))

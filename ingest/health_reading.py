@@ -185,6 +185,7 @@ def _health(
         own_skew_ms=own,
         baseline=_usual(usual),
         poll_seconds=of.poll_seconds,
+        unreadable=max(recent.malformed, key=recent.malformed.__getitem__, default="") if not recent.messages else "",
     )
     breaker = Breaker(bool(facts.error), _int(told, "next_poll"), _int(told, "last_success"))
     return Health(

@@ -42,7 +42,8 @@ class Facts(msgspec.Struct, frozen=True):
     `told_at`: when its collector last told of it; `since`: since when the source is as it is (reached, or failing);
     `error`: why it is failing, empty where it is not; `recorded`: its times are of the past, so it may say nothing;
     `own_skew_ms`: median of arrival minus the feed's own time, None where it sends none; `baseline`: messages a minute
-    at this hour of the week; `poll_seconds` of a polled one.
+    at this hour of the week; `poll_seconds` of a polled one; `unreadable`: the commonest reason for which lines were
+    refused lately, empty where any of them became a message or none came.
     """
 
     enabled: bool = True
@@ -54,6 +55,7 @@ class Facts(msgspec.Struct, frozen=True):
     own_skew_ms: float | None = None
     baseline: float | None = None
     poll_seconds: float | None = None
+    unreadable: str = ""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -75,6 +77,9 @@ def judge(facts: Facts, now: int, silent_seconds: float) -> Verdict:
         return Verdict(State.FAILING, facts.error, settled=now - since >= FAILING_MS)
     if facts.recorded:
         return Verdict(State.OK, "a recording")
+    if facts.unreadable:
+        reason = f"nothing of what comes can be read: {facts.unreadable}"
+        return Verdict(State.FAILING, reason, settled=now - since >= FAILING_MS)
     limit = silence_limit(facts, silent_seconds)
     quiet = (now - max(since, facts.last_message or 0)) / 1000
     if quiet > limit:

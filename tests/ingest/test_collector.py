@@ -130,6 +130,15 @@ def test_a_quiet_live_source_is_not_kept_waiting_for_a_full_batch():
     assert kept.batches[0].messages[0].received_at == NOON_MS
 
 
+def test_lines_that_make_no_message_are_accounted_for_while_a_live_source_runs(monkeypatch):
+    monkeypatch.setattr("ingest.collector.COUNTS_SECONDS", 0.05)
+    kept = Kept()
+    source = Bytes([b"$GPGGA,1*00\n!AIVDM,1,1,,A,13,0*FF\n"], recorded=False, forever=True)
+    collector = collect(source, kept, stop_when=kept.got, recorded=False, invented=False, clock=arrival_clock)
+    assert (len(kept.batches), kept.raws()) == (1, [])
+    assert (collector.counts.foreign, collector.counts.malformed) == (1, {"checksum_wrong": 1})
+
+
 def test_stopping_flushes_what_was_read_and_counts_what_is_incomplete(settings):
     settings.INGEST_BATCH_SIZE = 2
     kept = Kept()

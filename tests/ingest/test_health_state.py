@@ -37,6 +37,12 @@ def test_a_feed_that_was_just_connected_is_given_time_and_calls_nobody_either_wa
     assert judged(since=NOW - 121 * SECOND, last_message=None).state is State.SILENT
 
 
+def test_a_feed_of_which_nothing_can_be_read_is_failing():
+    verdict = judged(unreadable="checksum_wrong", last_message=None)
+    assert verdict == Verdict(State.FAILING, "nothing of what comes can be read: checksum_wrong")
+    assert not judged(unreadable="checksum_wrong", since=NOW - SECOND).settled
+
+
 def test_a_feed_that_is_usually_slow_may_be_silent_for_longer():
     assert silence_limit(facts(baseline=0.5), 120) == 1200
     assert silence_limit(facts(baseline=600), 120) == 120
