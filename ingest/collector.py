@@ -12,7 +12,7 @@ import asyncio
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 
@@ -172,7 +172,8 @@ class Collector:
         at = chunk.at if chunk.at is not None or self._options.recorded else _now_ms()
         broken = self._assembly.cut(at) if chunk.broken else ()
         message = None
-        for message in chain(broken, self._assembly.feed(chunk.data, at)):
+        ended = self._ended(at) if chunk.whole else ()
+        for message in chain(broken, self._assembly.feed(chunk.data, at), ended):
             if self._options.paced:
                 await self._pace(message, stop)
             await self._add(message)
@@ -183,6 +184,10 @@ class Collector:
             return
         if message.received_at != at:
             self._skews.append(at - message.received_at)
+
+    def _ended(self, at: int | None) -> Iterator[Message]:
+        """What is begun ends here; asked only when all before it is taken."""
+        yield from self._assembly.cut(at)
 
     async def _add(self, message: Message) -> None:
         if not self._messages:

@@ -28,12 +28,14 @@ class SourceError(Exception):
 class Chunk(NamedTuple):
     """Bytes and when they arrived (ms since 1970; None: the arrival says nothing, as with recordings).
 
-    `broken`: the stream was cut in front of these bytes, so the beginning of a line that is pending is lost.
+    `broken`: the stream was cut in front of these bytes, so the beginning of a line that is pending is lost. `whole`:
+    the bytes are a document, and what they begin ends with them.
     """
 
     data: bytes
     at: int | None
     broken: bool = False
+    whole: bool = False
 
 
 class Source(Protocol):

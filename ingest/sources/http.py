@@ -168,7 +168,7 @@ class HttpSource:
         await self._clock.sleep(seconds)
 
     def _chunk(self, document: bytes) -> Chunk:
-        return Chunk(document + b"\n", self._now_ms())
+        return Chunk(document + b"\n", self._now_ms(), whole=True)
 
     def _now_ms(self) -> int:
         return round(self._clock.wall() * 1000)

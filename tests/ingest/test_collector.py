@@ -139,6 +139,15 @@ def test_lines_that_make_no_message_are_accounted_for_while_a_live_source_runs(m
     assert (collector.counts.foreign, collector.counts.malformed) == (1, {"checksum_wrong": 1})
 
 
+def test_a_document_that_is_none_is_accounted_for_at_its_end(monkeypatch):
+    monkeypatch.setattr("ingest.collector.COUNTS_SECONDS", 0.05)
+    kept = Kept()
+    source = Bytes([Chunk(b"\x00\xff no document", NOON_MS, whole=True)], recorded=False, forever=True)
+    live = {"recorded": False, "invented": False, "clock": arrival_clock}
+    collector = collect(source, kept, stop_when=kept.got, format="readsb", **live)
+    assert collector.counts.malformed == {"no_document": 1}
+
+
 def test_stopping_flushes_what_was_read_and_counts_what_is_incomplete(settings):
     settings.INGEST_BATCH_SIZE = 2
     kept = Kept()
