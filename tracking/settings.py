@@ -161,7 +161,14 @@ Q_CLUSTER = {
     "poll": 0.2,
     "label": "Queue",
 }
-QUEUE_ALLOWED_TASKS = ["ingest.tasks.process_batch", "resilience.tasks.retry_dead_letters", "tracking.tasks.keep_house"]
+QUEUE_ALLOWED_TASKS = [
+    "ingest.tasks.process_batch",
+    "ingest.tasks.close_books",
+    "resilience.tasks.retry_dead_letters",
+    "resilience.tasks.retry_selection",
+    "resilience.tasks.expire_dead_letters",
+    "tracking.tasks.keep_house",
+]
 
 # --- ingest and resilience --------------------------------------------------------------------------------------------
 FEED_FILES_DIR = Path(env.str("FEED_FILES_DIR", default=str(DATA_DIR / "recordings"))).resolve()
@@ -173,7 +180,16 @@ INGEST_BATCH_SIZE = env.int("INGEST_BATCH_SIZE", default=1000)
 BREAKER_FAILURES = env.int("BREAKER_FAILURES", default=5)
 BREAKER_SUCCESSES = env.int("BREAKER_SUCCESSES", default=2)
 BREAKER_RESET_SECONDS = env.float("BREAKER_RESET_SECONDS", default=30.0)
+LIVE_BREAKER_RESET_SECONDS = env.float("LIVE_BREAKER_RESET_SECONDS", default=2.0)  # a probe of it costs nothing
 DATABASE_DEADLINE_SECONDS = env.float("DATABASE_DEADLINE_SECONDS", default=20.0)
+SPOOL_DIR = Path(env.str("SPOOL_DIR", default=str(DATA_DIR / "spool"))).resolve()  # local disk, one directory a host
+SPOOL_MAX_BYTES = env.int("SPOOL_MAX_BYTES", default=2**30)  # full: TCP is not read, pushes get 503, UDP is dropped
+
+# --- how long things are kept, in days; 0: for ever -------------------------------------------------------------------
+KEEP_VESSEL_POSITIONS_DAYS = env.int("KEEP_VESSEL_POSITIONS_DAYS", default=0)
+KEEP_AIRCRAFT_POSITIONS_DAYS = env.int("KEEP_AIRCRAFT_POSITIONS_DAYS", default=0)
+KEEP_LEDGER_DAYS = env.int("KEEP_LEDGER_DAYS", default=7)  # then only the sums of a feed and day; outlives redeliveries
+KEEP_DEAD_LETTERS_DAYS = env.int("KEEP_DEAD_LETTERS_DAYS", default=90)  # open ones expire, closed ones are deleted
 
 # --- web --------------------------------------------------------------------------------------------------------------
 STATIC_URL = "static/"
