@@ -11,11 +11,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-import psycopg
-from django.db import connections
 
 from tracking.mmsi import classify
-from tracking.positions import floats
+from tracking.postgresql import arrays
 
 _TEXTS = ("name", "callsign", "destination")
 _NUMBERS = {
@@ -85,9 +83,9 @@ def _seen_sql(table: str, key: str, columns: dict[str, str]) -> str:
     It locks every row in the order of the keys, written or not, so what follows in the transaction cannot deadlock.
     """
     names = ", ".join(columns)
-    arrays = ", ".join(f"%b::{kind}[]" for kind in columns.values())
+    casts = ", ".join(f"%b::{kind}[]" for kind in columns.values())
     return f"""
-        INSERT INTO {table} ({names}) SELECT {names} FROM unnest({arrays}) AS given({names}) ORDER BY {key}
+        INSERT INTO {table} ({names}) SELECT {names} FROM unnest({casts}) AS given({names}) ORDER BY {key}
         ON CONFLICT ({key}) DO UPDATE SET
             first_seen = LEAST({table}.first_seen, excluded.first_seen),
             last_seen = GREATEST({table}.last_seen, excluded.last_seen)
@@ -158,7 +156,7 @@ def upsert_vessels(sightings: Iterable[VesselSighting], using: str = "default") 
         [row.first_seen for row in rows],
         [row.last_seen for row in rows],
     ]
-    _execute(using, _VESSELS_SEEN, columns)
+    arrays.execute(using, _VESSELS_SEEN, columns)
     _update_static(using, _VESSELS_STATIC, rows, STATIC_FIELDS)
 
 
@@ -167,7 +165,7 @@ def upsert_aircraft(sightings: Iterable[AircraftSighting], using: str = "default
     rows = sorted(sightings, key=lambda sighting: sighting.icao)
     if not rows:
         return
-    _execute(using, _AIRCRAFT_SEEN, [[getattr(row, name) for row in rows] for name in ("icao", *_SEEN)])
+    arrays.execute(using, _AIRCRAFT_SEEN, [[getattr(row, name) for row in rows] for name in ("icao", *_SEEN)])
     _update_static(using, _AIRCRAFT_STATIC, rows, AIRCRAFT_FIELDS)
 
 
@@ -179,10 +177,8 @@ def _update_static(
     if not rows:
         return
     columns: list[list[Any]] = [[row.key for row in rows], [row.static_at for row in rows]]
-    for field in fields:
-        values = [row.static.get(field) for row in rows]
-        columns.append(floats(values) if _NUMBERS.get(field) == "float8" else values)
-    _execute(using, sql, columns)
+    columns += [[row.static.get(field) for row in rows] for field in fields]
+    arrays.execute(using, sql, columns)
 
 
 def upsert_stations(sightings: Iterable[StationSighting], using: str = "default") -> None:
@@ -190,14 +186,5 @@ def upsert_stations(sightings: Iterable[StationSighting], using: str = "default"
     rows = sorted(sightings, key=lambda sighting: sighting.mmsi)
     if not rows:
         return
-    columns: list[list[Any]] = [[getattr(row, field) for row in rows] for field in ("mmsi", "kind", "name", "aid_type")]
-    columns += [floats(row.latitude for row in rows), floats(row.longitude for row in rows)]
-    _execute(using, _STATION_SQL, [*columns, [row.seen for row in rows]])
-
-
-def _execute(using: str, sql: str, columns: Sequence[list[Any]]) -> None:
-    """Send arrays in binary through psycopg's own cursor; Django's would merge them into the text."""
-    connection = connections[using]
-    connection.ensure_connection()
-    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-        cursor.execute(sql, columns)
+    fields = ("mmsi", "kind", "name", "aid_type", "latitude", "longitude", "seen")
+    arrays.execute(using, _STATION_SQL, ([getattr(row, field) for row in rows] for field in fields))

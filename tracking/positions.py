@@ -19,8 +19,9 @@ from collections.abc import Collection, Iterable, Sequence
 from operator import attrgetter
 from typing import Any, Protocol
 
-import psycopg
-from django.db import connections, models, transaction
+from django.db import models, transaction
+
+from tracking.postgresql import arrays
 
 _ARRAY_TYPES = {
     "BigAutoField": "bigint",
@@ -80,7 +81,7 @@ class Upsert:
         fields = [field for field in model._meta.concrete_fields if not field.primary_key]
         self.table = model._meta.db_table
         self.columns = [field.column for field in fields]
-        self.types = [_array_type(field) for field in fields]
+        self.casts = [f"%b::{_array_type(field)}[]" for field in fields]
         self.key = next(
             [model._meta.get_field(name).column for name in constraint.fields]
             for constraint in model._meta.constraints
@@ -123,19 +124,17 @@ class Upsert:
             setattr(winner, column, getattr(loser, column))
         return bool(gaps)
 
-    def parameters(self, rows: Sequence[Any]) -> list[list[Any]]:
-        """One list a column."""
-        columns = zip(*map(self._read, rows), strict=True)
-        return [
-            floats(values) if kind == "float8" else list(values)
-            for values, kind in zip(columns, self.types, strict=True)
-        ]
+    def send(self, rows: Sequence[Any], using: str) -> tuple[int, int]:
+        """Upsert the rows, at least one and none twice: how many were created and merged."""
+        counts = arrays.execute(using, self.sql, zip(*map(self._read, rows), strict=True))
+        assert counts is not None, "an aggregate without GROUP BY returns one row"
+        return counts[0], counts[1]
 
     def _sql(self) -> str:
         """INSERT … ON CONFLICT with the conflict rule, returning (created, merged)."""
         table = f'"{self.table}"'
         names = ", ".join(f'"{column}"' for column in self.columns)
-        arrays = ", ".join(f"%b::{kind}[]" for kind in self.types)
+        given = ", ".join(self.casts)
         key = ", ".join(f'"{column}"' for column in self.key)
         better = _row_of("excluded", _RANK, table), _row_of(table, _RANK, "excluded")
         wins_sql = f"{better[0]} > {better[1]}"
@@ -153,7 +152,7 @@ class Upsert:
         return f"""
             WITH upserted AS (
                 INSERT INTO {table} ({names})
-                SELECT * FROM unnest({arrays}) AS given({names}) ORDER BY {key}
+                SELECT * FROM unnest({given}) AS given({names}) ORDER BY {key}
                 ON CONFLICT ({key}) DO UPDATE SET {", ".join(assignments)}
                 WHERE {wins_sql} OR ({gaps}) AND NOT {contradict}
                 RETURNING (old.id IS NULL) AS created
@@ -176,11 +175,6 @@ def _array_type(field: models.Field[Any, Any]) -> str:
     """The PostgreSQL type of the field's values in an array."""
     target = field.target_field if isinstance(field, models.ForeignKey) else field
     return _ARRAY_TYPES[target.get_internal_type()]
-
-
-def floats(values: Iterable[Any]) -> list[float | None]:
-    """The values as floats: psycopg refuses a list in which one of them is an int."""
-    return [None if value is None else float(value) for value in values]
 
 
 _statements: dict[type[models.Model], Upsert] = {}
@@ -230,17 +224,8 @@ class PositionQuerySet(models.QuerySet[Any]):
         with transaction.atomic(using=self.db, savepoint=False):
             for start in range(0, len(rows), batch_size or len(rows) or 1):
                 part = rows[start : start + batch_size] if batch_size else rows
-                created, merged = self._send(upsert, part)
+                created, merged = upsert.send(part, self.db)
                 rows.created += created
                 rows.merged += merged
         rows.unchanged = len(rows) - rows.created - rows.merged
         return rows
-
-    def _send(self, upsert: Upsert, rows: Sequence[Any]) -> tuple[int, int]:
-        """One statement on psycopg's own cursor, because Django's merges binary arrays into the text of the query."""
-        connection = connections[self.db]
-        connection.ensure_connection()
-        with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-            counts = cursor.execute(upsert.sql, upsert.parameters(rows)).fetchone()
-        assert counts is not None, "an aggregate without GROUP BY returns one row"
-        return counts[0], counts[1]
