@@ -10,7 +10,7 @@ import pyais
 import pytest
 
 from tests.benchmarks import __main__ as command
-from tests.benchmarks import decode, frame, machine, recording, servers, upsert
+from tests.benchmarks import decode, frame, machine, positions_table, recording, servers
 from tests.benchmarks.frame import Benchmark, Figure, Measured, Run, Unverified
 from tests.benchmarks.measuring import Variant, interleave, ratios
 from tests.benchmarks.recording import simulated
@@ -127,15 +127,15 @@ def test_without_the_recording_the_simulator_is_read_and_named(
 
 @pytest.mark.django_db
 def test_an_upsert_whose_rows_are_lost_or_changed_is_not_verified() -> None:
-    VesselPosition.objects.bulk_create(upsert.reports(0, upsert.OURS), update_conflicts=True)
-    upsert.verify(upsert.OURS, 1)
+    VesselPosition.objects.bulk_create(positions_table.reports(0, "ours", 1000), update_conflicts=True)
+    positions_table.verify("ours", [0], 1000)
     one = VesselPosition.objects.order_by("vessel_id")[:1].get()
     VesselPosition.objects.filter(id=one.id).update(latitude=one.latitude / 2)
     with pytest.raises(Unverified, match="1 of 1000 rows are missing or wrong, 1 are strange"):
-        upsert.verify(upsert.OURS, 1)
+        positions_table.verify("ours", [0], 1000)
     VesselPosition.objects.filter(id=one.id).delete()
     with pytest.raises(Unverified, match="1 of 1000 rows are missing or wrong, 0 are strange"):
-        upsert.verify(upsert.OURS, 1)
+        positions_table.verify("ours", [0], 1000)
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_an_unknown_name_is_refused_with_those_there_are(capsys: pytest.CaptureF
     with pytest.raises(SystemExit) as ended:
         command.main(["speed"])
     assert ended.value.code == 2
-    assert "there are decode, pipeline_inline, upsert" in capsys.readouterr().err
+    assert f"there are {', '.join(command.MODULES)}" in capsys.readouterr().err
 
 
 def test_every_benchmark_is_a_module_that_registers_its_name() -> None:

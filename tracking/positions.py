@@ -16,6 +16,7 @@ Not done here: partitions (`tracking/partitions.py` makes them before a batch), 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import nullcontext
 from operator import attrgetter
 from typing import Any, Protocol
 
@@ -88,7 +89,7 @@ class Upsert:
             if isinstance(constraint, models.UniqueConstraint)
         )
         self.filled = [column for column in self.columns if column not in (*self.key, *_ALWAYS)]
-        self._read = attrgetter(*self.columns)
+        self.values_of = attrgetter(*self.columns)
         self.sql = self._sql()
 
     def fold(self, rows: Iterable[Any]) -> tuple[list[Any], int, int]:
@@ -126,7 +127,7 @@ class Upsert:
 
     def send(self, rows: Sequence[Any], using: str) -> tuple[int, int]:
         """Upsert the rows, at least one and none twice: how many were created and merged."""
-        counts = arrays.execute(using, self.sql, zip(*map(self._read, rows), strict=True))
+        counts = arrays.execute(using, self.sql, zip(*map(self.values_of, rows), strict=True))
         assert counts is not None, "an aggregate without GROUP BY returns one row"
         return counts[0], counts[1]
 
@@ -221,9 +222,11 @@ class PositionQuerySet(models.QuerySet[Any]):
         rows = Upserted(objs)
         self._for_write = True
         upsert = upsert_of(self.model)
-        with transaction.atomic(using=self.db, savepoint=False):
-            for start in range(0, len(rows), batch_size or len(rows) or 1):
-                part = rows[start : start + batch_size] if batch_size else rows
+        size = batch_size or len(rows) or 1
+        parts = [rows[start : start + size] for start in range(0, len(rows), size)]
+        # One statement is a transaction by itself, without the two round trips that begin and end one.
+        with nullcontext() if len(parts) == 1 else transaction.atomic(using=self.db, savepoint=False):
+            for part in parts:
                 created, merged = upsert.send(part, self.db)
                 rows.created += created
                 rows.merged += merged

@@ -95,7 +95,9 @@ _timeouts = {
     "keepalives_interval": 5,
     "keepalives_count": 2,
     "tcp_user_timeout": 10_000,
-    "prepare_threshold": None,
+    # A statement is prepared only where the code asks for it (`tracking/postgresql/arrays.py`), and through a pooler
+    # that cannot follow (PgBouncer before 1.21) not even there.
+    "prepare_threshold": 10**9 if env.bool("DATABASE_PREPARE", default=EMBEDDED_POSTGRES) else None,
 }
 DATABASES = {
     "default": {

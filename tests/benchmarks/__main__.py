@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.benchmarks.servers import own_servers
 
-MODULES = ("decode", "pipeline_inline", "upsert")
+MODULES = ("decode", "pipeline_inline", "upsert", "redelivery")
 
 
 def main(arguments: list[str]) -> int:

@@ -126,7 +126,7 @@ def execute(using: str, statement: str, columns: Iterable[Sequence[Any]]) -> tup
     connection.ensure_connection()
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         cursor.adapters.register_dumper(Packed, PackedDumper)
-        cursor.execute(statement, packed)
+        cursor.execute(statement, packed, prepare=True)
         return cursor.fetchone() if cursor.description else None
 
 
