@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.benchmarks.servers import own_servers
 
-MODULES = ("decode", "pipeline_inline", "upsert", "redelivery")
+MODULES = ("decode", "pipeline_inline", "upsert", "redelivery", "peer_node")
 
 
 def main(arguments: list[str]) -> int:
