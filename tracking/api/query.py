@@ -15,6 +15,8 @@ from rest_framework import serializers
 
 RANGE_DAYS = 31
 DEFAULT_HOURS = 24
+OUTLINE_POINTS = 12
+OUTLINE_POINTS_MAX = 10_000
 SEEN_EXACT_TO = dt.timedelta(minutes=1)  # identities keep last_seen to about a minute
 LIVE_LIMIT = 5000
 LIVE_LIMIT_MAX = 20_000
@@ -52,13 +54,20 @@ class InstantField(serializers.Field):
 
 
 class TrackQuery(serializers.Serializer[Any]):
-    """`from` (included) and `to` (excluded) of a track, at most 31 days apart.
+    """`from` (included) and `to` (excluded) of a track, at most 31 days apart, and `points` to thin it to.
 
     Context: `last_seen`, the identity's. Without `to` the track ends with the latest report; without `from` it begins
     24 hours before that.
     """
 
     to = InstantField(required=False, help_text="end, excluded; default: the latest report")
+    points = serializers.IntegerField(
+        required=False,
+        default=None,
+        min_value=OUTLINE_POINTS,
+        max_value=OUTLINE_POINTS_MAX,
+        help_text="thin the track to at most so many points that show the same line; default: all",
+    )
 
     def get_fields(self) -> dict[str, serializers.Field]:
         """`from` is a word of Python, so it cannot be declared as an attribute."""
@@ -77,7 +86,7 @@ class TrackQuery(serializers.Serializer[Any]):
             days = math.ceil((end - start) / dt.timedelta(days=1))
             text = f"The range has {days} days, at most {RANGE_DAYS} are given at once."
             raise serializers.ValidationError({"from": [text]})
-        return {"from": start, "to": end}
+        return {"from": start, "to": end, "points": attrs["points"]}
 
 
 def _before(end: dt.datetime) -> dt.datetime:

@@ -111,6 +111,7 @@ class StationDetailSerializer(_Live, StationSerializer):
 class _Track(serializers.Serializer[Any]):
     """What every track has."""
 
+    simplified = serializers.BooleanField(help_text="whether points were left out because `points` asked for fewer")
     truncated = serializers.BooleanField(help_text="whether there are more points than are given at once")
     next = serializers.URLField(allow_null=True, help_text="where the track goes on; null: it is complete")
 
