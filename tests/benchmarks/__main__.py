@@ -25,6 +25,8 @@ MODULES = {
     "live_write": "live",
     "live_read": "live",
     "live_memory": "live",
+    "track": "history",
+    "big_day": "history",
     "pipeline_inline": "pipeline_inline",
     "peer_node": "peer_node",
 }
