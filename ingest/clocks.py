@@ -1,10 +1,15 @@
 """When a message was heard: what a recording or a feed says, or what is told of one that says nothing.
 
 Enters the number of a message, the time that its lines give and the time of its arrival; leaves milliseconds since
-1970. One clock is made for each feed and belongs to its assembly.
+1970. One clock is made for each feed and belongs to its assembly. What decoders make of the milliseconds is here too.
 """
 
+import datetime as dt
 from collections.abc import Callable
+from operator import add
+
+import numpy as np
+import numpy.typing as npt
 
 # (number of the message, ms that its lines give, ms of its arrival; None where unknown) -> ms since 1970, None: unknown
 Clock = Callable[[int, int | None, int | None], int | None]
@@ -34,3 +39,31 @@ def recorded_clock() -> Clock:
 def invented_clock(start: int, rate: float) -> Clock:
     """Message i was heard at `start` (ms) + i / `rate` seconds, whatever the lines say."""
     return lambda index, given, arrival: start + round(index * 1000 / rate)
+
+
+class _Seconds(dict[int, dt.datetime]):
+    """Seconds since 1970 as datetimes, kept because many messages are of one second. Bounded: begins anew when full."""
+
+    LIMIT = 10_000
+
+    def __missing__(self, second: int) -> dt.datetime:
+        if len(self) >= self.LIMIT:
+            self.clear()
+        at = self[second] = dt.datetime.fromtimestamp(second, dt.UTC)
+        return at
+
+
+_seconds = _Seconds()
+_MILLISECONDS = tuple(dt.timedelta(milliseconds=number) for number in range(1000))
+
+
+def moment(ms: int) -> dt.datetime:
+    """Milliseconds since 1970 as an aware datetime in UTC."""
+    return _seconds[ms // 1000] + _MILLISECONDS[ms % 1000]
+
+
+def moments(ms: npt.NDArray[np.int64]) -> list[dt.datetime]:
+    """The moment of each."""
+    seconds, milliseconds = np.divmod(ms, 1000)
+    parts = map(_MILLISECONDS.__getitem__, milliseconds.tolist())
+    return list(map(add, map(_seconds.__getitem__, seconds.tolist()), parts))

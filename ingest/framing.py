@@ -30,7 +30,7 @@ class LineFramer:
         too_long = self._dropped > 0
         self._rest, self._dropped = b"", 0
         lines = [(TOO_LONG if too_long else self._line(first), taken)]
-        lines += [(self._line(line), len(line) + 1) for line in complete[1:]]
+        lines += [(TOO_LONG if len(line) > self._max else line.rstrip(b"\r"), len(line) + 1) for line in complete[1:]]
         self._keep(rest)
         return lines
 

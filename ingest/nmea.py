@@ -85,10 +85,13 @@ def _sentence(line: bytes, start: int) -> Sentence:
 def checksum(body: bytes) -> int:
     """Exclusive or of all bytes, folded in halves: a loop over the bytes costs four times as much."""
     folded = int.from_bytes(body, "big")
-    width = 256 if len(body) <= 64 else 8 << (len(body) - 1).bit_length()
-    while width >= 8:
-        folded ^= folded >> width  # the bits above `width` are done with; what they hold no longer matters
-        width >>= 1
+    if len(body) > 64:
+        width = 8 << (len(body) - 1).bit_length() - 1
+        while width >= 512:
+            folded ^= folded >> width  # the bits above `width` are done with; what they hold no longer matters
+            width >>= 1
+    for width in (256, 128, 64, 32, 16, 8):
+        folded ^= folded >> width
     return folded & 0xFF
 
 

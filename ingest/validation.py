@@ -38,10 +38,18 @@ def check_time(time: int, now: int, recorded: bool) -> None:
         raise Rejected("time_out_of_range")
 
 
+def time_window(now: int, recorded: bool) -> tuple[int, int]:
+    """The earliest and the latest time that `check_time` lets pass."""
+    return 0 if recorded else max(0, now - STALE_MS), now + FUTURE_MS
+
+
 def imo_number(number: int) -> int | None:
     """The IMO number if its check digit is right: seven digits, the first six weighted 7 to 2."""
     if not 1_000_000 <= number <= 9_999_999:
         return None
-    digits = [int(digit) for digit in str(number)]
-    weighted = sum(digit * weight for digit, weight in zip(digits, range(7, 1, -1), strict=False))
-    return number if weighted % 10 == digits[6] else None
+    rest, check = divmod(number, 10)
+    weighted = 0
+    for weight in range(2, 8):
+        rest, digit = divmod(rest, 10)
+        weighted += weight * digit
+    return number if weighted % 10 == check else None

@@ -30,19 +30,13 @@ class NmeaAssembly(Assembler):
 
     def feed(self, data: bytes, arrival: int | None) -> Iterator[Message]:
         """The messages that these bytes complete."""
-        return self._each(self._framer.feed(data), arrival)
+        return self.push_all(self._framer.feed(data), arrival)
 
     def cut(self, arrival: int | None) -> Iterator[Message]:
         """The line in hand ends here; sentences of unfinished messages may still be completed."""
-        return self._each(self._framer.flush(), arrival)
+        return self.push_all(self._framer.flush(), arrival)
 
     def flush(self, arrival: int | None) -> Iterator[Message]:  # type: ignore[override]
         """The last line; then what is pending is counted as incomplete."""
-        yield from self._each(self._framer.flush(), arrival)
+        yield from self.push_all(self._framer.flush(), arrival)
         super().flush()
-
-    def _each(self, lines: list[tuple[bytes, int]], arrival: int | None) -> Iterator[Message]:
-        for line, size in lines:
-            message = self.push(line, size, arrival)
-            if message is not None:
-                yield message

@@ -12,6 +12,8 @@ else what the clock says (`ingest/clocks.py`).
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import msgspec
 
 from ingest import nmea
@@ -19,11 +21,13 @@ from ingest.assemblies.counting import Counting
 from ingest.clocks import Clock, UnknownTime
 from ingest.errors import Malformed
 from ingest.framing import TOO_LONG
+from ingest.nmea_columns import are_messages
 from ingest.reports import Message
 
 MAX_PENDING = 1024
 PART_TIMEOUT_MS = 60_000
 PART_DISTANCE = 1000  # messages completed between two parts
+LINES_AT_ONCE = 1000
 REORDERED_DISTANCE = 2  # the same, where the first part comes last
 
 
@@ -67,6 +71,22 @@ class Assembler(Counting):
                 offset, index = start, number
         self._spans = [span for span in self._spans if span[2] > offset]
         return offset, index
+
+    def push_all(self, lines: Sequence[tuple[bytes, int]], arrival: int | None) -> Iterator[Message]:
+        """What `push` makes of each line, which is taken when its message is asked for; faster for many lines."""
+        for start in range(0, len(lines), LINES_AT_ONCE):
+            some = lines[start : start + LINES_AT_ONCE]
+            whole = are_messages([line for line, _ in some])
+            for (line, size), is_message in zip(some, whole, strict=True):
+                if not is_message or self._line_time is not None:
+                    message = self.push(line, size, arrival)
+                    if message is not None:
+                        yield message
+                    continue
+                self.offset += size
+                self.lines += 1
+                self.sentences += 1
+                yield self._message(line, None, arrival)
 
     def push(self, line: bytes, size: int, arrival: int | None) -> Message | None:
         """Take one line of `size` bytes that arrived at `arrival` (ms); the message it completes, if it does.

@@ -13,9 +13,10 @@ import math
 from functools import lru_cache
 
 from ingest.ais_csv import DANISH, EXACTEARTH, Row, layout_of_key
+from ingest.clocks import moment
 from ingest.decoders.ais import LONG_RANGE_QUALITY
 from ingest.decoders.ais_static import eta_of
-from ingest.decoders.context import Context, moment
+from ingest.decoders.context import Context
 from ingest.errors import Rejected
 from ingest.reports import Decoded, Message, StationReport, VesselReport, VesselStatic
 from ingest.validation import check_mmsi, check_position, check_time, imo_number

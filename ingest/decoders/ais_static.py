@@ -1,92 +1,103 @@
-"""AIS messages that pyais decodes: static data, stations, and those that are only counted.
+"""AIS messages other than position reports: static data, stations, and those that are only counted.
 
-Enters a message whose type is known (`ais.py` reads it); leaves static data, a station report, or nothing. pyais gives
-numbers where a value is not available; they become None here.
-Source: ITU-R M.1371-5, annex 8.
+Enters a message whose type is known (`ais.py` reads it); leaves static data, a station report, or nothing. A field that
+a cut-off message does not hold whole is None, as is one that says "not available". Types that carry nothing for us must
+at least be armour and name a sender.
+Source: ITU-R M.1371-5, annex 8, by the tables named below; units as gpsd's AIVDM document gives them.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
 
-import pyais
-from pyais.exceptions import AISBaseException
-
-from ingest.decoders.context import Context, moment
+from ingest.clocks import moment
+from ingest.decoders.ais_fields import Fields
+from ingest.decoders.context import Context
 from ingest.errors import Rejected
 from ingest.reports import Decoded, Message, StationReport, VesselStatic
 from ingest.validation import check_mmsi, check_time, imo_number
 
+HEADER_BITS = 38  # type, repeat indicator, MMSI
+HALF_A_YEAR = dt.timedelta(days=182)
 
-def decode(message: Message, kind: int, context: Context) -> Decoded:
-    """Static data (types 5, 24), stations (4, 21); everything else must at least be decodable. Raises Rejected."""
-    if kind in (5, 24):
-        return Decoded(static=static(message, kind, context))
-    if kind in (4, 21):
-        return Decoded(station=station(message, kind, context))
-    check_mmsi(_pyais(message).mmsi)
+
+def decode(message: Message, kind: int, payload: bytes, fill: int, context: Context) -> Decoded:
+    """Static data (types 5, 24) or a station (4, 21); of another type only whether it can be decoded. Raises Rejected.
+
+    `payload` is armoured, the last `fill` bits of it are none.
+    """
+    if len(payload) * 6 - fill < HEADER_BITS or not 1 <= kind <= 27:
+        raise Rejected("undecodable")
+    fields = Fields(payload, fill)
+    if kind in _STATIC:
+        return Decoded(static=_STATIC[kind](fields, message.received_at, context))
+    if kind in _STATIONS:
+        return Decoded(station=_STATIONS[kind](fields, message.received_at, context))
+    check_mmsi(fields.number(8, 30) or 0)
     return Decoded()
 
 
-def _pyais(message: Message) -> Any:
-    """The message as pyais decodes it; whatever it refuses is undecodable."""
-    try:
-        return pyais.decode(*message.raw.split(b"\n"))
-    except (AISBaseException, ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
-        raise Rejected("undecodable") from error
-
-
-def static(message: Message, kind: int, context: Context) -> VesselStatic:
-    """Static and voyage data of types 5, 19 and 24 (tables 51, 65, 68); type 24 comes in two parts."""
-    said = _pyais(message)
-    mmsi = int(said.mmsi)
+def _header(fields: Fields, heard: int, context: Context) -> tuple[int, dt.datetime]:
+    """MMSI and time of a message heard at `heard` (ms). Raises Rejected."""
+    mmsi = fields.number(8, 30) or 0
     check_mmsi(mmsi)
-    check_time(message.received_at, context.now, context.recorded)
-    at = moment(message.received_at)
-    report = VesselStatic(mmsi, at, name=_text(said, "shipname"), callsign=_text(said, "callsign"))
-    report.ship_type = _positive(said, "ship_type")
-    if mmsi // 10_000_000 == 98 and kind == 24:
-        _add_mothership(report, said)
+    check_time(heard, context.now, context.recorded)
+    return mmsi, moment(heard)
+
+
+def voyage(fields: Fields, heard: int, context: Context) -> VesselStatic:
+    """Static and voyage related data, type 5 (table 52)."""
+    mmsi, at = _header(fields, heard, context)
+    static = VesselStatic(mmsi, at, name=fields.text(112, 20), callsign=fields.text(70, 7))
+    static.imo = imo_number(fields.number(40, 30) or 0)
+    static.ship_type = fields.positive(232, 8)
+    _add_dimensions(static, fields, 240)
+    eta = fields.number(274, 20)
+    if eta:
+        static.eta = eta_of(at, eta >> 16, eta >> 11 & 0x1F, eta >> 6 & 0x1F, eta & 0x3F)
+    decimetres = fields.positive(294, 8)
+    static.draught = decimetres / 10 if decimetres else None
+    static.destination = fields.text(302, 20)
+    return static
+
+
+def static_of_class_b(message: Message, payload: bytes, fill: int, context: Context) -> VesselStatic:
+    """What an extended position report of class B, type 19, says of the vessel (table 71)."""
+    fields = Fields(payload, fill)
+    mmsi, at = _header(fields, message.received_at, context)
+    static = VesselStatic(mmsi, at, name=fields.text(143, 20), ship_type=fields.positive(263, 8))
+    _add_dimensions(static, fields, 271)
+    return static
+
+
+def static_part(fields: Fields, heard: int, context: Context) -> VesselStatic:
+    """Static data of class B, type 24, in two parts: 0 is the name (table 78), 1 all else (table 79)."""
+    part = fields.number(38, 2)
+    if part not in (0, 1):
+        raise Rejected("undecodable")
+    mmsi, at = _header(fields, heard, context)
+    if part == 0:
+        return VesselStatic(mmsi, at, name=fields.text(40, 20))
+    static = VesselStatic(mmsi, at, callsign=fields.text(90, 7), ship_type=fields.positive(40, 8))
+    if mmsi // 10_000_000 == 98:
+        # An auxiliary craft (98MIDxxxx) names its mother ship in place of the dimensions.
+        mothership = fields.number(132, 30) or 0
+        static.mothership = mothership if 0 < mothership <= 999_999_999 else None
     else:
-        _add_dimensions(report, said)
-    if kind == 5:
-        report.imo = imo_number(_number(said, "imo"))
-        report.destination = _text(said, "destination")
-        report.draught = float(getattr(said, "draught", None) or 0) or None
-        report.eta = eta_of(at, *(getattr(said, part, None) for part in ("month", "day", "hour", "minute")))
-    return report
+        _add_dimensions(static, fields, 132)
+    return static
 
 
-def _text(said: Any, field: str) -> str | None:
-    """A 6-bit string: what follows the first @ is padding. None where absent or blank."""
-    text = str(getattr(said, field, "") or "").partition("@")[0].strip()
-    return text or None
-
-
-def _number(said: Any, field: str) -> int:
-    """A number, 0 where a cut-off message or the other part of a message does not carry it."""
-    return int(getattr(said, field, None) or 0)
-
-
-def _positive(said: Any, field: str) -> int | None:
-    """A number of which 0 means not available."""
-    return _number(said, field) or None
-
-
-def _add_dimensions(static: VesselStatic, said: Any) -> None:
+def _add_dimensions(static: VesselStatic, fields: Fields, first: int) -> None:
     """Metres from the antenna. All zero: unknown; a zero beside other numbers is the antenna's place."""
-    bow, stern, port, starboard = (_number(said, f"to_{side}") for side in ("bow", "stern", "port", "starboard"))
+    metres = fields.number(first, 30)
+    if not metres:
+        return
+    bow, stern, port, starboard = metres >> 21, metres >> 12 & 0x1FF, metres >> 6 & 0x3F, metres & 0x3F
     if bow or stern:
         static.to_bow, static.to_stern = bow, stern
     if port or starboard:
         static.to_port, static.to_starboard = port, starboard
-
-
-def _add_mothership(static: VesselStatic, said: Any) -> None:
-    """Part B of an auxiliary craft (98MIDxxxx) has the mother ship's MMSI in place of the dimensions (30 bits)."""
-    number = _number(said, "mothership_mmsi")
-    static.mothership = number if 0 < number <= 999_999_999 else None
 
 
 def eta_of(at: dt.datetime, *parts: int | None) -> dt.datetime | None:
@@ -95,44 +106,42 @@ def eta_of(at: dt.datetime, *parts: int | None) -> dt.datetime | None:
     if None in parts:
         return None
     month, day, hour, minute = (int(part or 0) for part in parts)
-    candidates = []
-    for year in (at.year - 1, at.year, at.year + 1):
+    if not (month and day and hour < 24 and minute < 60):
+        return None
+    etas = []
+    for year in (at.year, at.year - 1, at.year + 1):
         try:
-            candidates.append(dt.datetime(year, month, day, hour, minute, tzinfo=dt.UTC))
-        except ValueError:  # month or day 0, hour 24, minute 60, 29 February
+            eta = dt.datetime(year, month, day, hour, minute, tzinfo=dt.UTC)
+        except ValueError:  # month 13, 30 February, 29 February of most years
             continue
-    return min(candidates, key=lambda eta: abs(eta - at), default=None)
+        if abs(eta - at) <= HALF_A_YEAR:
+            return eta  # that of any other year is farther away
+        etas.append(eta)
+    return min(etas, key=lambda eta: abs(eta - at), default=None)
 
 
-def station(message: Message, kind: int, context: Context) -> StationReport:
-    """Base station report (type 4) or aid to navigation (type 21): tables 52 and 70. Its position may be unknown.
-
-    A base station's own clock is not trusted: it may be decades wrong.
-    """
-    said = _pyais(message)
-    mmsi = int(said.mmsi)
-    check_mmsi(mmsi)
-    check_time(message.received_at, context.now, context.recorded)
-    return StationReport(
-        mmsi,
-        moment(message.received_at),
-        "base" if kind == 4 else "aid",
-        *_whereabouts(said),
-        _aid_name(said) if kind == 21 else None,
-        _positive(said, "aid_type") if kind == 21 else None,
-    )
+def base_station(fields: Fields, heard: int, context: Context) -> StationReport:
+    """Base station report, type 4 (table 51). Its own clock is not trusted: it may be decades wrong."""
+    mmsi, at = _header(fields, heard, context)
+    return StationReport(mmsi, at, "base", *_whereabouts(fields, 79))
 
 
-def _whereabouts(said: Any) -> tuple[float | None, float | None]:
-    """Latitude and longitude in degrees, both or neither."""
-    latitude, longitude = getattr(said, "lat", None), getattr(said, "lon", None)
-    if latitude is None or longitude is None or not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
+def aid_to_navigation(fields: Fields, heard: int, context: Context) -> StationReport:
+    """Aid to navigation, type 21 (table 73): a name of twenty characters, and up to fourteen more in the extension."""
+    mmsi, at = _header(fields, heard, context)
+    name = f"{fields.text(43, 20) or ''}{fields.text(272, 14) or ''}" or None
+    return StationReport(mmsi, at, "aid", *_whereabouts(fields, 164), name, fields.positive(38, 5))
+
+
+def _whereabouts(fields: Fields, first: int) -> tuple[float | None, float | None]:
+    """Latitude and longitude in degrees, both or neither; 91 and 181 mean not available."""
+    longitude, latitude = fields.signed(first, 28), fields.signed(first + 28, 27)
+    if longitude is None or latitude is None:
         return None, None
-    return float(latitude), float(longitude)
+    if not (-54_000_000 <= latitude <= 54_000_000 and -108_000_000 <= longitude <= 108_000_000):
+        return None, None
+    return latitude / 600_000, longitude / 600_000
 
 
-def _aid_name(said: Any) -> str | None:
-    """Twenty characters, and up to fourteen more in the extension."""
-    name = _text(said, "name")
-    extension = _text(said, "name_ext")
-    return f"{name or ''}{extension or ''}"[:34] or None
+_STATIC = {5: voyage, 24: static_part}
+_STATIONS = {4: base_station, 21: aid_to_navigation}

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import msgspec
 
+from ingest.clocks import moment
 from ingest.decoders.ais import LONG_RANGE_QUALITY, event_time
 from ingest.decoders.ais_static import eta_of
-from ingest.decoders.context import Context, moment
+from ingest.decoders.context import Context
 from ingest.decoders.json_values import read
 from ingest.errors import Rejected
 from ingest.reports import Decoded, Message, StationReport, VesselReport, VesselStatic

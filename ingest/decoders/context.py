@@ -1,6 +1,4 @@
-"""What a batch says once for all its messages, and the times that all decoders make of milliseconds."""
-
-import datetime as dt
+"""What a batch says once for all its messages."""
 
 from ingest.reports import MessageBatch
 
@@ -14,8 +12,3 @@ class Context:
         self.snap = not batch.invented
         self.recorded = batch.recorded
         self.now = now
-
-
-def moment(ms: int) -> dt.datetime:
-    """Milliseconds since 1970 as an aware datetime in UTC."""
-    return dt.datetime.fromtimestamp(ms / 1000, dt.UTC)

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import msgspec
 
+from ingest.clocks import moment
 from ingest.decoders import aircraft
-from ingest.decoders.context import Context, moment
+from ingest.decoders.context import Context
 from ingest.errors import Rejected
 from ingest.reports import AircraftReport, AircraftStatic, Decoded, Message
 from ingest.validation import check_position, check_time

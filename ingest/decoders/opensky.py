@@ -20,8 +20,9 @@ from typing import Any
 
 import msgspec
 
+from ingest.clocks import moment
 from ingest.decoders import aircraft, json_values
-from ingest.decoders.context import Context, moment
+from ingest.decoders.context import Context
 from ingest.decoders.readsb import identity
 from ingest.errors import Rejected
 from ingest.reports import AircraftReport, Decoded, Message

@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import msgspec
 
+from ingest.clocks import moment
 from ingest.decoders import aircraft, json_values
-from ingest.decoders.context import Context, moment
+from ingest.decoders.context import Context
 from ingest.decoders.readsb import altitude, identity, quality
 from ingest.reports import AircraftReport, AircraftStatic, Decoded, Message
 from ingest.validation import check_position, check_time

@@ -24,8 +24,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from ingest.clocks import moment
 from ingest.decoders import aircraft
-from ingest.decoders.context import Context, moment
+from ingest.decoders.context import Context
 from ingest.errors import Rejected
 from ingest.reports import AircraftReport, AircraftStatic, Decoded, Message
 from ingest.validation import check_position, check_time
