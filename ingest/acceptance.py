@@ -1,9 +1,12 @@
 """When a batch counts as accepted, and where it goes from there.
 
-Enters a MessageBatch of a collector; when `accept` returns, the batch is safe: on the queue's append-only file
-(QueueAcceptance), or booked in PostgreSQL (InlineAcceptance, which runs the pipeline in place). Until then the
-collector reads no further, so a full or absent queue slows the source down and costs nothing. The place in a recording
-is saved in the same transaction as the batch, so a restart neither skips nor repeats.
+Enters a MessageBatch of a collector; when `accept` returns, the batch is safe: on the queue's append-only file or,
+while the queue refuses, in this host's spool (QueueAcceptance), or booked in PostgreSQL (InlineAcceptance, which runs
+the pipeline in place). Until then the collector reads no further: a full spool slows the source down, costing nothing.
+The place in a recording is saved in the same transaction as the batch, so a restart neither skips nor repeats.
+
+While something waits in the spool, what comes after waits behind it. Only the order in the large depends on that: a
+batch that a timed-out XADD added after all, or that is drained twice, is booked once.
 """
 
 from __future__ import annotations
@@ -12,19 +15,27 @@ import logging
 import threading
 import uuid
 import zlib
-from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, Protocol, TypeVar
 
 import msgspec
-from django.db import connections
+import redis
+from django.conf import settings
+from django.db import close_old_connections, connections
 from django_redis import get_redis_connection
 
 from ingest import pipeline
+from ingest.fusion import Fused
 from ingest.models import Batch
 from ingest.persistence import Counts
 from ingest.reports import MessageBatch
-from resilience.breaker import CircuitOpen, in_process_breaker
+from resilience import spool_drain
+from resilience.breaker import Breaker, CircuitOpen, in_process_breaker
 from resilience.broker import LIVE, REPLAY, StreamsBroker
+from resilience.deadline import deadline
+from resilience.spool import SpoolRefusal, SpoolUnusable, get_spool
 from resilience.sqlstate import is_outage
 
 T = TypeVar("T")
@@ -33,6 +44,8 @@ logger = logging.getLogger(__name__)
 
 TASK = "ingest.tasks.process_batch"
 RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
+# What waiting cures: a queue that loads, is read-only or cannot save says so in errors of many kinds.
+_AWAY = (CircuitOpen, SpoolRefusal, redis.RedisError)
 
 _decoder = msgspec.msgpack.Decoder(MessageBatch)
 
@@ -74,24 +87,54 @@ def unpack(packed: bytes) -> MessageBatch:
 
 
 def enqueue(batch: MessageBatch) -> None:
-    """Add a batch, and its place in a recording, to the queue: accepted once this returns.
+    """Add a batch, and its place in a recording, to the queue or to the spool: accepted once this returns.
 
-    One try, without waiting. Raises redis.RedisError; after a time-out the batch may have been added all the same.
+    One try, without waiting. Raises SpoolRefusal when neither takes it; the queue may have added it all the same when
+    it did not answer in time.
     """
-    broker = StreamsBroker.for_stream(REPLAY if batch.recorded else LIVE)
+    alongside = {}
     if batch.offset is not None and batch.index is not None:
         point = ResumePoint(batch.offset, batch.index, batch.accepted_at, batch.format)
-        broker.alongside = {_resume_key(batch.source, batch.origin): msgspec.json.encode(point).decode()}
-    _submit(batch, broker)
+        alongside = {_resume_key(batch.source, batch.origin): msgspec.json.encode(point).decode()}
+    stream = REPLAY if batch.recorded else LIVE
+    _hand_over(stream, _packages([batch], stream), alongside)
 
 
 def enqueue_all(batches: Sequence[MessageBatch]) -> None:
-    """Add live batches to the queue in their order, all or none; otherwise like `enqueue`."""
-    broker = _Gathering(stream=LIVE)
+    """Add live batches to the queue or to the spool in their order, all or none; otherwise like `enqueue`."""
+    if batches:
+        _hand_over(LIVE, _packages(batches, LIVE), {})
+
+
+def _hand_over(stream: str, packages: Sequence[str], alongside: Mapping[str, str]) -> None:
+    """To the queue, or to the spool if the queue refuses or older batches wait there."""
+    spool = get_spool()
+    try:
+        if not spool.is_empty():
+            spool.append(stream, packages, alongside)
+            spool_drain.wake()
+            return
+    except SpoolUnusable as error:  # then the queue at once: the order is worth less than going on
+        logger.debug("the spool is passed over: %s", error)
+    try:
+        spool_drain.add(stream, packages, alongside)
+    except redis.RedisError as error:
+        try:
+            spool.append(stream, packages, alongside)
+        except SpoolRefusal as refusal:
+            raise refusal from error
+        logger.warning("the queue does not take batches, they wait in %s: %s", spool.directory, error)
+        spool_drain.wake()
+
+
+def _packages(batches: Iterable[MessageBatch], stream: str) -> list[str]:
+    """The packages that django-q2 signs, as the queue and the spool carry them."""
+    from django_q.tasks import async_task  # imports models: the apps must be ready
+
+    broker = _Gathering(stream=stream)
     for batch in batches:
-        _submit(batch, broker)
-    if broker.gathered:
-        broker.streams.add_all(broker.stream, broker.gathered, {})
+        async_task(TASK, pack(batch), stream, broker=broker)
+    return broker.gathered
 
 
 class _Gathering(StreamsBroker):
@@ -107,59 +150,79 @@ class _Gathering(StreamsBroker):
         return "gathered"
 
 
-def _submit(batch: MessageBatch, broker: StreamsBroker) -> None:
-    from django_q.tasks import async_task  # imports models: the apps must be ready
-
-    async_task(TASK, pack(batch), broker.stream, broker=broker)
-
-
 class QueueAcceptance:
-    """Adds batches to the queue: live ones and recordings to streams of their own."""
+    """Adds batches to the queue, or to the spool: live ones and recordings to streams of their own."""
 
     def __init__(self, stop: threading.Event) -> None:
         self._stop = stop
 
     def accept(self, batch: MessageBatch) -> None:
-        """Add the batch, trying until the queue takes it. The same batch added twice is booked once."""
-        _until_done(lambda: enqueue(batch), self._stop, "queue")
+        """Add the batch, trying until queue or spool takes it. The same batch added twice is booked once."""
+        _until_done(lambda: enqueue(batch), self._stop, "neither queue nor spool takes batches")
 
     def resume_point(self, source: str, origin: str) -> ResumePoint | None:
-        """The newer of what the queue and the ledger know. Raises redis.RedisError."""
-        saved = get_redis_connection("queue").get(_resume_key(source, origin))
-        points = [_ledger_point(source, origin), msgspec.json.decode(saved, type=ResumePoint) if saved else None]
-        return max((point for point in points if point), key=lambda point: point.accepted_at, default=None)
+        """The newest of what spool, queue and ledger know; waits for each. Raises Interrupted when stopped meanwhile.
+
+        In the order in which batches travel: one that moves on meanwhile is seen twice, never missed.
+        """
+        key = _resume_key(source, origin)
+        said = [
+            _until_done(lambda: get_spool().newest(key), self._stop, "the spool cannot tell where to go on"),
+            _until_done(lambda: _queue().get(key), self._stop, "the queue does not tell where to go on"),
+        ]
+        points = [msgspec.json.decode(text, type=ResumePoint) for text in said if text]
+        ledger = _known_to_the_ledger(source, origin, self._stop)
+        return max([*points, *([ledger] if ledger else [])], key=lambda point: point.accepted_at, default=None)
 
     def close(self) -> None:
-        """The queue's connections belong to a pool."""
-
-
-class InlineAcceptance:
-    """Runs the pipeline in place: accepted means booked. Needs no queue; breakers are the process's own."""
-
-    def __init__(self, stop: threading.Event) -> None:
-        self._stop = stop
-
-    def accept(self, batch: MessageBatch) -> Counts:
-        """Process the batch, waiting while PostgreSQL is away. Raises what a bug raises."""
-        booking = _until_done(lambda: pipeline.process(batch, in_process_breaker), self._stop, "database")
-        return booking.counts
-
-    def resume_point(self, source: str, origin: str) -> ResumePoint | None:
-        """What the ledger knows."""
-        return _ledger_point(source, origin)
-
-    def close(self) -> None:
-        """Django's connections belong to threads."""
+        """The queue's connections belong to a pool, the spool's to the process; Django's to threads."""
         connections.close_all()
 
 
-def waiting(batches: dict[uuid.UUID, int]) -> int:
-    """Messages of those accepted batches (id -> messages) that are not booked yet; the booked ones are removed."""
-    for start in range(0, len(batches), 1000):
-        some = list(batches)[start : start + 1000]
-        for booked in Batch.objects.filter(id__in=some).values_list("id", flat=True):
-            batches.pop(booked, None)
-    return sum(batches.values())
+class InlineAcceptance:
+    """Runs the pipeline in place: accepted means booked. Needs no queue; breakers are the process's own.
+
+    Live state is written in a thread of its own, while the next batch is assembled, decoded and stored.
+    """
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+        self._live = ThreadPoolExecutor(1, thread_name_prefix="live")
+        self._writing: Future[None] | None = None
+
+    def accept(self, batch: MessageBatch) -> Counts:
+        """Process the batch, waiting while PostgreSQL is away. Raises what a bug raises."""
+        booking = _until_done(
+            lambda: pipeline.process(batch, in_process_breaker, self._write_live),
+            self._stop,
+            "the database does not take batches",
+        )
+        return booking.counts
+
+    def _write_live(self, fused: Fused, breaker: Breaker) -> None:
+        """One batch at a time, so no more than one waits in memory."""
+        if self._writing is not None:
+            self._writing.result()
+        self._writing = self._live.submit(pipeline.write_live, fused, breaker)
+
+    def resume_point(self, source: str, origin: str) -> ResumePoint | None:
+        """What the ledger knows; waits for it. Raises Interrupted when stopped meanwhile."""
+        return _known_to_the_ledger(source, origin, self._stop)
+
+    def close(self) -> None:
+        """The last batch's live state is written; Django's connections belong to threads."""
+        self._live.shutdown()
+        if self._writing is not None:
+            self._writing.result()
+        connections.close_all()
+
+
+@contextmanager
+def ledger_deadline() -> Iterator[None]:
+    """Ask the ledger within DATABASE_DEADLINE_SECONDS, on a connection that works or is made anew."""
+    close_old_connections()
+    with deadline(settings.DATABASE_DEADLINE_SECONDS):
+        yield
 
 
 def _resume_key(source: str, origin: str) -> str:
@@ -167,33 +230,42 @@ def _resume_key(source: str, origin: str) -> str:
     return f"tracking:resume:{source}:{uuid.uuid5(uuid.NAMESPACE_URL, origin)}"
 
 
+def _queue() -> Any:
+    return get_redis_connection("queue")
+
+
+def _known_to_the_ledger(source: str, origin: str, stop: threading.Event) -> ResumePoint | None:
+    return _until_done(lambda: _ledger_point(source, origin), stop, "the ledger does not tell where to go on")
+
+
 def _ledger_point(source: str, origin: str) -> ResumePoint | None:
-    newest = (
-        Batch.objects.filter(source=source, origin=origin, offset__isnull=False, index__isnull=False)
-        .order_by("-accepted_at", "-offset")
-        .first()
-    )
+    with ledger_deadline():
+        newest = (
+            Batch.objects.filter(source=source, origin=origin, offset__isnull=False, index__isnull=False)
+            .order_by("-accepted_at", "-offset")
+            .first()
+        )
     if newest is None or newest.offset is None or newest.index is None:
         return None
     return ResumePoint(newest.offset, newest.index, round(newest.accepted_at.timestamp() * 1000), newest.format)
 
 
-def _until_done(attempt: Callable[[], T], stop: threading.Event, what: str) -> T:
+def _until_done(attempt: Callable[[], T], stop: threading.Event, complaint: str) -> T:
     """Try again while the other side is away, saying so once; Interrupted when stopped meanwhile."""
     tries = 0
     while True:
         try:
             result = attempt()
         except Exception as error:
-            if not isinstance(error, CircuitOpen) and not is_outage(error):
+            if not isinstance(error, _AWAY) and not is_outage(error):
                 raise
             if tries == 0:
-                logger.warning("the %s does not take batches, waiting for it: %s", what, error)
+                logger.warning("%s, waiting: %s", complaint, error)
             delay = RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)]
             tries += 1
             if stop.wait(delay):
                 raise Interrupted from error
             continue
         if tries:
-            logger.warning("the %s takes batches again", what)
+            logger.warning("no longer: %s", complaint)
         return result

@@ -76,7 +76,6 @@ class Collector:
         self.run_id = uuid.uuid4()
         self.messages = 0  # assembled
         self.accepted = 0  # messages of accepted batches
-        self.batches: dict[uuid.UUID, int] = {}  # accepted ones, with their messages
         self.counts = LineCounts(malformed={}, remarks={})
         self._source, self._options, self._acceptance = source, options, acceptance
         self._head = source.head if isinstance(source, FileSource) else bytes
@@ -254,7 +253,6 @@ class Collector:
     def _accept(self, batch: MessageBatch, skews: list[int]) -> None:
         """In a thread: accept, then count. Only what was accepted is in the account."""
         self._acceptance.accept(batch)
-        self.batches[batch.id] = len(batch.messages)
         self.accepted += len(batch.messages)
         _add_counts(self.counts, batch.counts)
         self._on_accepted(batch, skews)

@@ -1,8 +1,9 @@
 """Receivers that post what they hear: `POST /api/push/<label of the feed>/` with the feed's key.
 
-A request enters; batches go to the queue, all of them or none, and the answer is 202 with the account of the lines. A
-202 means accepted, exactly as for every other feed. No answer but 202 keeps anything, so a receiver sends the same
-again after a 503. No session and no database is needed: keys are verified against a copy (`ingest/push_feeds.py`).
+A request enters; batches go to the queue or to this host's spool, all of them or none, and the answer is 202 with the
+account of the lines. A 202 means accepted, exactly as for every other feed. No answer but 202 keeps anything, so a
+receiver sends the same again after a 503. No session is needed, and no database while the queue's Redis answers: keys
+are verified against a copy (`ingest/push_feeds.py`).
 
 The bytes are of the feed's format. A feed of NMEA takes what AIS-catcher posts as well: a body that begins with `{`.
 Every request is assembled by itself: the sentences of a message must come in one.
@@ -41,6 +42,7 @@ from ingest.health import recorder
 from ingest.models import Format
 from ingest.push_feeds import PushFeed
 from ingest.reports import Message, MessageBatch
+from resilience.spool import SpoolRefusal
 from tracking.api.errors import ErrorBody, Unavailable
 
 logger = logging.getLogger(__name__)
@@ -96,7 +98,9 @@ class Push(APIView):
             411: OpenApiResponse(ErrorBody, description="The request has no Content-Length."),
             413: OpenApiResponse(ErrorBody, description="The body is too large, as sent or unpacked."),
             415: OpenApiResponse(ErrorBody, description="Content-Type or Content-Encoding is not one of those taken."),
-            503: OpenApiResponse(ErrorBody, description="The queue is away; Retry-After says when to come again."),
+            503: OpenApiResponse(
+                ErrorBody, description="Queue and spool take nothing; Retry-After says when to come again."
+            ),
         },
     )
     def post(self, request: Request, label: str) -> Response:
@@ -106,8 +110,8 @@ class Push(APIView):
         batches = to_batches(feed, push_body.read(request._request), now)
         try:
             acceptance.enqueue_all(batches)
-        except redis.RedisError as error:
-            logger.warning("a push to %s is answered 503, the queue does not take batches: %s", feed.source, error)
+        except SpoolRefusal as error:
+            logger.warning("a push to %s is answered 503, neither queue nor spool takes it: %s", feed.source, error)
             raise QueueUnavailable from error
         for batch in batches:
             recorder.accepted(batch)
@@ -160,7 +164,7 @@ def _admitted(request: Request, label: str) -> PushFeed:
     try:
         feed = push_feeds.admit(label, _key(request._request))
     except redis.RedisError as error:
-        logger.warning("a push is answered 503, the queue does not answer: %s", error)
+        logger.warning("a push is answered 503, its key cannot be verified: %s", error)
         raise QueueUnavailable from error
     if feed is None:
         raise AuthenticationFailed("This is not the key of a feed with this label.")

@@ -4,6 +4,9 @@ Feeds enter; who asks with a label and a key gets the feed's facts or nothing. T
 receivers are heard while PostgreSQL is away. It is written when a feed is saved or deleted and by the loop that keeps
 the feeds running (`ingest/feeds.py`), which also mends what a Redis that was away missed. Keys are 256 random bits and
 stored as their SHA-256: nothing slower is needed for what nobody can guess.
+
+While that Redis is away, receivers are still heard: a process then trusts what the copy last said of a feed, for an
+hour at most, and asks PostgreSQL for feeds it does not know.
 """
 
 from __future__ import annotations
@@ -11,22 +14,28 @@ from __future__ import annotations
 import hmac
 import logging
 import secrets
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from functools import partial
 from hashlib import sha256
 from typing import Any
 
 import msgspec
 import redis
-from django.db import transaction
+from django.db import Error as DatabaseError
+from django.db import close_old_connections, transaction
 from django_redis import get_redis_connection
 
 from ingest.models import Feed
+from resilience.deadline import deadline
 
 logger = logging.getLogger(__name__)
 
 COPY = "tracking:push:feeds"
 KEY_BYTES = 32
+TRUSTED_SECONDS = 3600.0  # for which a process goes by what it was last told, while Redis is away
+LOOKUP_SECONDS = 3.0  # for PostgreSQL: whoever posts waits, without having shown a key yet
+AWAY_SECONDS = 2.0  # for which it then does not ask Redis again: a frozen one answers nothing for seconds
 _NOBODY = "0" * 64  # compared with where there is no feed, so that both answers take as long
 
 
@@ -55,11 +64,64 @@ def hashed(key: str) -> str:
 
 
 def admit(label: str, key: str) -> PushFeed | None:
-    """The feed with this label, enabled or not, if the key is its key; else None. Raises redis.RedisError."""
-    stored = get_redis_connection("queue").hget(COPY, label)
-    feed = _read(stored) if stored else None
+    """The feed with this label, enabled or not, if the key is its key; else None.
+
+    Raises redis.RedisError when Redis does not answer, this process does not know the feed and PostgreSQL is away too.
+    """
+    feed = _known.feed(label)
     right = hmac.compare_digest(hashed(key), (feed.key_hash if feed else "") or _NOBODY)
     return feed if right else None
+
+
+class Known:
+    """What this process was last told of feeds; `now`: seconds of a clock that only goes forward."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._told: dict[str, tuple[PushFeed, float]] = {}
+        self._away: redis.RedisError | None = None
+        self._away_until = 0.0
+
+    def feed(self, label: str) -> PushFeed | None:
+        """The feed with this label, from the first that answers. Raises redis.RedisError when none does."""
+        away = self._away if self._now() < self._away_until else None
+        if away is None:
+            try:
+                stored = get_redis_connection("queue").hget(COPY, label)
+                return self._remember(label, _read(stored) if stored else None)
+            except redis.RedisError as error:
+                away = self._away = error
+                self._away_until = self._now() + AWAY_SECONDS
+        return self._remembered(label) or self._from_the_table(label, away)
+
+    def forget(self) -> None:
+        """Feeds were changed while Redis was away."""
+        self._told.clear()
+
+    def _remembered(self, label: str) -> PushFeed | None:
+        feed, told_at = self._told.get(label, (None, 0.0))
+        return feed if self._now() - told_at <= TRUSTED_SECONDS else None
+
+    def _remember(self, label: str, feed: PushFeed | None) -> PushFeed | None:
+        """Only what exists, so that guessing labels fills nothing."""
+        if feed is None:
+            self._told.pop(label, None)
+        else:
+            self._told[label] = feed, self._now()
+        return feed
+
+    def _from_the_table(self, label: str, away: redis.RedisError) -> PushFeed | None:
+        try:
+            close_old_connections()
+            with deadline(LOOKUP_SECONDS):
+                found = Feed.objects.filter(source=label).first()
+        except DatabaseError as error:
+            logger.warning("feeds cannot be looked up, neither queue nor database answers: %s", error)
+            raise away from error
+        return self._remember(label, _facts(found) if found and found.only_receives else None)
+
+
+_known = Known()
 
 
 def copy(feeds: Iterable[Feed]) -> None:
@@ -84,6 +146,7 @@ def on_change(sender: type[Feed], using: str = "default", **_: Any) -> None:
 
 
 def _copy_again(using: str) -> None:
+    _known.forget()
     try:
         copy(Feed.objects.using(using))
     except redis.RedisError as error:

@@ -48,6 +48,7 @@ def timed(*args):
 def test_a_recording_is_stored_and_accounted_for(log):
     said = timed(log, "--inline")
     assert said | {"seconds": 0} == {
+        "batches": 1,
         "lines": 34,
         "foreign": 2,
         "malformed": {},

@@ -23,6 +23,7 @@ from ingest.acceptance import unpack
 from ingest.accounts import account, violations
 from ingest.models import Feed
 from resilience.broker import StreamsBroker
+from resilience.spool import get_spool
 from resilience.streams import Streams
 from tests.ingest.messages import position, sentences
 from tracking.models import Vessel, VesselPosition
@@ -42,6 +43,7 @@ def queue():
     """The queue's Redis with the copy of one feed in it, and nothing else."""
     client = get_redis_connection("queue")
     client.flushdb()
+    push_feeds._known.forget()
     push_feeds.copy([feed()])
     yield client
     client.flushdb()
@@ -295,8 +297,9 @@ def test_any_accept_header_gets_json():
 
 
 # --- outages ----------------------------------------------------------------------------------------------------------
-def test_a_queue_that_takes_nothing_is_a_503_and_keeps_nothing(queue, settings):
+def test_a_queue_that_takes_nothing_and_a_full_spool_are_a_503_and_keep_nothing(queue, settings, tmp_path):
     settings.INGEST_BATCH_SIZE = 10
+    settings.SPOOL_DIR, settings.SPOOL_MAX_BYTES = tmp_path / "spool", 1000
     limit = queue.config_get("maxmemory")["maxmemory"]
     queue.config_set("maxmemory", "1")
     try:
@@ -306,10 +309,10 @@ def test_a_queue_that_takes_nothing_is_a_503_and_keeps_nothing(queue, settings):
     assert response.status_code == 503
     assert int(response["Retry-After"]) > 0
     assert "nothing was kept" in response.json()["detail"]
-    assert queued() == []
+    assert (queued(), get_spool().depth().entries) == ([], 0)
 
 
-def test_a_queue_that_does_not_answer_is_a_503(monkeypatch):
+def test_a_key_that_nobody_can_verify_is_a_503(monkeypatch):
     def away(*args):
         raise redis.ConnectionError("refused")
 

@@ -7,7 +7,6 @@ import zlib
 
 import msgspec
 import pytest
-import redis
 from django.db import OperationalError, ProgrammingError
 from django.db.models import Q
 from django_q.conf import Conf
@@ -15,11 +14,11 @@ from django_q.signing import SignedPackage
 from django_redis import get_redis_connection
 
 from ingest import consumption, pipeline, replay, tasks
-from ingest.acceptance import InlineAcceptance, Interrupted, QueueAcceptance, ResumePoint, pack, unpack, waiting
+from ingest.acceptance import InlineAcceptance, QueueAcceptance, ResumePoint, pack, unpack
 from ingest.accounts import account, violations
+from ingest.closing import Outstanding
 from ingest.models import Batch
 from resilience.breaker import get_breaker
-from resilience.broker import StreamsBroker
 from resilience.models import DeadLetter
 from resilience.streams import Streams
 from tests.ingest.messages import batch, position, static
@@ -96,23 +95,6 @@ def test_the_newer_place_of_queue_and_ledger_counts(queue):
     assert QueueAcceptance(threading.Event()).resume_point("test", "/a") == ResumePoint(2, 2, 2000, "nmea")
 
 
-def test_a_queue_that_is_away_is_waited_for_until_the_run_is_stopped(queue, monkeypatch):
-    calls = []
-
-    def refuse(self, task):
-        calls.append(1)
-        if len(calls) == 3:
-            stop.set()
-        raise redis.ConnectionError("refused")
-
-    stop = threading.Event()
-    monkeypatch.setattr("ingest.acceptance.RETRY_SECONDS", (0.01,))
-    monkeypatch.setattr(StreamsBroker, "enqueue", refuse)
-    with pytest.raises(Interrupted):
-        QueueAcceptance(stop).accept(batch([position()]))
-    assert len(calls) == 3
-
-
 def test_through_the_queue_in_any_order_and_twice_gives_the_rows_of_inline(queue):
     chance = random.Random(1)
     raws = [position(mmsi=211000000 + number % 9, lat=chance.uniform(50, 60)) for number in range(120)] + [static()]
@@ -127,13 +109,16 @@ def test_through_the_queue_in_any_order_and_twice_gives_the_rows_of_inline(queue
     acceptance = QueueAcceptance(threading.Event())
     for parcel in [*parcels, *parcels[:4]]:
         acceptance.accept(parcel)
-    assert waiting({parcel.id: len(parcel.messages) for parcel in parcels}) == 121
+    outstanding = Outstanding()
+    for parcel in parcels:
+        outstanding.add(parcel, [])
+    assert outstanding.messages() == 121
     assert work("replay") == 17
 
     assert sorted(VesselPosition.objects.values_list("vessel_id", "timestamp", "latitude")) == expected
     booked = account(Q())
     assert (booked.messages, booked.stored) == (121, 120)
-    assert waiting({parcel.id: len(parcel.messages) for parcel in parcels}) == 0
+    assert outstanding.messages() == 0
 
 
 @pytest.mark.parametrize("outage", [OperationalError("the server is away"), None])

@@ -13,11 +13,11 @@ from typing import Any
 
 import msgspec
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db.models import Q
 from django.utils.dateparse import parse_datetime
 
-from ingest.acceptance import Acceptance, InlineAcceptance, Interrupted, QueueAcceptance, waiting
-from ingest.accounts import account, summary, violations
+from ingest import closing
+from ingest.acceptance import Acceptance, InlineAcceptance, Interrupted, QueueAcceptance
+from ingest.accounts import summary, violations
 from ingest.clocks import Clock, UnknownTime, arrival_clock, invented_clock, recorded_clock
 from ingest.collector import Collector, Options
 from ingest.feeds import FeedRunner
@@ -25,9 +25,7 @@ from ingest.formats import FORMATS
 from ingest.progress import Progress
 from ingest.sniffing import UnknownFormat
 from ingest.sources import Source, SourceError, label_of, open_source
-
-POLL_SECONDS = 0.2
-HINT_SECONDS = 15.0
+from resilience import spool_drain
 
 
 class Command(BaseCommand):
@@ -69,14 +67,16 @@ class Command(BaseCommand):
             self._run_feeds()
             return
         try:
-            source = open_source(options["source"], once=options["once"])
+            source = open_source(options["source"], once=options["once"], label=_shared_label(options))
             settings = self._settings(source, options)
         except SourceError as error:
             raise CommandError(str(error)) from error
         give_up = threading.Event()
         acceptance = InlineAcceptance(give_up) if options["inline"] else QueueAcceptance(give_up)
         if options["resume"]:
-            settings = _resumed(settings, source, acceptance)
+            settings = _resumed(settings, source, acceptance, give_up)
+        if not options["inline"]:
+            spool_drain.look()
         self._ingest(source, settings, acceptance, give_up, options)
 
     def _run_feeds(self) -> None:
@@ -119,7 +119,10 @@ class Command(BaseCommand):
         gc.set_threshold(50_000)
         began = time.monotonic()
         progress = Progress(source, self.stderr, quiet=options["json"] and not sys.stderr.isatty())
-        collector = Collector(source, settings, acceptance, lambda: progress.show(collector.messages))
+        outstanding = closing.Outstanding()
+        collector = Collector(
+            source, settings, acceptance, lambda: progress.show(collector.messages), on_accepted=outstanding.add
+        )
         failure = None
         try:
             asyncio.run(_until_signalled(collector.run, give_up))
@@ -133,45 +136,22 @@ class Command(BaseCommand):
             failure = "stopped while a batch could not be stored; what was accepted before is safe, --resume goes on"
         finally:
             progress.close()
-        left = waiting(collector.batches) if options["no_wait"] else self._wait(collector, give_up)
-        booked = account(Q(run=collector.run_id))
-        wrong = violations(booked, collector.counts, collector.accepted, left)
+        if options["no_wait"]:
+            give_up.set()
+        try:
+            left, booked = closing.close(collector, outstanding, give_up, self.stderr.write)
+        except closing.Unread as error:
+            raise CommandError("\n".join([*([failure] if failure else []), str(error)])) from error
+        wrong = []
+        if closing.outlived_the_ledger(time.monotonic() - began):
+            self.stderr.write("the run is older than the lines of the ledger; `manage.py accounts` has its daily sums")
+        else:
+            wrong = violations(booked, collector.counts, collector.accepted, left)
         shown = summary(booked, collector.counts, collector.accepted, left, time.monotonic() - began)
         if failure is None or collector.accepted:
             self.stdout.write(msgspec.json.encode(shown).decode() if options["json"] else _table(shown))
         if failure or wrong:
             raise CommandError("\n".join([*([failure] if failure else []), *wrong]))
-
-    def _wait(self, collector: Collector, give_up: threading.Event) -> int:
-        """Wait until the ledger has all accepted batches; messages that it still lacks when stopped."""
-        latest, progressed_at = None, time.monotonic()
-        with _interruptible(give_up):
-            while left := waiting(collector.batches):
-                if left != latest:
-                    latest, progressed_at = left, time.monotonic()
-                elif time.monotonic() - progressed_at > HINT_SECONDS:
-                    self.stderr.write(f"{left} messages wait for a worker: is `manage.py workers` running?")
-                    progressed_at = time.monotonic()
-                if give_up.wait(POLL_SECONDS):
-                    break
-        return left
-
-
-class _interruptible:
-    """While a wait lasts, Ctrl-C and SIGTERM end it instead of the process."""
-
-    def __init__(self, event: threading.Event) -> None:
-        self._event = event
-        self._before: dict[signal.Signals, Any] = {}
-
-    def __enter__(self) -> None:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, lambda *_: self._event.set())
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
 
 
 async def _until_signalled(run: Any, give_up: threading.Event) -> None:
@@ -187,6 +167,11 @@ async def _until_signalled(run: Any, give_up: threading.Event) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, signalled)
     await run(stop)
+
+
+def _shared_label(options: dict[str, Any]) -> str | None:
+    """Under which name the source shares its circuit breaker; --inline needs no Redis, so it has one of its own."""
+    return None if options["inline"] else options["label"] or label_of(options["source"])
 
 
 def _clock(options: dict[str, Any], recorded: bool) -> Clock:
@@ -221,8 +206,12 @@ def _receiver(text: str | None) -> tuple[float, float] | None:
     return latitude, longitude
 
 
-def _resumed(settings: Options, source: Source, acceptance: Acceptance) -> Options:
-    point = acceptance.resume_point(settings.source, source.origin)
+def _resumed(settings: Options, source: Source, acceptance: Acceptance, give_up: threading.Event) -> Options:
+    try:
+        with closing.interruptible(give_up):
+            point = acceptance.resume_point(settings.source, source.origin)
+    except Interrupted as error:
+        raise CommandError("stopped before the place to go on from was known; nothing was read") from error
     if point is None:
         return settings
     known = settings.format or point.format
