@@ -2,7 +2,8 @@
 
 Every RECONCILE_SECONDS the table is read: new feeds are started, disabled or changed ones are stopped and flushed. A
 feed whose source cannot be used is tried again after a pause, and says so; the others go on. The same loop looks
-after their health (`ingest/alerts.py`) and reaps live state, because documents expire by themselves and sets do not.
+after their health (`ingest/alerts.py`), sees to it that what a killed process left in this host's spool is drained, and
+reaps live state, because documents expire by themselves and sets do not.
 """
 
 from __future__ import annotations
@@ -28,9 +29,11 @@ from ingest.clocks import UnknownTime, arrival_clock, recorded_clock
 from ingest.collector import Collector, Options
 from ingest.health import recorder
 from ingest.health_reading import Subject
+from ingest.live_keeper import LiveKeeper
 from ingest.models import Feed
 from ingest.sources import Source, SourceError, open_source
 from ingest.standing import Standing
+from resilience import spool_drain
 from tracking.live import Kind, LiveState
 
 logger = logging.getLogger(__name__)
@@ -68,8 +71,13 @@ class FeedRunner:
         self._watch = Watch()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Reconcile until `stop` is set, then flush and stop all feeds."""
+        """Reconcile until `stop` is set, then flush and stop all feeds; live state is kept complete meanwhile."""
+        with LiveKeeper():
+            await self._reconcile_until(stop)
+
+    async def _reconcile_until(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
+            await asyncio.to_thread(spool_drain.look)
             wanted = await self._wanted()
             before = self._labels()
             if wanted is not None:
@@ -129,7 +137,7 @@ async def _keep_collecting(feed: Wanted, leave: asyncio.Event, give_up: threadin
             ended = str(error) or "the recording gives no times"
             standing.failed(ended)
         except Interrupted:
-            ended = "stopped with a batch in hand that the queue would not take"
+            ended = "stopped while neither queue nor spool answered"
             standing.failed(ended)
         except Exception:
             logger.exception("feed %s failed", feed.source)
@@ -154,7 +162,9 @@ def _check_place(url: str) -> None:
 async def _collect(feed: Wanted, leave: asyncio.Event, give_up: threading.Event, standing: Standing) -> None:
     """One run of one feed; recordings go on where they were."""
     _check_place(feed.url)
-    source = open_source(feed.url, poll_seconds=feed.poll_seconds, options=msgspec.json.decode(feed.options))
+    source = open_source(
+        feed.url, poll_seconds=feed.poll_seconds, options=msgspec.json.decode(feed.options), label=feed.source
+    )
     acceptance = QueueAcceptance(give_up)
     point = await asyncio.to_thread(_resume_point, acceptance, feed.source, source) if source.recorded else None
     options = Options(

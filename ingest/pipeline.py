@@ -20,7 +20,8 @@ from collections.abc import Callable, Iterator
 import msgspec
 from django.conf import settings
 
-from ingest import persistence
+from ingest import live_missed, persistence
+from ingest.decoders import ais
 from ingest.decoders.context import Context
 from ingest.errors import Rejected
 from ingest.formats import FORMATS
@@ -47,8 +48,14 @@ class Booking(msgspec.Struct):
     repeated: bool = False
 
 
-def process(batch: MessageBatch, breakers: Callable[[str], Breaker] = get_breaker) -> Booking:
+def process(
+    batch: MessageBatch,
+    breakers: Callable[[str], Breaker] = get_breaker,
+    live: Callable[[Fused, Breaker], None] | None = None,
+) -> Booking:
     """Take a batch through all stages; `breakers` gives the guards of "database" and "live" (default: the shared ones).
+
+    `live` writes live state (default: `write_live`, in place).
 
     Raises CircuitOpen, or what PostgreSQL raises when it is away or the schema does not fit: then nothing of the batch
     was stored or booked, and it must be kept.
@@ -60,19 +67,15 @@ def process(batch: MessageBatch, breakers: Callable[[str], Breaker] = get_breake
             make_partitions(fused)
         entry = _store(batch, fused, counts)
     if batch.live:
-        write_live(fused, breakers("live"))
+        (live or write_live)(fused, breakers("live"))
     return Booking(counts, fused, repeated=entry is None)
 
 
 def decode(batch: MessageBatch, counts: Counts) -> Iterator[tuple[int, Decoded]]:
     """Decode and validate each message; what is refused is counted under its reason."""
-    context = Context(batch, now=round(time.time() * 1000))
-    decoder = FORMATS[batch.format].decode
-    for ordinal, message in enumerate(batch.messages):
-        try:
-            said = decoder(message, context)
-        except Rejected as refusal:
-            counts.rejected[refusal.reason] += 1
+    for ordinal, said in enumerate(_decoded(batch)):
+        if isinstance(said, str):
+            counts.rejected[said] += 1
             continue
         if said.position is not None:
             counts.positions += 1
@@ -83,6 +86,20 @@ def decode(batch: MessageBatch, counts: Counts) -> Iterator[tuple[int, Decoded]]
         else:
             counts.other += 1
         yield ordinal, said
+
+
+def _decoded(batch: MessageBatch) -> Iterator[Decoded | str]:
+    """What each message says, or the reason why it is refused; all at once where the decoder can."""
+    context = Context(batch, now=round(time.time() * 1000))
+    decoder = FORMATS[batch.format].decode
+    if decoder is ais.decode:
+        yield from ais.decode_all(batch.messages, context)
+        return
+    for message in batch.messages:
+        try:
+            yield decoder(message, context)
+        except Rejected as refusal:
+            yield refusal.reason
 
 
 def make_partitions(fused: Fused) -> None:
@@ -124,13 +141,15 @@ def _store(batch: MessageBatch, fused: Fused, counts: Counts) -> object | None:
 
 
 def write_live(fused: Fused, breaker: Breaker) -> None:
-    """Derived state: its failure holds no batch, it has a breaker of its own."""
+    """Derived state: its failure holds no batch, it has a breaker of its own, and the keeper makes up for it."""
+    live_missed.pay()
     try:
         with breaker.guard():
             for kind, updates in live_updates(fused).items():
                 LiveState(kind).write(updates)
     except CircuitOpen:
-        return  # the breaker has logged why it opened
+        live_missed.note()  # a line in the log for each batch would say nothing new
     except Exception as error:
         # The batch is committed: nothing that happens here may send it through again.
+        live_missed.note()
         logger.warning("live state was not written: %s", error, exc_info=not is_outage(error))

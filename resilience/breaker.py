@@ -6,13 +6,14 @@ begin closed and are forgotten when Redis is back: a breaker never raises an err
 stops work.
 """
 
+import asyncio
 import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TypeVar
 
@@ -41,6 +42,7 @@ from resilience.breaker_store import Clock, MemoryStore, RedisStore, Store
 from resilience.sqlstate import is_outage
 
 __all__ = [
+    "FEED_PREFIX",
     "Abandoned",
     "Acquire",
     "Breaker",
@@ -70,6 +72,12 @@ T = TypeVar("T")
 
 # How long a breaker leaves an unreachable Redis alone: asking at every call would cost the connect time-out each.
 _REDIS_PAUSE_SECONDS = 1.0
+
+# Breakers of polled feeds, `feed:` and the label. A slow web server's answer takes longer than one of the database may;
+# the state of a feed that is no more, or of a single run by hand, is forgotten after a day.
+FEED_PREFIX = "feed:"
+_FEED_PROBE_SECONDS = 60.0
+_FEED_KEEP_SECONDS = 86_400.0
 
 
 class CircuitOpen(Exception):
@@ -145,6 +153,21 @@ class Breaker:
             raise
         self._answer(store, Succeeded(token, decision.generation))
 
+    @asynccontextmanager
+    async def aguard(self) -> AsyncIterator[None]:
+        """`guard` for an event loop, which must not wait for Redis: what asks and tells the store runs in threads.
+
+        A caller that is cancelled while it asks may leave the probe taken; its lease runs out.
+        """
+        guard = self.guard()
+        await asyncio.to_thread(guard.__enter__)
+        try:
+            yield
+        except BaseException as error:
+            await asyncio.to_thread(guard.__exit__, type(error), error, error.__traceback__)
+            raise
+        await asyncio.to_thread(guard.__exit__, None, None, None)
+
     def trip(self, by: str, reason: str) -> Snapshot:
         """Refuse all calls until `reset`. Look at `shared` of the result: without Redis only this process obeys."""
         self._apply(Trip(by, reason))
@@ -209,16 +232,20 @@ _process_store = MemoryStore()
 _making = threading.Lock()
 
 
-def get_breaker(name: str) -> Breaker:
-    """The breaker `name` of all processes, in the queue's Redis, with the thresholds of the settings."""
+def get_breaker(name: str, is_failure: Callable[[BaseException], bool] = is_outage) -> Breaker:
+    """The breaker `name` of all processes, in the queue's Redis, with the thresholds of the settings.
+
+    `is_failure` says which exceptions of its callers speak against what it guards; give a function, not a lambda: there
+    is one breaker for each pair in a process.
+    """
     with _making:
-        return _shared_breaker(name, _config())
+        return _shared_breaker(name, _config(name), is_failure)
 
 
 def in_process_breaker(name: str) -> Breaker:
     """The breaker `name` of this process alone, for `ingest --inline`: needs no Redis."""
     with _making:
-        return _process_breaker(name, _config())
+        return _process_breaker(name, _config(name))
 
 
 def all_snapshots() -> list[Snapshot]:
@@ -231,12 +258,18 @@ def all_snapshots() -> list[Snapshot]:
     return [get_breaker(name).snapshot() for name in names]
 
 
-def _config() -> BreakerConfig:
-    return BreakerConfig(
+def _config(name: str) -> BreakerConfig:
+    """The thresholds of the settings, and what is particular to a name."""
+    common = BreakerConfig(
         failures=settings.BREAKER_FAILURES,
         successes=settings.BREAKER_SUCCESSES,
         reset_seconds=settings.BREAKER_RESET_SECONDS,
     )
+    if name == "live":
+        return replace(common, reset_seconds=settings.LIVE_BREAKER_RESET_SECONDS)
+    if name.startswith(FEED_PREFIX):
+        return replace(common, probe_seconds=_FEED_PROBE_SECONDS, keep_seconds=_FEED_KEEP_SECONDS)
+    return common
 
 
 def _redis_store() -> RedisStore:
@@ -245,8 +278,8 @@ def _redis_store() -> RedisStore:
 
 # One object a name and process, because it remembers for how long to leave an unreachable Redis alone.
 @cache
-def _shared_breaker(name: str, config: BreakerConfig) -> Breaker:
-    return Breaker(name, _redis_store(), config, fallback=_process_store)
+def _shared_breaker(name: str, config: BreakerConfig, is_failure: Callable[[BaseException], bool]) -> Breaker:
+    return Breaker(name, _redis_store(), config, is_failure=is_failure, fallback=_process_store)
 
 
 @cache

@@ -19,7 +19,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from unfold.admin import ModelAdmin
 
-from resilience.breaker import Breaker, Phase, Snapshot, Transition, all_snapshots, get_breaker
+from resilience.breaker import FEED_PREFIX, Breaker, Phase, Snapshot, Transition, all_snapshots, get_breaker
 from resilience.confirmation import Question, ask
 from resilience.forms import ReasonForm
 from resilience.models import Switchboard
@@ -175,7 +175,7 @@ def _view(snapshot: Snapshot, latest: int | None) -> View:
     state = snapshot.state
     return View(
         name=snapshot.name,
-        purpose=KNOWN.get(snapshot.name, ""),
+        purpose=_purpose(snapshot.name),
         state=_label(state.phase),
         colour=_COLOURS[state.phase],
         meaning=_MEANINGS[state.phase],
@@ -183,6 +183,13 @@ def _view(snapshot: Snapshot, latest: int | None) -> View:
         numbers=_numbers(snapshot),
         transitions=[_row(transition) for transition in snapshot.history[:latest]],
     )
+
+
+def _purpose(name: str) -> str:
+    """What a breaker guards; empty for one that nobody has described."""
+    if name.startswith(FEED_PREFIX):
+        return f"Requests of the polled feed {name.removeprefix(FEED_PREFIX)}"
+    return KNOWN.get(name, "")
 
 
 def _numbers(snapshot: Snapshot) -> list[tuple[str, str]]:

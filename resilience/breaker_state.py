@@ -31,13 +31,17 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BreakerConfig:
-    """How many failures open it, how many probes close it, how long it rests, how long a probe may take."""
+    """How many failures open it, how many probes close it, how long it rests, how long a probe may take.
+
+    `keep_seconds`: how long a shared state outlives its last change, None for ever; one that a person tripped stays.
+    """
 
     failures: int = 5
     successes: int = 2
     reset_seconds: float = 30.0
     probe_seconds: float = 20.0
     history_length: int = 200
+    keep_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

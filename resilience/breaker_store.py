@@ -29,15 +29,17 @@ logger = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
 
-# KEYS: state, history, names. ARGV: expected text, new text, name, history length, transition; "" says none.
+# KEYS: state, history, names. ARGV: expected text, new text, name, history length, transition, ms to keep ("": none).
 _COMPARE_AND_SET = """
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
+if ARGV[6] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[6]) end
 redis.call('SADD', KEYS[3], ARGV[3])
 if ARGV[5] ~= '' then
   redis.call('LPUSH', KEYS[2], ARGV[5])
   redis.call('LTRIM', KEYS[2], 0, tonumber(ARGV[4]) - 1)
 end
+if ARGV[6] ~= '' then redis.call('PEXPIRE', KEYS[2], ARGV[6]) else redis.call('PERSIST', KEYS[2]) end
 return 1
 """
 # Of the writers that race for a state one always wins, so this many losses in a row mean a broken server, not a race.
@@ -89,9 +91,17 @@ class RedisStore:
         return [load_transition(text) for text in self._client.lrange(self._key("history", name), 0, -1)]
 
     def names(self) -> list[str]:
-        """Raises redis.RedisError when Redis does not answer."""
-        names: set[Any] = self._client.smembers(f"{self._prefix}:names")
-        return sorted(name.decode() for name in names)
+        """Those whose state has expired are forgotten by this. Raises redis.RedisError when Redis does not answer."""
+        known = f"{self._prefix}:names"
+        members: set[Any] = self._client.smembers(known)
+        names = sorted(name.decode() for name in members)
+        pipe = self._client.pipeline(transaction=False)
+        for name in names:
+            pipe.exists(self._key("state", name))
+        there = dict(zip(names, pipe.execute(), strict=True))
+        if gone := [name for name in names if not there[name]]:
+            self._client.srem(known, *gone)  # one that is used again this moment comes back with its next answer
+        return [name for name in names if there[name]]
 
     def _key(self, kind: str, name: str) -> str:
         return f"{self._prefix}:{kind}:{name}"
@@ -107,10 +117,13 @@ class RedisStore:
         self, name: str, expected: bytes, state: BreakerState, config: BreakerConfig, transition: Transition | None
     ) -> bool:
         line = dump_transition(transition) if transition else ""
+        kept = (
+            "" if config.keep_seconds is None or state.phase is Phase.FORCED_OPEN else round(config.keep_seconds * 1000)
+        )
         return bool(
             self._compare_and_set(
                 keys=[self._key("state", name), self._key("history", name), f"{self._prefix}:names"],
-                args=[expected, dump_state(state), name, config.history_length, line],
+                args=[expected, dump_state(state), name, config.history_length, line, kept],
             )
         )
 

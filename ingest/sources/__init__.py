@@ -58,16 +58,22 @@ _SCHEMES = ("file", "tcp", "tcp-listen", "udp", "http", "https", "aisstream", "s
 
 
 def open_source(
-    url: str, *, once: bool = False, poll_seconds: float = 5.0, options: Mapping[str, Any] | None = None
+    url: str,
+    *,
+    once: bool = False,
+    poll_seconds: float = 5.0,
+    options: Mapping[str, Any] | None = None,
+    label: str | None = None,
 ) -> Source:
     """The source that `url` names; nothing is opened yet. Raises SourceError for an unknown or incomplete one.
 
     `once`: end when the other side hangs up, or after one document, instead of connecting again. `poll_seconds`:
-    between two requests of http(s). `options`: see `ingest/sources/options.py`.
+    between two requests of http(s). `options`: see `ingest/sources/options.py`. `label`: whose circuit breaker guards
+    requests of http(s), shared by all processes; None: one that this source has alone.
     """
     from ingest.sources.aisstream import AisStreamSource
     from ingest.sources.file import FileSource
-    from ingest.sources.http import HttpSource
+    from ingest.sources.http import HttpSource, feed_breaker
     from ingest.sources.options import BadOptions, parse
     from ingest.sources.sim import SimulatorSource
     from ingest.sources.tcp import TcpSource
@@ -90,7 +96,10 @@ def open_source(
     except BadOptions as error:
         raise SourceError(str(error)) from error
     if scheme in ("http", "https"):
-        return HttpSource(url, poll_seconds=poll_seconds, once=once, headers=given.headers, oauth=given.oauth)
+        breaker = None if label is None else feed_breaker(label)
+        return HttpSource(
+            url, poll_seconds=poll_seconds, once=once, headers=given.headers, oauth=given.oauth, breaker=breaker
+        )
     host, port = _host_and_port(url)
     if scheme == "tcp":
         return TcpSource(host, port, once=once)

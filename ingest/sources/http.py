@@ -2,7 +2,8 @@
 
 A URL enters; each new document leaves as one chunk, ended by a line feed. What the document means is not known here.
 Good manners: conditional requests (ETag, If-Modified-Since), one connection to a host at a time, back-off with jitter
-that starts anew only after a document came, Retry-After and credits respected, for all feeds of the host alike.
+that starts anew only after a document came, Retry-After and credits respected, for all feeds of the host alike. A
+circuit breaker guards each feed (see `pacing.py`): while it is open nothing is requested.
 A failure is logged once per kind in a row and never ends the source: Status says how it stands.
 """
 
@@ -22,12 +23,14 @@ from ingest.feed_urls import masked
 from ingest.sources import Chunk, SourceError, pacing
 from ingest.sources.exchange import Answer, Failure, Limits, get, host_of, is_askable, status_failure
 from ingest.sources.oauth import OAuth, Tokens
+from resilience.breaker import FEED_PREFIX, Breaker, CircuitOpen, MemoryStore, get_breaker
 
 logger = logging.getLogger(__name__)
 
 SILENCE_SECONDS = 15.0
 TOTAL_SILENCES = 4  # a slow document may take four times what silence may
 MAX_BYTES = 32 * 1024 * 1024  # OpenSky's whole world is 2 MB
+SHORTEST_REFUSAL_SECONDS = 1.0  # between two questions to a breaker that refuses
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
 
@@ -46,8 +49,9 @@ class HttpSource:
     """`poll_seconds` pass between an answer and the next request. `once`: one request, then the end.
 
     `headers` may hold keys: only the URL's own host receives them, as with the URL's user and password and the token
-    of `oauth`. `timeout`: seconds without a byte, 20 at most; `max_bytes`: of a document, packed or not. Raises
-    SourceError for what no request could be made of.
+    of `oauth`. `timeout`: seconds without a byte, 20 at most; `max_bytes`: of a document, packed or not. `breaker`:
+    the feed's (`feed_breaker`), None for one of this source's own. Raises SourceError for what no request could be made
+    of.
     """
 
     recorded = False
@@ -63,6 +67,7 @@ class HttpSource:
         timeout: float = SILENCE_SECONDS,
         max_bytes: int = MAX_BYTES,
         clock: pacing.Clock | None = None,
+        breaker: Breaker | None = None,
     ) -> None:
         self.origin = masked(url)[:200]
         self.status = Status()
@@ -72,11 +77,15 @@ class HttpSource:
         self._poll_seconds, self._once = poll_seconds, once
         self._limits = Limits(min(timeout, 20.0), min(timeout, 20.0) * TOTAL_SILENCES, max_bytes)
         self._clock = clock or pacing.SystemClock()
+        self._breaker = breaker or Breaker(
+            self.origin, MemoryStore(), clock=self._clock.wall, is_failure=_speaks_against_the_feed
+        )
         self._tokens = Tokens(_parsed(oauth.token_url), oauth, self._clock) if oauth else None
         self._validators: dict[str, str] = {}
         self._seen = b""  # digest of the last document
         self._failures = 0
         self._kind = ""  # of the last failure in a row
+        self._held = False  # by the breaker, since the last document
 
     async def chunks(self, offset: int = 0) -> AsyncGenerator[Chunk, None]:
         """One chunk for each document that is new. Raises SourceError with `once` only, where none was to be had."""
@@ -90,6 +99,8 @@ class HttpSource:
                 await self._wait(quiet)
             try:
                 answer = await self._ask()
+            except CircuitOpen as refusal:
+                seconds = self._refused(refusal)
             except Failure as failure:
                 seconds = self._failed(failure)
                 if failure.kind == "status_429":
@@ -111,18 +122,22 @@ class HttpSource:
     async def _ask_once(self) -> bytes:
         try:
             return self._news(await self._ask())
-        except Failure as failure:
+        except (Failure, CircuitOpen) as failure:
             raise SourceError(f"{self.origin}: {failure}") from failure
 
     async def _ask(self) -> Answer:
-        """An answer with 200, 204 or 304. A token that is refused is replaced once: it may have been revoked."""
-        answer = await self._get()
-        if answer.status == 401 and self._tokens:
-            self._tokens.forget()
+        """An answer with 200, 204 or 304; else raises Failure, and CircuitOpen where the breaker lets nothing pass.
+
+        A token that is refused is replaced once: it may have been revoked.
+        """
+        async with self._breaker.aguard():
             answer = await self._get()
-        if answer.status not in (200, 204, 304):
-            raise status_failure(answer)
-        return answer
+            if answer.status == 401 and self._tokens:
+                self._tokens.forget()
+                answer = await self._get()
+            if answer.status not in (200, 204, 304):
+                raise status_failure(answer)
+            return answer
 
     async def _get(self) -> Answer:
         token = {"authorization": await self._tokens.header(self._limits)} if self._tokens else {}
@@ -141,7 +156,7 @@ class HttpSource:
         """Seconds until the next request."""
         if self._kind:
             logger.info("%s answers again", self.origin)
-        self._failures, self._kind = 0, ""
+        self._failures, self._kind, self._held = 0, "", False
         self.status = Status("ok", last_success=self._now_ms())
         if not pacing.credits_spent(answer.headers):
             return self._poll_seconds
@@ -149,6 +164,15 @@ class HttpSource:
         if seconds > self._poll_seconds:
             logger.warning("%s: all credits are spent, pausing for %.0f s", self.origin, seconds)
         return max(self._poll_seconds, seconds)
+
+    def _refused(self, refusal: CircuitOpen) -> float:
+        """Seconds until the breaker is asked again. Why requests failed stays to be read, if it was that."""
+        if self.status.state != "failing":
+            self.status.state, self.status.last_error = "failing", str(refusal)
+        if not self._held:
+            logger.warning("%s: not asked: %s", self.origin, refusal)
+        self._held = True
+        return max(refusal.retry_after_seconds, SHORTEST_REFUSAL_SECONDS)
 
     def _failed(self, failure: Failure) -> float:
         """Seconds until the next request."""
@@ -172,6 +196,18 @@ class HttpSource:
 
     def _now_ms(self) -> int:
         return round(self._clock.wall() * 1000)
+
+
+def feed_breaker(label: str) -> Breaker:
+    """The breaker that all processes share for polling the feed `label`; characters that no URL may have become dashes.
+
+    Every Failure speaks against the feed: no answer, 5xx and 429, but also what is no document.
+    """
+    return get_breaker(FEED_PREFIX + re.sub(r"[^A-Za-z0-9._-]+", "-", label), _speaks_against_the_feed)
+
+
+def _speaks_against_the_feed(error: BaseException) -> bool:
+    return isinstance(error, Failure)
 
 
 def _parsed(url: str) -> httpx.URL:

@@ -1,6 +1,8 @@
 """How fast a provider may be asked: waits between polls, what its headers demand, one connection to it at a time.
 
-Headers and counts of failures enter; seconds leave. Nothing is requested or slept here.
+Headers and counts of failures enter; seconds leave. Nothing is requested or slept here. When a feed asks again is
+decided here alone; its breaker decides whether it may, for all processes that run it, and lets a person stop it.
+By default the breaker is ready for its probe before the back-off after five failures is over.
 
 What providers do when they are pressed: adsb.lol and adsb.fi answer 429 to parallel and to reused connections, OpenSky
 counts credits a day and says in X-Rate-Limit-Retry-After-Seconds when there are new ones.

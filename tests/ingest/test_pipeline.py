@@ -13,11 +13,12 @@ from ingest import persistence, pipeline
 from ingest.accounts import account, violations
 from ingest.models import Batch
 from resilience.breaker import CircuitOpen, in_process_breaker
-from resilience.models import DeadLetter
+from resilience.models import UNGROUPED, DeadLetter
 from tests.ingest.messages import NOON, NOON_MS, batch, position, sentences, static
+from tracking import identities
 from tracking.live import Kind, LiveState
 from tracking.models import Station, Vessel, VesselPosition
-from tracking.positions import PositionQuerySet
+from tracking.positions import Upsert
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "direct"])
 
@@ -123,9 +124,9 @@ def test_any_cut_into_batches_in_any_order_leaves_the_same_rows(size):
 
 
 def test_a_poison_row_becomes_a_dead_letter_and_its_neighbours_are_stored(monkeypatch):
-    send = PositionQuerySet._send
+    send = Upsert.send
     upserts = []  # they bypass Django's cursor, so its captured queries lack them
-    monkeypatch.setattr(PositionQuerySet, "_send", lambda *args: (upserts.append(1), send(*args))[1])
+    monkeypatch.setattr(Upsert, "send", lambda *args: (upserts.append(1), send(*args))[1])
     monkeypatch.setattr("ingest.decoders.ais.check_position", lambda latitude, longitude: None)
     raws = [position(mmsi=211000000 + number) for number in range(999)]
     raws.insert(500, position(mmsi=244660123, lat=-91.5))
@@ -138,6 +139,9 @@ def test_a_poison_row_becomes_a_dead_letter_and_its_neighbours_are_stored(monkey
     letter = DeadLetter.objects.get()
     assert (letter.batch_id, letter.ordinal, bytes(letter.raw)) == (parcel.id, 500, raws[500])
     assert (letter.sqlstate, letter.stage, letter.status) == ("23514", "store", "pending")
+    assert (letter.reason, len(letter.fingerprint)) == ("check_violation", 16)
+    assert letter.fingerprint != UNGROUPED
+    assert "CheckViolation" in letter.traceback
     assert violations(account(Q())) == []
 
 
@@ -158,7 +162,7 @@ def test_more_poison_than_a_fifth_is_a_bug_and_keeps_the_batch(monkeypatch):
 
 
 def test_a_bug_never_makes_dead_letters(monkeypatch):
-    monkeypatch.setattr("tracking.identities._STATION_SQL", "SELECT nonsense")
+    monkeypatch.setattr(identities, "_STATION_SQL", identities._STATION_SQL.replace("tracking_station", "nonsense"))
     with pytest.raises(DatabaseError):
         pipeline.process(batch([position(), sentences(type=4, mmsi=2442000, lat=51.9, lon=4.4)[0]]))
     assert (Batch.objects.count(), DeadLetter.objects.count(), VesselPosition.objects.count()) == (0, 0, 0)

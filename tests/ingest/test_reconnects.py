@@ -1,0 +1,110 @@
+"""What connects again never spins: attempts are counted at a server that takes every connection and cuts it at once."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+
+import pytest
+from django.conf import LazySettings
+
+from ingest import live_missed
+from ingest.live_keeper import LiveKeeper
+from ingest.sources.tcp import TcpSource
+from resilience import breaker as breakers
+from resilience.breaker import Breaker, MemoryStore
+from resilience.broker import StreamsBroker
+from tracking.embedded import redis_pool_options
+
+pytestmark = [pytest.mark.fault, pytest.mark.serial]
+
+SECONDS = 3.0
+ATTEMPTS = 10  # at most, in that time
+
+
+class Outage:
+    """A port where every connection is cut at once, which tempts to try again at once."""
+
+    def __init__(self) -> None:
+        self.attempts = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        threading.Thread(target=self._cut, daemon=True).start()
+
+    def _cut(self) -> None:
+        with contextlib.suppress(OSError):  # the end of the test closes the listener
+            while True:
+                connection, _ = self._listener.accept()
+                self.attempts += 1
+                connection.close()
+
+    def end(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+
+@pytest.fixture
+def outage() -> Iterator[Outage]:
+    outage = Outage()
+    yield outage
+    outage.end()
+
+
+def redis_away(settings: LazySettings, alias: str, outage: Outage) -> None:
+    """The Redis of the cache `alias` is where every connection is cut."""
+    url = f"redis://127.0.0.1:{outage.port}/0"
+    caches = deepcopy(settings.CACHES)
+    caches[alias]["LOCATION"] = url
+    caches[alias]["OPTIONS"]["CONNECTION_POOL_KWARGS"] = redis_pool_options(url, settings.DATA_DIR)
+    settings.CACHES = caches
+
+
+def broker(settings: LazySettings, outage: Outage) -> None:
+    """The queue's reader and its breaker."""
+    redis_away(settings, "queue", outage)
+    breakers._shared_breaker.cache_clear()
+    reader, end = StreamsBroker(), time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        assert reader.dequeue() is None
+    breakers._shared_breaker.cache_clear()
+
+
+def keeper(settings: LazySettings, outage: Outage) -> None:
+    """The keeper of live state."""
+    redis_away(settings, "live", outage)
+    alone = {name: Breaker(name, MemoryStore()) for name in ("database", "live")}
+    with LiveKeeper(alone.__getitem__):
+        threading.Event().wait(SECONDS)
+
+
+def notes(settings: LazySettings, outage: Outage) -> None:
+    """Batches, one after the other, whose live state is missed while the note cannot be left."""
+    redis_away(settings, "queue", outage)
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        live_missed.note()
+        time.sleep(0.001)
+    live_missed._owed = False
+
+
+def tcp(settings: LazySettings, outage: Outage) -> None:
+    """A feed."""
+
+    async def read() -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SECONDS):
+                async for _ in TcpSource("127.0.0.1", outage.port).chunks():
+                    raise AssertionError("nothing was sent")
+
+    asyncio.run(read())
+
+
+@pytest.mark.parametrize("connect", [broker, keeper, notes, tcp])
+def test_an_outage_is_waited_out_with_few_attempts(
+    connect: Callable[[LazySettings, Outage], None], settings: LazySettings, outage: Outage
+) -> None:
+    connect(settings, outage)
+    assert 2 <= outage.attempts <= ATTEMPTS
