@@ -19,6 +19,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 
 from ingest import feed_urls, push_feeds
+from ingest.accounts_admin import AccountPages
 from ingest.health_admin import HealthPages
 from ingest.models import Batch, Feed
 from ingest.sources import options
@@ -65,7 +66,7 @@ class FeedForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable 
 
 
 @admin.register(Feed)
-class FeedAdmin(HealthPages, ModelAdmin):  # type: ignore[misc]  # unfold has no types
+class FeedAdmin(HealthPages, AccountPages, ModelAdmin):  # type: ignore[misc]  # unfold has no types
     """Sources that `manage.py ingest` without arguments keeps running."""
 
     icon = "sensors"

@@ -1,4 +1,4 @@
-"""Feeds (where messages come from) and batches (the ledger of what became of them)."""
+"""Feeds (where messages come from), batches (the ledger of what became of them), and the ledger's closed days."""
 
 import uuid
 
@@ -148,8 +148,57 @@ class Batch(models.Model):
         indexes = [
             models.Index(fields=["run"], name="batch_run"),  # a command waits for its own batches
             models.Index(fields=["source", "-booked_at"], name="batch_source"),  # accounts per feed, resume
-            models.Index(fields=["-booked_at"], name="batch_booked"),  # the list in the admin
+            models.Index(fields=["-booked_at"], name="batch_booked"),  # the list in the admin, closing of days
+            models.Index(  # where a recording goes on; only lines of recordings have an offset
+                fields=["source", "origin", "-accepted_at", "-offset"],
+                condition=Q(offset__isnull=False, index__isnull=False),
+                name="batch_resume",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.source}: {self.messages} messages at {self.accepted_at:%Y-%m-%d %H:%M:%S}"
+
+
+class DayAccount(models.Model):
+    """The sums over those lines of the ledger that were rolled up: one row a feed and day of booking (UTC).
+
+    Rolled up means that the lines are gone and counted here, both in one transaction (`ingest/bookkeeping.py`). A line
+    is counted either here or in the ledger, so the account of a day is the sum of both.
+    """
+
+    source = models.CharField(max_length=32, help_text="label of the feed")
+    day = models.DateField(help_text="day on which the batches were booked, UTC")
+    batches = models.BigIntegerField(default=0, help_text="lines of the ledger that are summed up here")
+
+    lines = models.BigIntegerField(default=0, help_text="lines or frames read")
+    foreign = models.BigIntegerField(default=0, help_text="lines of other protocols")
+    malformed = models.JSONField(default=dict, blank=True, help_text=f"lines refused, {REASONS_HELP}")
+    sentences = models.BigIntegerField(default=0, help_text="lines that became part of a message")
+    remarks = models.JSONField(default=dict, blank=True, help_text="oddities that cost no line, counts by code")
+
+    messages = models.BigIntegerField(default=0, help_text="messages accepted")
+    positions = models.BigIntegerField(default=0, help_text="position reports that passed validation")
+    static = models.BigIntegerField(default=0, help_text="static and voyage reports")
+    stations = models.BigIntegerField(default=0, help_text="reports of base stations and aids to navigation")
+    other = models.BigIntegerField(default=0, help_text="messages of other types")
+    rejected = models.JSONField(default=dict, blank=True, help_text=f"messages refused, {REASONS_HELP}")
+
+    stored = models.BigIntegerField(default=0, help_text="positions that made a new row")
+    merged = models.BigIntegerField(default=0, help_text="positions that changed an existing row")
+    duplicate = models.BigIntegerField(default=0, help_text="positions that changed nothing")
+    dead = models.BigIntegerField(default=0, help_text="positions waiting as dead letters")
+    discarded = models.BigIntegerField(default=0, help_text="positions of discarded dead letters")
+
+    class Meta:
+        ordering = ["-day", "source"]
+        constraints = [
+            models.UniqueConstraint(fields=["source", "day"], name="dayaccount_once"),
+            models.CheckConstraint(
+                condition=Q(positions=F("stored") + F("merged") + F("duplicate") + F("dead") + F("discarded")),
+                name="dayaccount_positions_add_up",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.messages} messages booked on {self.day}"

@@ -45,6 +45,18 @@ def live_ttl(**kwargs: Any) -> list[CheckMessage]:
     return [Warning("LIVE_TTL_SECONDS loses ships between two reports.", hint=hint, id="tracking.W001")]
 
 
+@register()
+def kept_days(**kwargs: Any) -> list[CheckMessage]:
+    """A negative number of days to keep would drop what is still to come."""
+    names = sorted({name for name in dir(settings) if name.startswith("KEEP_") and name.endswith("_DAYS")})
+    hint = "Give a number of days, or 0 to keep everything for ever."
+    return [
+        Error(f"{name} is {getattr(settings, name)}: days cannot be negative.", hint=hint, id="tracking.E005")
+        for name in names
+        if getattr(settings, name) < 0
+    ]
+
+
 @register(Tags.database)
 def postgres_version(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """The upsert counts created rows by old/new in RETURNING, which came with PostgreSQL 18."""

@@ -3,15 +3,19 @@
 Enters days (UTC); leaves tables `tracking_vesselposition_20260101` and the like, made through the `direct` alias in a
 transaction of their own, because two workers that make partitions inside a batch's transaction deadlock. Rows of a day
 without a partition are kept by the default partition; when the day's partition is made later they are moved into it.
+Which days are too old is not known here (`tracking/retention.py`).
 """
 
 import datetime as dt
 import logging
+import math
 import re
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from django.db import connections, transaction
+from django.db import OperationalError, connections, transaction
 
 from tracking.models import AircraftPosition, VesselPosition
 
@@ -21,6 +25,9 @@ TABLES = (VesselPosition._meta.db_table, AircraftPosition._meta.db_table)
 DAYS_PER_RUN = 400
 DAYS_AHEAD = 7
 LOCK_TIMEOUT = "3s"
+DROP_LOCK_TIMEOUT = "200ms"  # as long do batches and readers queue behind a drop that waits
+DROP_PAUSES = (0.0, 0.5, 1.0, 2.0)  # seconds before each try
+DEFAULT_BLOCKS = 200  # of the default partition, emptied at once: some 12,000 rows
 _LOCK = 0x7472_6163  # "trac": one maker of partitions at a time, transaction-level, so safe behind a pooler
 _NAME = re.compile(r"_(\d{8})$")
 
@@ -38,6 +45,14 @@ class PartitionSize:
     day: dt.date | None
     rows: int | None
     bytes: int
+
+
+class Dropped(NamedTuple):
+    """What was dropped: partitions, and rows of the default partition; `left`: partitions that were in use."""
+
+    partitions: int = 0
+    rows: int = 0
+    left: int = 0
 
 
 def existing(table: str) -> set[dt.date]:
@@ -123,15 +138,89 @@ def _make(table: str, day: dt.date) -> int:
     return 1
 
 
-def drop_before(table: str, day: dt.date) -> int:
-    """Retention: drop the partitions of days before `day`, and such rows of the default; how many were dropped."""
+def drop_before(
+    table: str,
+    day: dt.date,
+    seconds: float = math.inf,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Dropped:
+    """Drop the partitions of the days before `day`, oldest first, and delete such rows of the default partition.
+
+    Begins nothing more after `seconds`. Whoever uses the table is waited for in short tries only; where none succeeds
+    the rest is left, and a later call takes it. Raises django.db errors other than such a lock.
+    """
+    began = clock()
     old = sorted(found for found in existing(table) if found < day)
+    dropped = 0
     for found in old:
-        with transaction.atomic(using="direct"), connections["direct"].cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-            cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
-            cursor.execute(f'DROP TABLE IF EXISTS "{table}_{found:%Y%m%d}"')
-        logger.info("dropped partition %s_%s", table, f"{found:%Y%m%d}")
+        if clock() - began >= seconds or not _drop(table, found, sleep):
+            break
+        dropped += 1
+    rows = 0
+    for start in range(0, _default_blocks(table), DEFAULT_BLOCKS):
+        if clock() - began >= seconds:
+            break
+        rows += _empty_default(table, day, start)
+    return Dropped(dropped, rows, len(old) - dropped)
+
+
+def _drop(table: str, day: dt.date, sleep: Callable[[float], None]) -> bool:
+    """Drop one partition; False where somebody used the table at each try."""
+    name = f"{table}_{day:%Y%m%d}"
+    for pause in DROP_PAUSES:
+        sleep(pause)
+        try:
+            _try_drop(name)
+        except OperationalError as error:
+            if not _is_lock_timeout(error):
+                raise
+        else:
+            logger.info("dropped partition %s", name)
+            return True
+    logger.warning("partition %s is in use and was not dropped; the next run tries again", name)
+    return False
+
+
+def _try_drop(name: str) -> None:
+    """Drop, unless another was quicker. Files are unlinked after the locks are gone, so a big partition costs no more.
+
+    DETACH … CONCURRENTLY is refused beside a default partition, and DETACH takes the very locks of DROP.
+    """
+    with transaction.atomic(using="direct"), connections["direct"].cursor() as cursor:
+        cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        cursor.execute("SELECT to_regclass(%s)", [name])
+        if cursor.fetchone()[0] is None:
+            return
+        # Sends an autovacuum away, which DROP would wait for with the whole table locked. Nobody else is disturbed.
+        cursor.execute(f'LOCK TABLE ONLY "{name}" IN SHARE UPDATE EXCLUSIVE MODE')
+        cursor.execute(f"SET LOCAL lock_timeout = '{DROP_LOCK_TIMEOUT}'")
+        cursor.execute(f'DROP TABLE "{name}"')
+
+
+def _is_lock_timeout(error: OperationalError) -> bool:
+    return getattr(error.__cause__, "sqlstate", None) == "55P03"
+
+
+def _default_blocks(table: str) -> int:
     with connections["direct"].cursor() as cursor:
-        cursor.execute(f'DELETE FROM "{table}_default" WHERE "timestamp" < %s', [f"{day.isoformat()} 00:00+00"])
-    return len(old)
+        cursor.execute(
+            "SELECT pg_relation_size(%s) / current_setting('block_size')::bigint",
+            [f"{table}_default"],
+        )
+        return int(cursor.fetchone()[0])
+
+
+def _empty_default(table: str, day: dt.date, start: int) -> int:
+    """Delete the rows before `day` in the blocks from `start`; how many. Rows that a batch is writing are left."""
+    default = f'"{table}_default"'
+    with transaction.atomic(using="direct"), connections["direct"].cursor() as cursor:
+        cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+        # A batch locks its rows in the order of their keys and this in that of their places: waiting would deadlock.
+        cursor.execute(
+            f"DELETE FROM {default} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {default}"
+            ' WHERE ctid >= %s::tid AND ctid < %s::tid AND "timestamp" < %s FOR UPDATE SKIP LOCKED))',
+            [f"({start},0)", f"({start + DEFAULT_BLOCKS},0)", f"{day.isoformat()} 00:00+00"],
+        )
+        return int(cursor.rowcount)

@@ -1,10 +1,15 @@
-"""What django-q2 calls: housekeeping of the position tables. The work is in `tracking.partitions`."""
+"""What django-q2 calls: housekeeping of the position tables. The work is in `partitions` and `retention`."""
 
 from django.utils import timezone
 
-from tracking import partitions
+from tracking import partitions, retention
 
 
 def keep_house() -> str:
-    """Make the partitions of the days ahead; the number made, as text. Raises django.db errors."""
-    return f"{partitions.make_ahead(timezone.now().date())} partitions made"
+    """Make the partitions of the days ahead, drop what is too old; the counts as text. Raises django.db errors."""
+    today = timezone.now().date()
+    made, dropped = partitions.make_ahead(today), retention.apply(today)
+    return (
+        f"{made} partitions made, {dropped.partitions} dropped, {dropped.left} left for the next run, "
+        f"{dropped.rows} rows of the default partitions deleted"
+    )

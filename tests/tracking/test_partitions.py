@@ -151,11 +151,11 @@ def test_positions_can_be_counted_beside_other_columns() -> None:
 def test_retention_drops_older_days_and_empties_the_default_of_them() -> None:
     partitions.make(days(0, 1, 2))
     upsert(*(Report(timestamp=at(offset)) for offset in (-9, 0, 1, 2, 9)))
-    assert partitions.drop_before(TABLE, days(2)[0]) == 2
+    assert partitions.drop_before(TABLE, days(2)[0]) == (2, 1, 0)
     assert partitions.existing(TABLE) == set(days(2))
     assert rows_by_table() == {"20260503": 1, "default": 1}
     assert partitions.existing(partitions.TABLES[1]) == set(days(0, 1, 2)), "the other table is left alone"
-    assert partitions.drop_before(TABLE, days(2)[0]) == 0
+    assert partitions.drop_before(TABLE, days(2)[0]) == (0, 0, 0)
 
 
 # --- side by side -----------------------------------------------------------------------------------------------------

@@ -64,9 +64,67 @@ def test_ahead_makes_yesterday_to_the_last_of_n_days() -> None:
 def test_drop_before_drops_partitions_and_rows_of_the_default() -> None:
     answer("--make", "2026-05-01", "2026-05-02")
     upsert(*(Report(timestamp=NOON + dt.timedelta(days=day)) for day in (-5, 0, 1)))
-    found = answer("--drop-before", "2026-05-02")
-    assert (found["made"], found["dropped"]) == (0, 2)
+    found = answer("--drop-before", "2026-05-02", "--yes")
+    assert (found["made"], found["dropped"], found["deleted_rows"], found["left"]) == (0, 2, 1, 0)
     assert [at.date().isoformat() for _, at in stored()] == ["2026-05-02"]
+
+
+def test_nothing_is_dropped_without_a_yes(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer("--make", "2026-05-01", "2026-05-02")
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False)
+    with pytest.raises(CommandError, match=r"2 partitions \(.*KB\) and 0 rows .* say --yes"):
+        text("--drop-before", "2026-05-02")
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("builtins.input", lambda question: "no")
+    with pytest.raises(CommandError, match="Nothing was changed"):
+        text("--drop-before", "2026-05-02")
+    assert len(partitions.existing(VESSELS)) == 2
+    monkeypatch.setattr("builtins.input", lambda question: "yes")
+    assert "0 made, 2 dropped" in text("--drop-before", "2026-05-02")
+    assert len(partitions.existing(VESSELS)) == 1
+
+
+def test_what_takes_nothing_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False)
+    assert answer("--drop-before", "2026-05-02")["dropped"] == 0
+
+
+def test_a_dry_run_says_what_would_go_and_changes_nothing() -> None:
+    answer("--make", "2026-05-01", "2026-05-02")
+    upsert(*(Report(timestamp=NOON + dt.timedelta(days=day)) for day in (-5, 0, 1)))
+    found = answer("--drop-before", "2026-05-02", "--make", "2026-05-02", "2026-05-03", "--dry-run")
+    assert (found["made"], found["dropped"], found["deleted_rows"]) == (2, 2, 1)
+    assert found["would_drop"] == [f"{VESSELS}_20260501", f"{AIRCRAFT}_20260501"]
+    assert len(stored()) == 3 and len(partitions.existing(VESSELS)) == 2
+    assert text("--drop-before", "2026-05-02", "--dry-run").endswith(
+        "would be: 0 made, 2 dropped, 1 rows of the default partitions deleted\n"
+    )
+
+
+def test_retention_is_applied_by_the_settings_alone(settings: Any) -> None:
+    today = timezone.now().date()
+    days = [today - dt.timedelta(days=age) for age in range(5)]
+    partitions.make(days)
+    settings.KEEP_VESSEL_POSITIONS_DAYS, settings.KEEP_AIRCRAFT_POSITIONS_DAYS = 2, 0
+    assert answer("--retention", "--dry-run")["dropped"] == 2
+    assert answer("--retention", "--yes")["dropped"] == 2
+    assert partitions.existing(VESSELS) == set(days[:3])
+    assert partitions.existing(AIRCRAFT) == set(days)
+
+
+def test_retention_of_nothing_names_the_settings() -> None:
+    with pytest.raises(CommandError, match="KEEP_VESSEL_POSITIONS_DAYS or KEEP_AIRCRAFT_POSITIONS_DAYS"):
+        text("--retention")
+
+
+def test_partitions_in_use_are_left_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer("--make", "2026-05-01", "2026-05-01")
+    monkeypatch.setattr(partitions, "DROP_LOCK_TIMEOUT", "20ms")
+    monkeypatch.setattr(partitions, "DROP_PAUSES", (0.0, 0.01))
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"LOCK TABLE {VESSELS} IN ACCESS SHARE MODE")
+        assert "1 partitions are in use" in text("--drop-before", "2026-05-02", "--yes")
+    assert partitions.existing(VESSELS) == {dt.date(2026, 5, 1)} and partitions.existing(AIRCRAFT) == set()
 
 
 def test_the_list_names_rows_and_size_of_each_partition() -> None:
