@@ -27,7 +27,14 @@ class IngestConfig(AppConfig):
             signal.connect(push_feeds.on_change, sender="ingest.Feed", dispatch_uid="ingest.push_feeds")
         post_migrate.connect(schedule_housekeeping, sender=self, dispatch_uid="ingest.schedule_housekeeping")
 
+    def status_sections(self) -> list[dict[str, Any]]:
+        """What the status page asks (see `status.py`)."""
+        from ingest import status
+
+        return status.sections()
+
 
 def schedule_housekeeping(sender: AppConfig, using: str = "default", apps: Any = None, **_: Any) -> None:
-    """Have a schedule that makes the partitions of the days ahead."""
+    """Have schedules that make partitions ahead and drop old ones, and that roll up closed days of the ledger."""
     ensure_schedule("tracking.tasks.keep_house", "Make partitions ahead", HOUSEKEEPING_MINUTES, using, apps)
+    ensure_schedule("ingest.tasks.close_books", "Close the books", HOUSEKEEPING_MINUTES, using, apps)

@@ -6,7 +6,6 @@ hangs. What leaves is JSON that names kinds of errors only: texts of drivers hol
 """
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 
@@ -17,6 +16,8 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from django_redis import get_redis_connection
+
+from tracking.inquiry import Inquiry
 
 logger = logging.getLogger(__name__)
 
@@ -58,47 +59,23 @@ CHECKS: dict[str, Callable[[], None]] = {
 }
 
 
-class Inquiry:
-    """One question to one dependency, in a thread of its own, because no driver bounds all of its waits."""
+def ask(name: str) -> Inquiry[None]:
+    """Ask one of CHECKS, or join who is asking already."""
+    return Inquiry.start(f"health-{name}", CHECKS[name])
 
-    _asking: dict[str, "Inquiry"] = {}
-    _lock = threading.Lock()
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.error: str | None = f"no answer within {TIMEOUT_SECONDS:g} s"
-        self._done = threading.Event()
-
-    @classmethod
-    def start(cls, name: str) -> "Inquiry":
-        """Ask, or join who is asking already: probes must not pile up threads before a server that hangs."""
-        with cls._lock:
-            running = cls._asking.get(name)
-            if running is not None:
-                return running
-            inquiry = cls._asking[name] = cls(name)
-        threading.Thread(target=inquiry._run, name=f"health-{name}", daemon=True).start()
-        return inquiry
-
-    def answer(self, seconds: float) -> str | None:
-        """None where all is well, else what is wrong; waits for at most `seconds`."""
-        self._done.wait(seconds)
-        return self.error
-
-    def _run(self) -> None:
-        try:
-            CHECKS[self.name]()
-            self.error = None
-        except NotReady as error:
-            self.error = str(error)
-        except Exception as error:
-            logger.warning("not ready, %s: %s", self.name, error)
-            self.error = f"it cannot be used ({type(error).__name__})"
-        finally:
-            connections.close_all()
-            with self._lock:
-                del self._asking[self.name]
-            self._done.set()
+def _error(name: str, inquiry: Inquiry[None], seconds: float) -> str | None:
+    """None where all is well, else what is wrong; waits for at most `seconds`."""
+    if not inquiry.wait(seconds):
+        return f"no answer within {TIMEOUT_SECONDS:g} s"
+    try:
+        inquiry.answer()
+    except NotReady as error:
+        return str(error)
+    except Exception as error:
+        logger.warning("not ready, %s: %s", name, error)
+        return f"it cannot be used ({type(error).__name__})"
+    return None
 
 
 @never_cache
@@ -113,8 +90,8 @@ def live(request: HttpRequest) -> JsonResponse:
 def ready(request: HttpRequest) -> JsonResponse:
     """200 where every dependency is well, else 503; in both cases what was found of each."""
     deadline = time.monotonic() + TIMEOUT_SECONDS
-    inquiries = [Inquiry.start(name) for name in CHECKS]
-    errors = {asked.name: asked.answer(max(0.0, deadline - time.monotonic())) for asked in inquiries}
+    inquiries = {name: ask(name) for name in CHECKS}
+    errors = {name: _error(name, asked, deadline - time.monotonic()) for name, asked in inquiries.items()}
     found = {name: {"ok": error is None, "error": error} for name, error in errors.items()}
     if any(errors.values()):
         return JsonResponse({"status": "unavailable", "dependencies": found}, status=503, headers={"Retry-After": "5"})

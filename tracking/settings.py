@@ -10,7 +10,7 @@ from pathlib import Path
 import environ
 
 from ingest.sources import addresses
-from tracking import embedded
+from tracking import embedded, networks
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.FileAwareEnv()
@@ -23,12 +23,14 @@ SECRET_KEY = env.str("SECRET_KEY", default="") or embedded.secret_key(DATA_DIR)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=False)
-SECURE_REDIRECT_EXEMPT = [r"^health/"]  # probes come without TLS
+SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]  # probes and scrapers come without TLS
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=0)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("SECURE_COOKIES", default=SECURE_SSL_REDIRECT)
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
+STATUS_NETWORKS = env.list("STATUS_NETWORKS", default=[])  # CIDR: who may read /status and /metrics; none: everybody
+networks.parsed("STATUS_NETWORKS", STATUS_NETWORKS)  # a wrong one stops the start
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
@@ -168,6 +170,7 @@ QUEUE_ALLOWED_TASKS = [
     "ingest.tasks.close_books",
     "resilience.tasks.retry_dead_letters",
     "resilience.tasks.retry_selection",
+    "resilience.tasks.discard_selection",
     "resilience.tasks.expire_dead_letters",
     "tracking.tasks.keep_house",
 ]
@@ -183,6 +186,7 @@ BREAKER_FAILURES = env.int("BREAKER_FAILURES", default=5)
 BREAKER_SUCCESSES = env.int("BREAKER_SUCCESSES", default=2)
 BREAKER_RESET_SECONDS = env.float("BREAKER_RESET_SECONDS", default=30.0)
 LIVE_BREAKER_RESET_SECONDS = env.float("LIVE_BREAKER_RESET_SECONDS", default=2.0)  # a probe of it costs nothing
+DEAD_LETTER_RETRIES_PER_SECOND = env.float("DEAD_LETTER_RETRIES_PER_SECOND", default=50.0)  # of a job of the admin
 DATABASE_DEADLINE_SECONDS = env.float("DATABASE_DEADLINE_SECONDS", default=20.0)
 SPOOL_DIR = Path(env.str("SPOOL_DIR", default=str(DATA_DIR / "spool"))).resolve()  # local disk, one directory a host
 SPOOL_MAX_BYTES = env.int("SPOOL_MAX_BYTES", default=2**30)  # full: TCP is not read, pushes get 503, UDP is dropped

@@ -3,12 +3,14 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from tracking import health
+from tracking import health, metrics, status_page
 
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),
+    path("status", status_page.status, name="status"),
+    path("metrics", metrics.metrics, name="metrics"),
     path("api/", include("ingest.api")),
     path("api/", include("resilience.urls")),
     path("api/", include("tracking.api.urls")),  # last: it answers for every address below api/

@@ -12,6 +12,7 @@ from drf_spectacular.utils import OpenApiResponse
 from redis import RedisError
 from rest_framework import serializers, status
 from rest_framework.exceptions import APIException
+from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
@@ -54,6 +55,9 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     elif isinstance(error, RedisError | ConnectionInterrupted):
         logger.warning("the API answers 503: %s", error)
         error = LiveUnavailable() if isinstance(error, RedisError) else CacheUnavailable()
+    if isinstance(error, Unavailable) and (request := context.get("request")) is not None:
+        # The browsable page would ask for the user, and so for the database again.
+        request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
     return exception_handler(error, context)
 
 

@@ -1,7 +1,8 @@
 """Live targets in a box, from Redis alone.
 
-With LIVE_PUBLIC nobody is asked who they are, so a session cookie is not even read and PostgreSQL is not touched: these
-views serve on while it is away. Without it, sessions and tokens are looked up in the database as everywhere else.
+With LIVE_PUBLIC nobody is asked who they are, so a session cookie is not even read. Without it, sessions and tokens
+are known by their copies in the live Redis (`tracking/api/keys.py`). Either way these views serve on while PostgreSQL
+is away.
 """
 
 from typing import Any, ClassVar
@@ -16,6 +17,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from tracking.api.errors import documented
+from tracking.api.keys import CopiedSession, CopiedToken
 from tracking.api.query import LiveQuery
 from tracking.api.serializers import LivePageSerializer
 from tracking.live import Kind, LiveState
@@ -25,6 +27,7 @@ class LiveView(APIView):
     """Live targets of one kind."""
 
     kind: ClassVar[Kind]
+    authentication_classes = [CopiedToken, CopiedSession]
     renderer_classes = [JSONRenderer]  # the browsable page would ask for the user
 
     def get_authenticators(self) -> list[BaseAuthentication]:
