@@ -27,7 +27,7 @@ MODULES = {
     "live_memory": "live",
     "track": "history",
     "big_day": "history",
-    "pipeline_inline": "pipeline_inline",
+    "pipeline": "pipeline",
     "peer_node": "peer_node",
 }
 

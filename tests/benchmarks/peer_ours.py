@@ -1,8 +1,8 @@
 """Our side of the comparison with the Node peer: a file of decoded positions into the store, and into live state.
 
 `python -m tests.benchmarks.peer_ours FILE [--live]` prints one line of JSON with the seconds from the first line to
-the last answer. The stages are the pipeline's own: reports, fusion, `bulk_create(update_conflicts=True)`,
-`LiveState.write`.
+the last answer. The stages are the pipeline's own: reports, fusion, `bulk_create(update_conflicts=True)`, and live
+state in a thread beside the next batch, as `manage.py ingest --inline` writes it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -44,11 +45,11 @@ def main(arguments: list[str]) -> None:
     from django.db import connection
     from django_redis import get_redis_connection
 
-    from ingest.decoders.context import moment
+    from ingest.clocks import moment
     from ingest.fusion import fuse
-    from ingest.liveness import live_updates
+    from ingest.pipeline import write_live
     from ingest.reports import Decoded, VesselReport
-    from tracking.live import LiveState
+    from resilience.breaker import in_process_breaker
 
     def report(at: Position) -> VesselReport:
         status = None if at.status is None else 0
@@ -58,18 +59,23 @@ def main(arguments: list[str]) -> None:
         )
 
     decode = msgspec.json.Decoder(Position).decode
+    breaker = in_process_breaker("live")
+    writing: Future[None] | None = None
     connection.ensure_connection()
     get_redis_connection("live").ping()
     began, count = time.perf_counter(), 0
-    with Path(arguments[0]).open("rb") as lines:
+    with Path(arguments[0]).open("rb") as lines, ThreadPoolExecutor(1) as live:
         while batch := [report(decode(line)) for line in islice(lines, BATCH)]:
             fused = fuse((ordinal, Decoded(position=position)) for ordinal, position in enumerate(batch))
             for model, rows in fused.rows.items():
                 done: Any = model._default_manager.bulk_create(rows, update_conflicts=True)
                 count += done.created
             if "--live" in arguments:
-                for kind, updates in live_updates(fused).items():
-                    LiveState(kind).write(updates)
+                if writing is not None:
+                    writing.result()
+                writing = live.submit(write_live, fused, breaker)
+        if writing is not None:
+            writing.result()
     sys.stdout.write(json.dumps({"n": count, "seconds": time.perf_counter() - began}) + "\n")
 
 

@@ -1,0 +1,85 @@
+"""Store and live alone: a recording's batches, decoded and fused before the clock starts.
+
+`python -m tests.benchmarks.store_alone FILE --start TIME --rate RATE` prints one line of JSON: messages, rows stored,
+seconds, and CPU seconds of this process, PostgreSQL and the live Redis meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import gc
+import json
+import os
+import sys
+import time
+import uuid
+from itertools import islice
+from pathlib import Path
+
+
+def main(arguments: list[str]) -> None:
+    """Make the batches, store them, write live state, print."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tracking.settings")
+    import django
+
+    django.setup()
+    from django.conf import settings
+    from django.db import connection
+    from django_redis import get_redis_connection
+
+    from ingest import persistence, pipeline
+    from ingest.clocks import invented_clock
+    from ingest.formats import FORMATS, Setup
+    from ingest.fusion import fuse
+    from ingest.persistence import Counts
+    from ingest.reports import MessageBatch
+    from resilience.breaker import in_process_breaker
+    from tests.benchmarks.measuring import process_cpu
+
+    options = _options(arguments)
+    clock = invented_clock(round(options.start.timestamp() * 1000), options.rate)
+    assembly = FORMATS["nmea"].assembly(Setup(clock, recorded=True))
+    messages = iter([*assembly.feed(options.file.read_bytes(), None), *assembly.flush(None)])
+    ready = []
+    now = time.time_ns() // 1_000_000
+    while some := list(islice(messages, settings.INGEST_BATCH_SIZE)):
+        batch = MessageBatch(
+            uuid.uuid4(), uuid.uuid4(), "alone", "nmea", 80, now, recorded=True, invented=True, messages=some
+        )
+        counts = Counts()
+        ready.append((batch, fuse(pipeline.decode(batch, counts)), counts))
+    gc.freeze()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        backend = cursor.fetchone()[0]
+    redis = get_redis_connection("live")
+
+    def servers() -> float:
+        cpu = redis.info("cpu")
+        return float(process_cpu(backend) + cpu["used_cpu_user"] + cpu["used_cpu_sys"])
+
+    spent, cpu, began = servers(), time.process_time(), time.perf_counter()
+    for batch, fused, counts in ready:
+        persistence.store(batch, fused, counts)
+        pipeline.write_live(fused, in_process_breaker("live"))
+    seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+    said = {
+        "messages": sum(len(batch.messages) for batch, _, _ in ready),
+        "stored": sum(counts.stored for _, _, counts in ready),
+        "seconds": seconds,
+        "cpu": cpu + servers() - spent,
+    }
+    sys.stdout.write(json.dumps(said) + "\n")
+
+
+def _options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="store_alone")
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--start", type=dt.datetime.fromisoformat, required=True)
+    parser.add_argument("--rate", type=float, required=True)
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
