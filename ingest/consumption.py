@@ -26,7 +26,7 @@ from ingest.models import Batch
 from ingest.reports import MessageBatch
 from resilience.breaker import CircuitOpen, get_breaker
 from resilience.broker import resubmit
-from resilience.dead_letters import next_retry
+from resilience.failures import fingerprint, next_retry
 from resilience.models import DeadLetter
 from resilience.sqlstate import Verdict, classify
 
@@ -106,6 +106,7 @@ def _batch_letter(batch: MessageBatch, stream: str, reason: str) -> DeadLetter:
         stage="worker",
         reason="no_verdict",
         message=reason,
+        fingerprint=fingerprint("worker", "no_verdict", "", reason),
         failed_at=now,
         next_retry_at=next_retry(0, now, random.Random()),
     )

@@ -10,6 +10,7 @@ transaction as their neighbours. Errors of infrastructure, contention and bugs a
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import random
 from collections import Counter
@@ -23,7 +24,7 @@ from django.utils import timezone
 from ingest.fusion import Fused, Report, key_of
 from ingest.models import Batch
 from ingest.reports import MessageBatch
-from resilience.dead_letters import next_retry
+from resilience.failures import failure_of, next_retry
 from resilience.models import DeadLetter
 from resilience.sqlstate import Verdict, classify
 from tracking.identities import (
@@ -224,7 +225,6 @@ def _bury(batch: MessageBatch, refused: Sequence[tuple[int, Report, Exception]])
 def dead_letter(batch: MessageBatch, ordinal: int, stage: str, error: Exception) -> DeadLetter:
     """The dead letter of one message, with all that its replay needs."""
     message = batch.messages[ordinal]
-    cause = error.__cause__ or error
     now = timezone.now()
     return DeadLetter(
         kind=MESSAGE_KIND,
@@ -240,9 +240,7 @@ def dead_letter(batch: MessageBatch, ordinal: int, stage: str, error: Exception)
             "invented": batch.invented,
         },
         stage=stage,
-        reason=type(cause).__name__,
-        sqlstate=getattr(cause, "sqlstate", None) or "",
-        message=str(cause)[:500],
+        **dataclasses.asdict(failure_of(error, stage)),
         failed_at=now,
         next_retry_at=next_retry(0, now, random.Random()),
     )

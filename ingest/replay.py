@@ -7,7 +7,9 @@ deadline, so a letter, its rows and its account change together or not at all. L
 from __future__ import annotations
 
 import time
+import zlib
 
+import msgspec
 from django.db.models import F
 
 from ingest import persistence, pipeline
@@ -19,42 +21,64 @@ from ingest.formats import FORMATS
 from ingest.fusion import fuse
 from ingest.models import Batch
 from ingest.persistence import MESSAGE_KIND, Counts
-from ingest.reports import Message, MessageBatch
-from resilience.dead_letters import Handler
+from ingest.reports import Decoded, Message, MessageBatch
+from resilience.handlers import Handler, Undecodable
 from resilience.models import DeadLetter
+from resilience.readable import as_text
+
+_MESSAGES_SHOWN = 10
 
 
 class MessageHandler:
     """One message whose row PostgreSQL refused."""
 
+    editable = True
+
     def replay(self, letter: DeadLetter) -> str:
-        """Decode, validate and store the message again; `dead` in the ledger becomes what it turned out to be.
+        """Decode, validate and store the message again; `dead` in the ledger becomes what it turned out to be, and
+        `discarded` does where the letter had expired.
 
         Raises Rejected when it is refused before it reaches the database, and what the database raises.
         """
-        batch = _as_batch(letter)
-        context = Context(batch, now=round(time.time() * 1000))
-        said = FORMATS[batch.format].decode(batch.messages[0], context)
+        said = _decode(letter)
         if said.position is None:
             raise Rejected("no_position")
         counts = Counts()
         for _, _, error in persistence.store_rows(fuse([(0, said)]), counts):
             raise error
         outcome = next(name for name in ("stored", "merged", "duplicate") if getattr(counts, name))
-        Batch.objects.filter(id=letter.batch_id).update(dead=F("dead") - 1, **{outcome: F(outcome) + 1})
+        held = "discarded" if letter.status == DeadLetter.Status.EXPIRED else "dead"
+        Batch.objects.filter(id=letter.batch_id).update(**{held: F(held) - 1, outcome: F(outcome) + 1})
         return outcome
 
     def discarded(self, letter: DeadLetter) -> None:
         """`dead` becomes `discarded` in the ledger."""
         Batch.objects.filter(id=letter.batch_id).update(dead=F("dead") - 1, discarded=F("discarded") + 1)
 
+    def describe(self, letter: DeadLetter) -> dict[str, str]:
+        """What the message says by its format's decoder; None is left out. Raises Undecodable with the reason."""
+        try:
+            said = _decode(letter)
+        except Rejected as error:
+            raise Undecodable(error.reason) from error
+        except (ValueError, TypeError, LookupError) as error:  # a person may have written anything
+            raise Undecodable("undecodable") from error
+        parts = {"position": said.position, "static": said.static, "station": said.station}
+        described = {"format": str(letter.context["format"])}
+        for part in filter(None, parts.values()):
+            described |= {name: str(value) for name, value in msgspec.structs.asdict(part).items() if _is_said(value)}
+        described["carries"] = ", ".join(name for name, part in parts.items() if part is not None) or "nothing we store"
+        return described
+
 
 class BatchHandler:
     """A whole batch whose workers died."""
 
+    editable = False  # it is compressed, and holds up to a thousand messages
+
     def replay(self, letter: DeadLetter) -> str:
         """Process the batch as if it had just come; its own line replaces the one that counted it as dead."""
-        batch = unpack(bytes(letter.raw))
+        batch = unpack(letter.payload)
         Batch.objects.filter(id=batch.id).delete()
         counts = Counts()
         persistence.store(batch, fuse(pipeline.decode(batch, counts)), counts)
@@ -64,8 +88,29 @@ class BatchHandler:
         """All that the line counts as dead was given up."""
         Batch.objects.filter(id=letter.batch_id).update(discarded=F("discarded") + F("dead"), dead=0)
 
+    def describe(self, letter: DeadLetter) -> dict[str, str]:
+        """The batch, and the beginning of its messages. Raises Undecodable."""
+        try:
+            batch = unpack(letter.payload)
+        except (zlib.error, msgspec.DecodeError) as error:
+            raise Undecodable("no_batch") from error
+        described = {"format": batch.format, "origin": batch.origin or "-", "messages": str(len(batch.messages))}
+        for number, message in enumerate(batch.messages[:_MESSAGES_SHOWN]):
+            described[f"message {number}"] = as_text(message.raw[:200])
+        return described
+
 
 HANDLERS: dict[str, Handler] = {MESSAGE_KIND: MessageHandler(), BATCH_KIND: BatchHandler()}
+
+
+def _decode(letter: DeadLetter) -> Decoded:
+    batch = _as_batch(letter)
+    context = Context(batch, now=round(time.time() * 1000))
+    return FORMATS[batch.format].decode(batch.messages[0], context)
+
+
+def _is_said(value: object) -> bool:
+    return value is not None and value != {}
 
 
 def _as_batch(letter: DeadLetter) -> MessageBatch:
@@ -81,5 +126,5 @@ def _as_batch(letter: DeadLetter) -> MessageBatch:
         recorded=True,  # it may have become old while it waited; it was in time when it was accepted
         invented=letter.context["invented"],
         live=False,
-        messages=[Message(received_at, bytes(letter.raw))],
+        messages=[Message(received_at, letter.payload)],
     )

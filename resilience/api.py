@@ -1,21 +1,40 @@
-"""Dead letters for programs: list, detail, and per letter retry and discard. Each needs the permission of the admin's.
+"""Dead letters for programs: list, detail, groups and export; retry, edit and discard, of one or of all of a filter.
 
-What is done is done by `resilience.dead_letters`; `closed_by` and `note` of the letter say who did it and why.
+Each needs the permission of the admin's. What is done is done by `resilience.dead_letters` and the modules beside it;
+who did it is in the letter's history and in the admin's log. Jobs are in `resilience.job_api`.
 """
 
+from dataclasses import asdict
 from typing import ClassVar
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiResponse, extend_schema
-from rest_framework import mixins, pagination, permissions, serializers, status, viewsets
+from django.http import StreamingHttpResponse
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
+from rest_framework import mixins, pagination, permissions, status, viewsets
 from rest_framework.decorators import action
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from resilience import dead_letters, readable
-from resilience.dead_letters import Result
-from resilience.models import DeadLetter
+from resilience import audit, dead_letters, editing, exports, letter_groups, redrive
+from resilience.dead_letters import NoHandler, Outcome, Result
+from resilience.handlers import Undecodable
+from resilience.letter_serializers import (
+    BulkDiscardSerializer,
+    BulkSerializer,
+    DeadLetterSerializer,
+    EditSerializer,
+    LetterDetailSerializer,
+    LetterGroupSerializer,
+    LetterJobSerializer,
+    ReasonSerializer,
+    ResultSerializer,
+)
+from resilience.models import DeadLetter, LetterJob
+from resilience.selection import Age, BadSelection, Selection
 
 _RETRY_AFTER_SECONDS = 30
 _STATUS = {
@@ -25,50 +44,28 @@ _STATUS = {
     Result.SKIPPED: status.HTTP_409_CONFLICT,
     Result.UNAVAILABLE: status.HTTP_503_SERVICE_UNAVAILABLE,
 }
-
-
-class DeadLetterSerializer(serializers.ModelSerializer[DeadLetter]):
-    """A letter; `raw` is the message itself where all of it is printable, otherwise its bytes in hexadecimal."""
-
-    raw = serializers.SerializerMethodField()
-    raw_encoding = serializers.SerializerMethodField(help_text="`utf-8` or `hex`")
-
-    class Meta:
-        model = DeadLetter
-        fields = [
-            *["id", "status", "kind", "batch_id", "ordinal", "source", "received_at", "raw", "raw_encoding", "stage"],
-            *["reason", "sqlstate", "message", "attempts", "failed_at", "next_retry_at", "created_at", "closed_at"],
-            *["closed_by", "note"],
-        ]
-        read_only_fields = fields
-
-    def get_raw(self, letter: DeadLetter) -> str:
-        raw = bytes(letter.raw)
-        return raw.decode() if readable.is_text(raw) else raw.hex()
-
-    def get_raw_encoding(self, letter: DeadLetter) -> str:
-        return "utf-8" if readable.is_text(bytes(letter.raw)) else "hex"
-
-
-class ReasonSerializer(serializers.Serializer[None]):
-    """Why a letter is given up."""
-
-    reason = serializers.CharField(max_length=300)
-
-
-class ResultSerializer(serializers.Serializer[None]):
-    """What became of a letter."""
-
-    result = serializers.CharField(help_text="resolved, failed, exhausted, skipped, unavailable or discarded")
-    detail = serializers.CharField(help_text="the outcome, or the reason of the failure", allow_blank=True)
+_FILTERS = [
+    OpenApiParameter("status", enum=DeadLetter.Status.values),
+    OpenApiParameter("reason", description="stable code of the reason"),
+    OpenApiParameter("source", description="label of the feed"),
+    OpenApiParameter("stage", description="the stage that failed"),
+    OpenApiParameter("age", enum=Age.values, description="how long ago it died"),
+    OpenApiParameter("fingerprint", description="a group, see groups/"),
+    OpenApiParameter("batch_id", OpenApiTypes.UUID),
+]
+_RESULTS = {code: ResultSerializer for code in (200, 409, 503)}
 
 
 class DeadLetterPermission(permissions.BasePermission):
-    """Seeing, retrying and discarding are three permissions, none of them implied by another."""
+    """Seeing and each action are permissions of their own, none of them implied by another."""
 
     NEEDED: ClassVar[dict[str, str]] = {
         "retry": "resilience.retry_deadletter",
+        "retry_all": "resilience.retry_deadletter",
+        "edit": "resilience.edit_deadletter",
         "discard": "resilience.discard_deadletter",
+        "discard_all": "resilience.discard_deadletter",
+        "export": "resilience.export_deadletter",
     }
 
     def has_permission(self, request: Request, view: APIView) -> bool:
@@ -82,28 +79,51 @@ class LatestFirst(pagination.CursorPagination):
     page_size = 100
     page_size_query_param = "limit"
     max_page_size = 1000
-    ordering = "-failed_at"
+    ordering = ("-failed_at", "-id")
 
 
+@extend_schema_view(list=extend_schema(parameters=_FILTERS), retrieve=extend_schema(responses=LetterDetailSerializer))
 class DeadLetterViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[DeadLetter]):
     """Messages that could not be stored."""
 
     serializer_class = DeadLetterSerializer
     permission_classes = [DeadLetterPermission]
     pagination_class = LatestFirst
-    filterset_fields = ["status", "reason", "source", "batch_id"]  # the indexed ones
+    filter_backends = []  # a Selection does it, as everywhere else
 
     def get_queryset(self) -> QuerySet[DeadLetter]:
-        return DeadLetter.objects.defer("context")
+        """Narrowed by the query in the list; a page of the list needs nothing long."""
+        if self.action == "list":
+            return _selection(self.request).letters(timezone.now()).defer("context", "edited", "traceback", "history")
+        return DeadLetter.objects.all()
 
-    @extend_schema(request=None, responses={code: ResultSerializer for code in (200, 409, 503)})
+    def get_serializer_class(self) -> type[DeadLetterSerializer]:
+        """The detail says more."""
+        return LetterDetailSerializer if self.action == "retrieve" else DeadLetterSerializer
+
+    @extend_schema(request=None, responses=_RESULTS)
     @action(detail=True, methods=["post"])
     def retry(self, request: Request, pk: str) -> Response:
         """Replay it now. 200 says what became of it, 409 that it is closed or in other hands, 503 to try later."""
-        outcome = dead_letters.retry(self.get_object().pk, request.user.get_username())
-        headers = {"Retry-After": str(_RETRY_AFTER_SECONDS)} if outcome.result is Result.UNAVAILABLE else None
-        body = {"result": outcome.result, "detail": outcome.detail}
-        return Response(body, status=_STATUS[outcome.result], headers=headers)
+        letter = self.get_object()
+        outcome = dead_letters.retry(letter.pk, request.user.get_username())
+        audit.log(request.user, [letter], f"Retried: {outcome.result}, {outcome.detail or 'untouched'}.")
+        return _answer(outcome)
+
+    @extend_schema(request=EditSerializer, responses={**_RESULTS, 400: OpenApiResponse(description="Undecodable")})
+    @action(detail=True, methods=["post"])
+    def edit(self, request: Request, pk: str) -> Response:
+        """Replay it with a mended message, once that can be decoded (else 400 with the reason). `raw` stays."""
+        asked = EditSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        letter = self.get_object()
+        try:
+            message = editing.parse(asked.validated_data["message"], asked.validated_data["encoding"])
+            outcome = editing.edit_and_retry(letter.pk, message, request.user.get_username())
+        except (Undecodable, NoHandler) as error:
+            raise ValidationError({"message": [error.reason]}) from error
+        audit.log(request.user, [letter], f"Edited and retried: {outcome.result}, {outcome.detail or 'untouched'}.")
+        return _answer(outcome)
 
     @extend_schema(
         request=ReasonSerializer,
@@ -112,13 +132,72 @@ class DeadLetterViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewse
     @action(detail=True, methods=["post"])
     def discard(self, request: Request, pk: str) -> Response:
         """Give it up, for a reason. 409 says that it is closed, in other hands, or of a kind that nobody handles."""
-        reason = ReasonSerializer(data=request.data)
-        reason.is_valid(raise_exception=True)
-        letter_id, by = self.get_object().pk, request.user.get_username()
+        asked = ReasonSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        letter, reason = self.get_object(), asked.validated_data["reason"]
         try:
-            count = dead_letters.discard([letter_id], by, reason.validated_data["reason"])
-        except dead_letters.NoHandler as error:
+            count = dead_letters.discard([letter.pk], request.user.get_username(), reason)
+        except NoHandler as error:
             return Response({"result": "skipped", "detail": error.reason}, status=status.HTTP_409_CONFLICT)
         if not count:
             return Response({"result": "skipped", "detail": ""}, status=status.HTTP_409_CONFLICT)
+        audit.log(request.user, [letter], f"Discarded: {reason}")
         return Response({"result": "discarded", "detail": ""})
+
+    @extend_schema(operation_id="dead_letters_retry_all", request=BulkSerializer, responses={202: LetterJobSerializer})
+    @action(detail=False, methods=["post"], url_path="retry", url_name="retry-all")
+    def retry_all(self, request: Request) -> Response:
+        """Retry all open and expired letters of a filter, as it is now, by a job."""
+        asked = BulkSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        return _start(request, LetterJob.Action.RETRY, asked.validated_data["filter"])
+
+    @extend_schema(
+        operation_id="dead_letters_discard_all", request=BulkDiscardSerializer, responses={202: LetterJobSerializer}
+    )
+    @action(detail=False, methods=["post"], url_path="discard", url_name="discard-all")
+    def discard_all(self, request: Request) -> Response:
+        """Discard all open letters of a filter, as it is now, for a reason, by a job."""
+        asked = BulkDiscardSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        given = asked.validated_data
+        return _start(request, LetterJob.Action.DISCARD, given["filter"], given["reason"])
+
+    @extend_schema(responses=LetterGroupSerializer(many=True))
+    @action(detail=False, pagination_class=None)
+    def groups(self, request: Request) -> Response:
+        """Open letters by fingerprint, the largest group first, 200 groups at most."""
+        return Response([asdict(group) for group in letter_groups.groups()])
+
+    @extend_schema(
+        parameters=[*_FILTERS, OpenApiParameter("as", enum=list(exports.FORMATS), default="ndjson")],
+        responses={(200, content_type): OpenApiTypes.BINARY for content_type, _ in exports.FORMATS.values()},
+    )
+    @action(detail=False, pagination_class=None)
+    def export(self, request: Request) -> StreamingHttpResponse:
+        """All letters of a filter as a file."""
+        format_ = request.query_params.get("as", "ndjson")
+        if format_ not in exports.FORMATS:
+            raise ValidationError({"as": [f"one of {', '.join(exports.FORMATS)}"]})
+        selection = _selection(request)
+        audit.log_about(request.user, str(selection), f"Exported as {format_}: {selection}.")
+        return exports.download(selection.letters(timezone.now(), frozen=True), format_, timezone.now())
+
+
+def _selection(request: Request) -> Selection:
+    try:
+        return Selection.of(request.query_params.dict())
+    except BadSelection as error:
+        raise ValidationError({error.field: [error.problem]}) from error
+
+
+def _start(request: Request, what: LetterJob.Action, selection: Selection, reason: str = "") -> Response:
+    job = redrive.start(what, selection, timezone.now(), request.user.get_username(), reason)
+    audit.log(request.user, [job], f"Started: {what} {selection}." + (f" Reason: {reason}" if reason else ""))
+    return Response(LetterJobSerializer(job).data, status=status.HTTP_202_ACCEPTED)
+
+
+def _answer(outcome: Outcome) -> Response:
+    headers = {"Retry-After": str(_RETRY_AFTER_SECONDS)} if outcome.result is Result.UNAVAILABLE else None
+    body = {"result": outcome.result, "detail": outcome.detail}
+    return Response(body, status=_STATUS[outcome.result], headers=headers)

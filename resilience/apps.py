@@ -1,4 +1,4 @@
-"""The app for when something fails. It puts the retries of dead letters into django-q2's schedule after migrations."""
+"""The app for when something fails. Migrations end with the schedules for retries and expiry of dead letters."""
 
 from typing import Any
 
@@ -8,18 +8,31 @@ from django.db.models.signals import post_migrate
 from resilience.schedules import ensure_schedule
 
 RETRY_MINUTES = 5
+EXPIRY_MINUTES = 24 * 60
 
 
 class ResilienceConfig(AppConfig):
-    """Connects the schedule to post_migrate."""
+    """Connects the schedules to post_migrate."""
 
     name = "resilience"
     verbose_name = "Resilience"
 
     def ready(self) -> None:
         post_migrate.connect(schedule_retries, sender=self, dispatch_uid="resilience.schedule_retries")
+        post_migrate.connect(schedule_expiry, sender=self, dispatch_uid="resilience.schedule_expiry")
+
+    def status_sections(self) -> list[dict[str, Any]]:
+        """What the status page asks (see `status.py`)."""
+        from resilience import status
+
+        return status.sections()
 
 
 def schedule_retries(sender: AppConfig, using: str = "default", apps: Any = None, **_: Any) -> None:
     """Have a schedule that runs `retry_dead_letters` every 5 minutes."""
     ensure_schedule("resilience.tasks.retry_dead_letters", "Retry dead letters", RETRY_MINUTES, using, apps)
+
+
+def schedule_expiry(sender: AppConfig, using: str = "default", apps: Any = None, **_: Any) -> None:
+    """Have a schedule that runs `expire_dead_letters` once a day."""
+    ensure_schedule("resilience.tasks.expire_dead_letters", "Expire dead letters", EXPIRY_MINUTES, using, apps)

@@ -200,11 +200,19 @@ class Breaker:
 
     def _apply(self, event: Event) -> tuple[Decision, Store]:
         """The decision, and the store that made it: the answer to a call belongs where it was granted."""
-        return self._ask(lambda it: it.apply(self.name, event, self.config, self._clock))
+        decision, store = self._ask(lambda it: it.apply(self.name, event, self.config, self._clock))
+        self._log(decision)
+        return decision, store
+
+    def _log(self, decision: Decision) -> None:
+        """Each transition once, by the process that caused it."""
+        if moved := decision.transition:
+            level = logging.WARNING if moved.to_phase in (Phase.OPEN, Phase.FORCED_OPEN) else logging.INFO
+            logger.log(level, "breaker %s: %s -> %s: %s", self.name, moved.from_phase, moved.to_phase, moved.reason)
 
     def _answer(self, store: Store, event: Event) -> None:
         try:
-            store.apply(self.name, event, self.config, self._clock)
+            self._log(store.apply(self.name, event, self.config, self._clock))
         except (redis.RedisError, OSError) as error:
             # A lost answer heals itself: the probe's lease runs out, a missed success is made up by the next one.
             self._leave_store(error)

@@ -12,7 +12,8 @@ from django.template.response import TemplateResponse
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked: `items` are those concerned, `hidden` the fields that the form sends back as they are."""
+    """What is asked: `items` are those concerned, `quotes` texts to read first (heading, text), `hidden` the fields
+    that the form sends back as they are."""
 
     title: str
     explanation: str
@@ -21,6 +22,7 @@ class Question:
     form: Form | None = None
     items: Sequence[str] = ()
     more: int = 0
+    quotes: Sequence[tuple[str, str]] = ()
     hidden: Iterable[tuple[str, str]] = ()
     danger: bool = False
 

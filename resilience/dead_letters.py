@@ -1,68 +1,48 @@
 """What can be done with a dead letter: retry it, retry all that are due, discard it.
 
-Letters come in by id; what leaves is what became of each. This module knows when a retry is due, what a failure means
-and how a letter is closed. What a letter says is known to the handler registered for its kind, which replays it. It
-never deletes a letter, and it creates none: whoever fails to store a message writes it in that same transaction.
+Letters come in by id; what leaves is what became of each. This module knows which are due and how one is closed. What a
+letter says is known to the handler registered for its kind, which replays it. It never deletes a letter, and it creates
+none: whoever fails to store a message writes it in that same transaction. Beside it are editing (mend a message and
+retry it), redrive (all letters of a filter), expiry, exports and letter_groups; failures says what an error means.
 """
 
 import logging
 import random
-import re
 import time
 import uuid
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.utils import timezone
 
 from resilience.breaker import CircuitOpen, get_breaker
 from resilience.deadline import deadline
+from resilience.failures import BUG, failure_of, next_retry
+from resilience.handlers import Handler, NoHandler, handler_of, register
 from resilience.models import DeadLetter
 from resilience.sqlstate import Verdict, classify
 
 logger = logging.getLogger(__name__)
 
-MAX_ATTEMPTS = 8
+__all__ = ["Handler", "NoHandler", "Outcome", "Result", "RetrySummary", "discard", "next_retry", "register", "retry"]
+
 BREAKER = "database"
 SCHEDULE = "schedule"  # who closes the letters that nobody asked for
 
-_OPEN = Q(status__in=DeadLetter.OPEN)
-_FIRST_DELAY_SECONDS = 300
-_LONGEST_DELAY_SECONDS = 6 * 3600
+HISTORY_ENTRIES = 20
+OPEN = Q(status__in=DeadLetter.OPEN)
+RETRIABLE = Q(status__in=DeadLetter.RETRIABLE)
 # One letter is at most one batch, a tenth of a second. With retry_due's 45 s it stays below the queue's time-out of 60.
 _LETTER_SECONDS = 10.0
 # One letter whose replay always exceeds its deadline looks like an outage and must not hold back the ones behind it.
 _OUTAGES_IN_A_ROW = 2
 _DISCARDS_PER_TRANSACTION = 200
-_REASON_CODE = re.compile(r"[a-z0-9_]{1,64}")
 _jitter = random.SystemRandom()
-
-
-class Handler(Protocol):
-    """What an app registers for the letters that it writes.
-
-    Both run within a deadline and the transaction that closes the letter, `replay` behind the database's breaker too:
-    they take none of these themselves.
-    """
-
-    def replay(self, letter: DeadLetter) -> str:
-        """Do what failed, and the accounts with it; the outcome as a code such as `stored`. Raises to fail again:
-        a `reason` attribute of the exception becomes the letter's."""
-
-    def discarded(self, letter: DeadLetter) -> None:
-        """Do the accounts of a letter that is being given up."""
-
-
-class NoHandler(LookupError):
-    """Nobody registered for this kind of letter."""
-
-    reason = "no_handler"
 
 
 class Result(StrEnum):
@@ -100,35 +80,20 @@ class RetrySummary:
         return (counts or "nothing to do") + (f"; stopped: {self.stopped}" if self.stopped else "")
 
 
-_handlers: dict[str, Handler] = {}
-
-
-def register(kind: str, handler: Handler) -> None:
-    """Let `handler` replay the letters of `kind` (32 characters at most). A second one for the kind replaces it."""
-    _handlers[kind] = handler
-
-
-def next_retry(attempts: int, now: datetime, rng: random.Random) -> datetime | None:
-    """When to retry a letter that was retried `attempts` times: after 5 minutes doubled each time, 6 hours at most,
-    times 0.5 to 1.5 so that letters of one moment spread. None after 8."""
-    if attempts >= MAX_ATTEMPTS:
-        return None
-    seconds = min(_LONGEST_DELAY_SECONDS, _FIRST_DELAY_SECONDS * 2**attempts)
-    return now + timedelta(seconds=seconds * rng.uniform(0.5, 1.5))
-
-
-def retry(letter_id: uuid.UUID, by: str, now: datetime | None = None) -> Outcome:
-    """Replay one open letter in one transaction of its own, whether or not it is due.
+def retry(
+    letter_id: uuid.UUID, by: str, now: datetime | None = None, prepare: Callable[[DeadLetter], None] | None = None
+) -> Outcome:
+    """Replay one open or expired letter in one transaction of its own, whether or not it is due.
 
     Success closes it in `by`'s name, a failure is written to it and puts the next retry off. Raises nothing of the
-    replay.
+    replay. `prepare` gets the locked letter first, in the same transaction; what it raises comes through.
     """
-    return _retry(letter_id, by, now or timezone.now(), _OPEN)
+    return _retry(letter_id, by, now or timezone.now(), RETRIABLE, prepare)
 
 
 def retry_many(letter_ids: Sequence[uuid.UUID], by: str, seconds: float) -> RetrySummary:
     """Replay these letters one after the other for at most `seconds` and the letter then in hand (10 s at most)."""
-    return _run(letter_ids, by, timezone.now(), seconds, _OPEN)
+    return _run(letter_ids, by, timezone.now(), seconds, RETRIABLE)
 
 
 def retry_due(now: datetime | None = None, limit: int = 500, seconds: float = 45) -> RetrySummary:
@@ -139,18 +104,13 @@ def retry_due(now: datetime | None = None, limit: int = 500, seconds: float = 45
     if get_breaker(BREAKER).permits() is not None:
         return RetrySummary(stopped="breaker")
     try:
-        with get_breaker(BREAKER).guard(), deadline(_deadline_seconds()):
+        with get_breaker(BREAKER).guard(), deadline(deadline_seconds()):
             ids = list(DeadLetter.objects.filter(due).order_by("next_retry_at").values_list("id", flat=True)[:limit])
     except Exception as error:
-        if not _is_away(error):
+        if not is_away(error):
             raise
         return RetrySummary(stopped="unavailable")
     return _run(ids, SCHEDULE, now, seconds, due)
-
-
-def make_due(letters: QuerySet[DeadLetter], now: datetime | None = None) -> int:
-    """Leave the open ones of `letters` to the schedule's next run; how many there are. For more than one request."""
-    return letters.filter(_OPEN).update(status=DeadLetter.Status.PENDING, next_retry_at=now or timezone.now())
 
 
 def discard(ids: Iterable[uuid.UUID], by: str, reason: str) -> int:
@@ -161,9 +121,9 @@ def discard(ids: Iterable[uuid.UUID], by: str, reason: str) -> int:
     """
     if not reason.strip():
         raise ValueError("a reason is required")
-    chosen = list(DeadLetter.objects.filter(_OPEN, id__in=list(ids)).values_list("batch_id", "ordinal", "id", "kind"))
+    chosen = list(DeadLetter.objects.filter(OPEN, id__in=list(ids)).values_list("batch_id", "ordinal", "id", "kind"))
     for kind in {kind for *_, kind in chosen}:
-        _handler(kind)
+        handler_of(kind)
     # Handlers write to their batches: all transactions do so in one order, or two of them wait for each other.
     ordered = [letter_id for *_, letter_id, _ in sorted(chosen)]
     starts = range(0, len(ordered), _DISCARDS_PER_TRANSACTION)
@@ -171,8 +131,8 @@ def discard(ids: Iterable[uuid.UUID], by: str, reason: str) -> int:
 
 
 def open_count() -> int:
-    """How many letters are neither resolved nor discarded."""
-    return DeadLetter.objects.filter(_OPEN).count()
+    """How many letters wait for a retry or for a person."""
+    return DeadLetter.objects.filter(OPEN).count()
 
 
 def _run(ids: Sequence[uuid.UUID], by: str, now: datetime, seconds: float, wanted: Q) -> RetrySummary:
@@ -194,13 +154,19 @@ def _run(ids: Sequence[uuid.UUID], by: str, now: datetime, seconds: float, wante
     return summary
 
 
-def _retry(letter_id: uuid.UUID, by: str, now: datetime, wanted: Q) -> Outcome:
+def _retry(
+    letter_id: uuid.UUID, by: str, now: datetime, wanted: Q, prepare: Callable[[DeadLetter], None] | None = None
+) -> Outcome:
     try:
-        with get_breaker(BREAKER).guard(), deadline(_deadline_seconds()), transaction.atomic(durable=True):
-            letter = _lock(letter_id, wanted)
-            return _replay(letter, by, now) if letter else Outcome(letter_id, Result.SKIPPED)
+        with get_breaker(BREAKER).guard(), deadline(deadline_seconds()), transaction.atomic(durable=True):
+            letter = lock(letter_id, wanted)
+            if letter is None:
+                return Outcome(letter_id, Result.SKIPPED)
+            if prepare is not None:
+                prepare(letter)
+            return replay(letter, by, now)
     except Exception as error:
-        if _is_away(error):
+        if is_away(error):
             logger.warning("dead letter %s waits: %s", letter_id, error)
             return Outcome(letter_id, Result.UNAVAILABLE, str(error)[:200])
         if classify(error) is Verdict.CONTENTION:
@@ -208,82 +174,80 @@ def _retry(letter_id: uuid.UUID, by: str, now: datetime, wanted: Q) -> Outcome:
         raise
 
 
-def _lock(letter_id: uuid.UUID, wanted: Q) -> DeadLetter | None:
+def lock(letter_id: uuid.UUID, wanted: Q) -> DeadLetter | None:
     """The letter in nobody else's hands; `wanted` again because another run may have had it since the list was made."""
     return DeadLetter.objects.select_for_update(skip_locked=True).filter(wanted, id=letter_id).first()
 
 
-def _replay(letter: DeadLetter, by: str, now: datetime) -> Outcome:
+def replay(letter: DeadLetter, by: str, now: datetime) -> Outcome:
+    """Replay a letter that the caller has locked, in the caller's transaction, behind breaker and deadline.
+
+    Raises what speaks of the database and not of the letter: then nothing of it is to be kept.
+    """
     try:
         with transaction.atomic():  # what a failing replay has written goes, the lock on the letter stays
-            note = _handler(letter.kind).replay(letter)
+            note = handler_of(letter.kind).replay(letter)
     except Exception as error:
-        if _is_away(error) or classify(error) is Verdict.CONTENTION:
+        if is_away(error) or classify(error) is Verdict.CONTENTION:
             raise
-        return _fail(letter, error, now)
-    _close(letter, DeadLetter.Status.RESOLVED, by, note)
+        return _fail(letter, by, error, now)
+    close(letter, DeadLetter.Status.RESOLVED, by, note, now)
     return Outcome(letter.id, Result.RESOLVED, note)
 
 
-def _fail(letter: DeadLetter, error: Exception, now: datetime) -> Outcome:
-    reason = _reason(error)
-    if reason == "replay_error":
+def give_up(letter: DeadLetter, by: str, reason: str, now: datetime) -> None:
+    """Discard an open letter that the caller has locked, in the caller's transaction. Raises NoHandler."""
+    handler_of(letter.kind).discarded(letter)
+    close(letter, DeadLetter.Status.DISCARDED, by, reason, now)
+
+
+def close(letter: DeadLetter, status: DeadLetter.Status, by: str, note: str, now: datetime) -> None:
+    """Write that a locked letter is resolved, discarded or expired."""
+    letter.status, letter.note = status, note
+    letter.closed_at, letter.closed_by = now, by
+    letter.next_retry_at = None
+    remember(letter, by, "retry" if status == DeadLetter.Status.RESOLVED else "close", status, note, now)
+    letter.save(update_fields=["status", "note", "closed_at", "closed_by", "next_retry_at", "history"])
+
+
+def _fail(letter: DeadLetter, by: str, error: Exception, now: datetime) -> Outcome:
+    """One more attempt failed. An expired letter stays expired: the accounts hold it as discarded."""
+    failure = failure_of(error, letter.stage)
+    if failure.reason == BUG:
         logger.error("dead letter %s: its handler failed", letter.id, exc_info=error)
     letter.attempts += 1
-    letter.next_retry_at = next_retry(letter.attempts, now, _jitter)
-    letter.status = DeadLetter.Status.PENDING if letter.next_retry_at else DeadLetter.Status.EXHAUSTED
     letter.failed_at = now
-    letter.reason = reason
-    letter.sqlstate = _sqlstate(error)
-    # An error about a text quotes it: PostgreSQL takes neither NUL nor a lone surrogate.
-    letter.message = str(error).replace("\0", "").encode(errors="replace").decode()[:500]
-    letter.save(update_fields=["attempts", "next_retry_at", "status", "failed_at", "reason", "sqlstate", "message"])
-    return Outcome(letter.id, Result.FAILED if letter.next_retry_at else Result.EXHAUSTED, reason)
+    if letter.is_open:
+        letter.next_retry_at = next_retry(letter.attempts, now, _jitter)
+        letter.status = DeadLetter.Status.PENDING if letter.next_retry_at else DeadLetter.Status.EXHAUSTED
+    for name, value in asdict(failure).items():
+        setattr(letter, name, value)
+    result = Result.FAILED if letter.next_retry_at else Result.EXHAUSTED
+    remember(letter, by, "retry", result, failure.reason, now)
+    letter.save(update_fields=["attempts", "next_retry_at", "status", "failed_at", "history", *asdict(failure)])
+    return Outcome(letter.id, result, failure.reason)
 
 
-def _reason(error: Exception) -> str:
-    """The exception's own code, if it has one; UnicodeEncodeError's `reason`, for one, is prose."""
-    own = getattr(error, "reason", None)
-    if isinstance(own, str) and _REASON_CODE.fullmatch(own):
-        return own
-    return "database_refused" if classify(error) is Verdict.POISON else "replay_error"
-
-
-def _sqlstate(error: BaseException) -> str:
-    link: BaseException | None = error
-    while link is not None:
-        if code := getattr(link, "sqlstate", None):
-            return str(code)
-        link = link.__cause__
-    return ""
+def remember(letter: DeadLetter, by: str, action: str, result: str, detail: str, now: datetime) -> None:
+    """Add to the history of `letter`, which the caller saves."""
+    entry = {"at": now.isoformat(), "by": by, "action": action, "result": str(result), "detail": detail[:300]}
+    letter.history = [*letter.history, entry][-HISTORY_ENTRIES:]
 
 
 def _discard(ids: Sequence[uuid.UUID], by: str, reason: str) -> int:
-    with deadline(_deadline_seconds()), transaction.atomic(durable=True):
-        locked = DeadLetter.objects.select_for_update(skip_locked=True).filter(_OPEN, id__in=ids)
+    with deadline(deadline_seconds()), transaction.atomic(durable=True):
+        locked = DeadLetter.objects.select_for_update(skip_locked=True).filter(OPEN, id__in=ids)
         letters = list(locked.order_by("batch_id", "ordinal"))
         for letter in letters:
-            _handler(letter.kind).discarded(letter)
-            _close(letter, DeadLetter.Status.DISCARDED, by, reason)
+            give_up(letter, by, reason, timezone.now())
     return len(letters)
 
 
-def _close(letter: DeadLetter, status: DeadLetter.Status, by: str, note: str) -> None:
-    letter.status, letter.note = status, note
-    letter.closed_at, letter.closed_by = timezone.now(), by
-    letter.next_retry_at = None
-    letter.save(update_fields=["status", "note", "closed_at", "closed_by", "next_retry_at"])
-
-
-def _handler(kind: str) -> Handler:
-    if kind not in _handlers:
-        raise NoHandler(f"no handler is registered for {kind}")
-    return _handlers[kind]
-
-
-def _is_away(error: Exception) -> bool:
+def is_away(error: Exception) -> bool:
+    """Whether `error` says that PostgreSQL does not answer or must not be asked."""
     return isinstance(error, CircuitOpen) or classify(error) is Verdict.INFRASTRUCTURE
 
 
-def _deadline_seconds() -> float:
+def deadline_seconds() -> float:
+    """How long the calls for one letter may take."""
     return min(_LETTER_SECONDS, float(settings.DATABASE_DEADLINE_SECONDS))

@@ -18,6 +18,11 @@ def as_text(raw: bytes) -> str:
     return "".join(char if char.isprintable() or char == "\n" else _escape(char) for char in text)
 
 
+def encoded(raw: bytes) -> tuple[str, str]:
+    """The message itself and `utf-8` where all of it is printable, otherwise its bytes in hexadecimal and `hex`."""
+    return (raw.decode(), "utf-8") if is_text(raw) else (raw.hex(), "hex")
+
+
 def as_hex(raw: bytes) -> str:
     """A dump of 16 bytes a line, each line with its offset in hexadecimal."""
     lines = (raw[start : start + 16] for start in range(0, len(raw), 16))

@@ -3,7 +3,9 @@
 from rest_framework.routers import SimpleRouter
 
 from resilience.api import DeadLetterViewSet
+from resilience.job_api import LetterJobViewSet
 
 router = SimpleRouter()
 router.register("dead-letters", DeadLetterViewSet, basename="deadletter")
+router.register("dead-letter-jobs", LetterJobViewSet, basename="letterjob")
 urlpatterns = router.urls

@@ -349,3 +349,15 @@ def test_only_outages_open_a_breaker_of_the_project(fresh_name: str) -> None:
 def test_circuit_open_survives_a_process_border() -> None:
     copy = pickle.loads(pickle.dumps(CircuitOpen("database", 3.0)))
     assert (copy.name, copy.retry_after_seconds) == ("database", 3.0)
+
+
+def test_transitions_are_logged_once_with_their_reason(caplog):
+    breaker = Breaker("logged", MemoryStore(), BreakerConfig(failures=2))
+    with caplog.at_level("INFO"):
+        breaker.trip("ann", "maintenance")
+        breaker.reset("ann", "done")
+    said = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert said == [
+        ("WARNING", "breaker logged: closed -> forced_open: tripped by ann: maintenance"),
+        ("INFO", "breaker logged: forced_open -> closed: reset by ann: done"),
+    ]

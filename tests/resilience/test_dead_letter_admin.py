@@ -1,52 +1,36 @@
 """Every page and action of the dead letters in the admin."""
 
-from collections.abc import Iterator
-
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.contrib.messages import get_messages
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from resilience import admin, dead_letters
+from resilience import dead_letters
 from resilience.breaker import get_breaker
+from resilience.letter_admin import letter_actions
 from resilience.models import DeadLetter
-from tests.resilience.letters import RecordingHandler, forget_breakers, make_letter
+from tests.resilience.conftest import UserWith
+from tests.resilience.letters import SENTENCE, RecordingHandler, Refusal, fail_with, make_letter
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("handler")]
 LIST = "/admin/resilience/deadletter/"
 Status = DeadLetter.Status
 
 
-@pytest.fixture(autouse=True)
-def closed_breakers() -> Iterator[None]:
-    forget_breakers()
-    yield
-    forget_breakers()
+@pytest.fixture
+def client(user_with: UserWith) -> Client:
+    """Somebody who may look, retry and discard."""
+    return client_of(user_with("view_deadletter", "retry_deadletter", "discard_deadletter"))
 
 
-@pytest.fixture(autouse=True)
-def handler(monkeypatch: pytest.MonkeyPatch) -> RecordingHandler:
-    monkeypatch.setattr(dead_letters, "_handlers", {})
-    handler = RecordingHandler()
-    dead_letters.register("test", handler)
-    return handler
-
-
-def client_with(*codenames: str) -> Client:
-    user = User.objects.create_user("clerk", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+def client_of(user: User) -> Client:
     client = Client()
     client.force_login(user)
     return client
-
-
-@pytest.fixture
-def client() -> Client:
-    return client_with("view_deadletter", "retry_deadletter", "discard_deadletter")
 
 
 def page_of(letter: DeadLetter, action: str = "change") -> str:
@@ -81,10 +65,10 @@ def test_the_list_shows_letters_within_a_budget_of_queries(client: Client, djang
 def test_the_list_does_not_fetch_the_messages(client: Client) -> None:
     make_letter()
     letter = client.get(LIST).context["cl"].result_list[0]
-    assert letter.get_deferred_fields() == {"raw", "context"}
+    assert letter.get_deferred_fields() == {"raw", "edited", "context", "traceback", "history"}
 
 
-@pytest.mark.parametrize("query", ["status__exact=pending", "reason=check_violation", "source=harbour"])
+@pytest.mark.parametrize("query", ["status=pending", "reason=check_violation", "source=harbour"])
 def test_the_list_filters_by_what_is_indexed(client: Client, query: str) -> None:
     wanted = make_letter()
     make_letter(status=Status.RESOLVED, reason="other", source="roof")
@@ -97,6 +81,28 @@ def test_the_list_is_searched_by_the_id_of_a_batch_or_of_a_letter(client: Client
         found = client.get(LIST, {"q": term}).context["cl"].result_list
         assert [letter.pk for letter in found] == [wanted.pk]
     assert not client.get(LIST, {"q": "harbour"}).context["cl"].result_list
+
+
+def test_a_filter_that_cannot_be_shows_the_whole_list(client: Client) -> None:
+    response = client.get(f"{LIST}?age=ancient")
+    assert (response.status_code, response.url) == (302, f"{LIST}?e=1")
+
+
+def test_the_page_shows_what_the_message_says_or_why_it_says_nothing(client: Client) -> None:
+    assert "<td" in client.get(page_of(make_letter(raw=b"hello"))).content.decode().split("What it says")[1][:500]
+    html = client.get(page_of(make_letter(raw=b"rubbish"))).content.decode()
+    assert "It cannot be decoded: no_sentence." in html
+    assert "Nobody in this installation" in client.get(page_of(make_letter(kind="other"))).content.decode()
+
+
+def test_the_page_tells_every_attempt_with_who_and_when(client: Client, handler: RecordingHandler) -> None:
+    handler.act = fail_with(Refusal("still_bad"))
+    letter = make_letter()
+    for by in ("ada", "schedule"):
+        dead_letters.retry(letter.pk, by)
+    html = client.get(page_of(letter)).content.decode()
+    assert "retry by ada: failed, still_bad" in html
+    assert html.index("retry by schedule") < html.index("retry by ada")  # the last one first
 
 
 def test_a_hostile_message_is_escaped(client: Client) -> None:
@@ -153,16 +159,6 @@ def test_retry_now_says_that_the_breaker_is_open(client: Client, handler: Record
     assert handler.replayed == []
 
 
-def test_more_than_a_hundred_are_left_to_the_schedule(client: Client, handler: RecordingHandler) -> None:
-    for ordinal in range(101):
-        make_letter(ordinal=ordinal, status=Status.EXHAUSTED, next_retry_at=None)
-    response = act(client, "retry_selected", DeadLetter.objects.first(), select_across="1")
-    assert said(response)[0].startswith("101 letters are due now; the schedule, every 5 minutes,")
-    assert handler.replayed == []
-    assert DeadLetter.objects.filter(status="pending", next_retry_at__lte=timezone.now()).count() == 101
-    assert len(entries()) == 101
-
-
 def test_the_page_of_a_letter_asks_before_it_retries(client: Client, handler: RecordingHandler) -> None:
     letter = make_letter()
     assert b"Retry now" in client.get(page_of(letter)).content
@@ -194,14 +190,6 @@ def test_discarding_with_a_reason_closes_the_letters_and_logs_each(client: Clien
     assert len(handler.given_up) == 2
 
 
-def test_what_has_died_since_the_question_is_not_discarded(client: Client) -> None:
-    seen = make_letter()
-    asked = asked_at(act(client, "discard_selected", seen, select_across="1"))
-    unseen = make_letter()
-    act(client, "discard_selected", seen, select_across="1", confirmed="yes", reason="rubbish", asked_at=asked)
-    assert list(DeadLetter.objects.filter(status="pending")) == [unseen]
-
-
 def test_a_letter_without_a_handler_is_not_discarded(client: Client) -> None:
     letter = make_letter(kind="unheard_of")
     response = client.post(page_of(letter, "discard"), {"reason": "rubbish"})
@@ -209,7 +197,7 @@ def test_a_letter_without_a_handler_is_not_discarded(client: Client) -> None:
 
 
 def test_one_request_discards_a_bounded_number(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(admin, "_LETTERS_AT_ONCE", 3)
+    monkeypatch.setattr(letter_actions, "AT_ONCE", 3)
     letters = [make_letter(ordinal=ordinal) for ordinal in range(5)]
     asked = asked_at(act(client, "discard_selected", *letters))
     response = act(client, "discard_selected", *letters, confirmed="yes", reason="rubbish", asked_at=asked)
@@ -231,21 +219,61 @@ def test_a_closed_letter_has_no_buttons(client: Client) -> None:
     assert "/discard/" not in html
 
 
+# --- editing ----------------------------------------------------------------------------------------------------------
+def test_an_edited_letter_shows_both_messages_and_is_logged(user_with: UserWith, handler: RecordingHandler) -> None:
+    client, letter = client_of(user_with("view_deadletter", "edit_deadletter")), make_letter()
+    assert SENTENCE.decode() in client.get(page_of(letter, "edit")).content.decode()
+    response = client.post(page_of(letter, "edit"), {"message": "mended"})
+    assert (response.url, said(response)) == (page_of(letter), ["Retried: 1 resolved."])
+    assert handler.payloads == [b"mended"]
+    html = client.get(page_of(letter)).content.decode()
+    assert SENTENCE.decode() in html
+    assert "Edited message" in html
+    assert entries() == ["Edited and retried: resolved, stored."]
+
+
+def test_what_cannot_be_decoded_is_asked_again_with_the_reason(user_with: UserWith, handler: RecordingHandler) -> None:
+    client, letter = client_of(user_with("view_deadletter", "edit_deadletter")), make_letter()
+    response = client.post(page_of(letter, "edit"), {"message": "rubbish"})
+    assert "This cannot be decoded: no_sentence." in response.content.decode()
+    assert (handler.replayed, entries()) == ([], [])
+
+
+def test_a_letter_of_a_kind_that_nobody_edits_says_so(user_with: UserWith, handler: RecordingHandler) -> None:
+    handler.editable = False
+    client, letter = client_of(user_with("view_deadletter", "edit_deadletter")), make_letter()
+    assert "/edit/" not in client.get(page_of(letter)).content.decode()
+    assert "cannot be edited" in said(client.post(page_of(letter, "edit"), {"message": "x"}))[0]
+    assert handler.replayed == []
+
+
 # --- who --------------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("action", ["retry", "discard"])
-def test_each_action_needs_its_own_permission(action: str, handler: RecordingHandler) -> None:
-    other = {"retry": "discard", "discard": "retry"}[action]
-    client, letter = client_with("view_deadletter", f"{other}_deadletter"), make_letter()
+ALL = ["retry_deadletter", "edit_deadletter", "discard_deadletter", "export_deadletter"]
+
+
+@pytest.mark.parametrize("action", ["retry", "edit", "discard"])
+def test_each_action_needs_its_own_permission(action: str, handler: RecordingHandler, user_with: UserWith) -> None:
+    others = [name for name in ALL if name != f"{action}_deadletter"]
+    client, letter = client_of(user_with("view_deadletter", *others)), make_letter()
     assert f"/{action}/" not in client.get(page_of(letter)).content.decode()
-    assert client.post(page_of(letter, action), {"reason": "x"}).status_code == 403
+    assert client.post(page_of(letter, action), {"reason": "x", "message": "x"}).status_code == 403
     act(client, f"{action}_selected", letter, confirmed="yes", reason="x", asked_at=timezone.now().isoformat())
     assert (handler.replayed, handler.given_up, dead_letters.open_count()) == ([], [], 1)
 
 
-def test_an_action_alone_does_not_let_anybody_look() -> None:
-    client, letter = client_with("retry_deadletter", "discard_deadletter"), make_letter()
+def test_an_action_alone_does_not_let_anybody_look(user_with: UserWith) -> None:
+    client, letter = client_of(user_with(*ALL)), make_letter()
     assert client.get(LIST).status_code == 403
-    assert client.get(page_of(letter, "retry")).status_code == 403
+    for action in ("retry", "edit", "discard"):
+        assert client.get(page_of(letter, action)).status_code == 403
+
+
+def test_a_traceback_needs_its_own_permission(client: Client, user_with: UserWith) -> None:
+    letter = make_letter(traceback='File "secret.py", line 1')
+    assert "secret.py" not in client.get(page_of(letter)).content.decode()
+    User.objects.all().delete()
+    html = client_of(user_with("view_deadletter", "view_traceback")).get(page_of(letter)).content.decode()
+    assert "secret.py" in html
 
 
 def test_a_form_of_another_site_retries_nothing(client: Client, handler: RecordingHandler) -> None:
