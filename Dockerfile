@@ -19,6 +19,7 @@ COPY resilience resilience
 # Static files are made once, here: no volume may cover them, it would keep those of an older image.
 ENV DATA_DIR=/data
 RUN SECRET_KEY=only-for-this-build python manage.py collectstatic --no-input --verbosity 0 \
+    && mkdir -m 0700 /data/spool \
     && chown -R tracking:tracking /data
 USER tracking
 EXPOSE 8000

@@ -120,18 +120,20 @@ def _make(table: str, day: dt.date) -> int:
         cursor.execute("SELECT to_regclass(%s)", [name])
         if cursor.fetchone()[0] is not None:
             return 0
+        inside = f'FROM "{table}_default" WHERE "timestamp" >= %s AND "timestamp" < %s'
+        cursor.execute(f"SELECT EXISTS (SELECT {inside})", [start, end])
+        # Writers wait before they choose a partition: one that had chosen the default would be refused after the ATTACH
+        # (23514, "violates partition constraint"). Readers go on, unless rows are moved: one that had planned without
+        # the new partition would find them neither here nor there.
+        mode = "ACCESS EXCLUSIVE" if cursor.fetchone()[0] else "SHARE ROW EXCLUSIVE"
         # A batch in flight holds the table for milliseconds; whoever holds it longer must not make batches queue
         # behind us.
         cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
-        # Writers wait before they choose a partition: one that had chosen the default would be refused after the ATTACH
-        # (23514, "violates partition constraint"). Readers go on until the default partition is locked as well.
-        cursor.execute(f'LOCK TABLE ONLY "{table}" IN SHARE ROW EXCLUSIVE MODE')
+        cursor.execute(f'LOCK TABLE ONLY "{table}" IN {mode} MODE')
         cursor.execute(f'CREATE TABLE "{name}" (LIKE "{table}" INCLUDING ALL EXCLUDING IDENTITY)')
         cursor.execute(f'LOCK TABLE "{table}_default" IN ACCESS EXCLUSIVE MODE')
         cursor.execute(
-            f'WITH moved AS (DELETE FROM "{table}_default" WHERE "timestamp" >= %s AND "timestamp" < %s RETURNING *)'
-            f' INSERT INTO "{name}" SELECT * FROM moved',
-            [start, end],
+            f'WITH moved AS (DELETE {inside} RETURNING *) INSERT INTO "{name}" SELECT * FROM moved', [start, end]
         )
         cursor.execute(f"ALTER TABLE \"{table}\" ATTACH PARTITION \"{name}\" FOR VALUES FROM ('{start}') TO ('{end}')")
     logger.info("made partition %s", name)

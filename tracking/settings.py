@@ -127,21 +127,23 @@ QUEUE_REDIS_URL = env.str("QUEUE_REDIS_URL", default="") or _redis or embedded.r
 LIVE_REDIS_URL = env.str("LIVE_REDIS_URL", default="") or _redis or embedded.redis_url(DATA_DIR, "live")
 
 
-def _cache(url: str, prefix: str, **options: object) -> dict[str, object]:
+def _cache(url: str, prefix: str, answer_seconds: float, **options: object) -> dict[str, object]:
     """A django-redis cache on `url`; its raw connection is django_redis.get_redis_connection(alias)."""
+    pool = embedded.redis_pool_options(url, DATA_DIR, answer_seconds)
     return {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": url,
         "KEY_PREFIX": prefix,
-        "OPTIONS": {"CONNECTION_POOL_KWARGS": embedded.redis_pool_options(url, DATA_DIR), **options},
+        "OPTIONS": {"CONNECTION_POOL_KWARGS": pool, **options},
     }
 
 
+# Nothing waits long for live state, which is derived: a frozen server holds each worker so long before it is let alone.
 CACHES = {
     # Sessions and throttles: a cache that is away must not take the admin with it.
-    "default": _cache(LIVE_REDIS_URL, "cache", IGNORE_EXCEPTIONS=True),
-    "live": _cache(LIVE_REDIS_URL, "live"),
-    "queue": _cache(QUEUE_REDIS_URL, "queue"),
+    "default": _cache(LIVE_REDIS_URL, "cache", 2.0, IGNORE_EXCEPTIONS=True),
+    "live": _cache(LIVE_REDIS_URL, "live", 2.0),
+    "queue": _cache(QUEUE_REDIS_URL, "queue", 5.0),
 }
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
 LIVE_TTL_SECONDS = env.int("LIVE_TTL_SECONDS", default=1800)

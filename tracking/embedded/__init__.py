@@ -106,16 +106,16 @@ def _status(data_dir: Path, name: str) -> ServiceStatus:
     return ServiceStatus(name, running, pid, address, str(redis.directory_of(data_dir, name)))
 
 
-def redis_pool_options(url: str, data_dir: Path) -> dict[str, Any]:
+def redis_pool_options(url: str, data_dir: Path, answer_seconds: float = 5.0) -> dict[str, Any]:
     """Keyword arguments for redis-py's ConnectionPool.from_url(url, …): django-redis's CONNECTION_POOL_KWARGS.
 
-    A dead server answers at once: no retries (the default takes 3.6-4.6 s a call), 1 s to connect, 5 s for a reply,
-    so a blocking command must ask for less than 5 s. A connection to an embedded server starts it first.
+    A dead server answers at once: no retries (the default takes 3.6-4.6 s a call), 1 s to connect, `answer_seconds`
+    for a reply, so a blocking command must ask for less. A connection to an embedded server starts it first.
     """
     # Imported here: tracking.redis needs this module.
     from tracking.redis import EmbeddedConnection, no_retry
 
-    options: dict[str, Any] = {"retry": no_retry(), "socket_connect_timeout": 1.0, "socket_timeout": 5.0}
+    options: dict[str, Any] = {"retry": no_retry(), "socket_connect_timeout": 1.0, "socket_timeout": answer_seconds}
     if url in {redis_url(data_dir, name) for name in REDIS_SERVERS}:
         options |= {"connection_class": EmbeddedConnection, "data_dir": data_dir}
     elif not url.startswith("unix:"):
