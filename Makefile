@@ -2,13 +2,15 @@
 PYTHON ?= python3
 ARGS ?=
 BENCH ?=
+SEED ?= 1
+MESSAGES ?= 50000
 
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint bench clean
+.PHONY: help install run test lint bench chaos clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 16
@@ -35,6 +37,9 @@ lint: $(INSTALLED) ## check style, format and types
 
 bench: $(INSTALLED) ## measure (BENCH="name")
 	@$(BIN)/python -m tests.benchmarks $(BENCH)
+
+chaos: $(INSTALLED) ## kill everything under traffic, then count (SEED=1 MESSAGES=50000)
+	@$(BIN)/python -m tests.chaos --seed $(SEED) --messages $(MESSAGES)
 
 clean: ## remove .venv and caches; your data in .data stays
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
@@ -91,6 +90,10 @@ class Collector:
         self._began: tuple[int, float] | None = None
         self._full = False
         self._failed = False
+        # A paced message in hand, not yet its turn, is in the assembly's counts and behind its place: what both were
+        # before it, and the counts that a batch closed meanwhile left to the next one.
+        self._before: tuple[LineCounts, tuple[int, int]] | None = None
+        self._left = LineCounts(malformed={}, remarks={})
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read until the source ends, `limit` is reached or `stop` is set; then flush.
@@ -172,9 +175,11 @@ class Collector:
         broken = self._assembly.cut(at) if chunk.broken else ()
         message = None
         ended = self._ended(at) if chunk.whole else ()
-        for message in chain(broken, self._assembly.feed(chunk.data, at), ended):
+        messages = chain(broken, self._assembly.feed(chunk.data, at), ended)
+        for message in self._marked(messages) if self._options.paced else messages:
             if self._options.paced:
                 await self._pace(message, stop)
+                self._before = None
             await self._add(message)
             if self._full or (self._options.paced and stop.is_set()):
                 return
@@ -183,6 +188,16 @@ class Collector:
             return
         if message.received_at != at:
             self._skews.append(at - message.received_at)
+
+    def _marked(self, messages: Iterator[Message]) -> Iterator[Message]:
+        """Note what was before each message, as long as it is in hand."""
+        while True:
+            self._before = self._assembly.counts(), self._assembly.resume_at()
+            message = next(messages, None)
+            if message is None:
+                self._before = None
+                return
+            yield message
 
     def _ended(self, at: int | None) -> Iterator[Message]:
         """What is begun ends here; asked only when all before it is taken."""
@@ -219,7 +234,8 @@ class Collector:
         return max(0.0, self._opened_at + patience - time.monotonic())
 
     async def _close_if_due(self) -> None:
-        if self._assembly.lines and not self._messages and self._read_at is None:
+        lines = self._before[0].lines if self._before else self._assembly.lines
+        if lines and not self._messages and self._read_at is None:
             self._read_at = time.monotonic()
         if self._seconds_left() == 0.0:
             await self._close()
@@ -227,6 +243,8 @@ class Collector:
     async def _close(self) -> None:
         """Hand the open batch over as soon as the one before is accepted."""
         assembly, options = self._assembly, self._options
+        counted, place = self._before or (assembly.counts(), assembly.resume_at())
+        counts, self._left = self._left + counted, assembly.counts() - counted
         batch = MessageBatch(
             id=uuid.uuid4(),
             run=self.run_id,
@@ -239,11 +257,13 @@ class Collector:
             invented=options.invented,
             live=options.live,
             messages=self._messages,
-            counts=assembly.counts(),
+            counts=counts,
         )
         if self._source.recorded:
-            batch.offset, batch.index = assembly.resume_at()
+            batch.offset, batch.index = place
         assembly.reset_counts()
+        if self._before:
+            self._before = assembly.counts(), place
         skews, self._skews = self._skews, []
         self._messages, self._bytes, self._read_at = [], 0, None
         await self._accepted()
@@ -254,7 +274,7 @@ class Collector:
         """In a thread: accept, then count. Only what was accepted is in the account."""
         self._acceptance.accept(batch)
         self.accepted += len(batch.messages)
-        _add_counts(self.counts, batch.counts)
+        self.counts += batch.counts
         self._on_accepted(batch, skews)
 
     async def _accepted(self) -> None:
@@ -277,18 +297,9 @@ class Collector:
         if not self._full:
             for message in self._assembly.flush(None if self._options.recorded else _now_ms()):
                 await self._add(message)
-        if self._messages or self._assembly.lines:
+        if self._messages or self._assembly.lines or self._left.lines:
             await self._close()
         await self._accepted()
-
-
-def _add_counts(total: LineCounts, more: LineCounts) -> None:
-    """Add one account of lines to another."""
-    total.lines += more.lines
-    total.foreign += more.foreign
-    total.sentences += more.sentences
-    total.malformed = dict(Counter(total.malformed) + Counter(more.malformed))
-    total.remarks = dict(Counter(total.remarks) + Counter(more.remarks))
 
 
 def _now_ms() -> int:

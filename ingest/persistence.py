@@ -195,6 +195,8 @@ class _Halving:
             if len(self._poison) > self._limit:
                 raise TooMuchPoison(f"{len(self._poison)} rows refused, the last: {error}")
             return
+        # In the order in which the statement locks them: halves in another order would deadlock with another writer.
+        rows = sorted(rows, key=key_of)
         middle = len(rows) // 2
         found = len(self._poison)
         self.upsert(rows[:middle])

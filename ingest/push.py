@@ -51,7 +51,7 @@ logger = logging.getLogger(__name__)
 class QueueUnavailable(Unavailable):
     """The queue does not take batches."""
 
-    default_detail = "The queue is not available at the moment; nothing was kept, send it again."
+    default_detail = "The queue is not available at the moment; send it again."
 
 
 class Account(msgspec.Struct):
@@ -83,7 +83,7 @@ class Push(APIView):
         description="Bytes of the feed's format, plain or with Content-Encoding gzip: at most 1 MB as sent and 16 MB "
         "unpacked. Feeds of NMEA also take the JSON that AIS-catcher posts. The feed's key, made in the admin, is sent "
         "as `Authorization: Bearer KEY`, `Authorization: Token KEY`, `X-Api-Key: KEY` or as the password of HTTP basic "
-        "authentication. Every answer but 202 means that nothing was kept.",
+        "authentication. Send the same again after any answer but 202.",
         auth=[],
         parameters=[
             OpenApiParameter("label", str, OpenApiParameter.PATH, description="label (source) of the feed"),

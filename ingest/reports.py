@@ -8,6 +8,7 @@ report are aware datetimes in UTC.
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from uuid import UUID
 
 import msgspec
@@ -32,6 +33,26 @@ class LineCounts(msgspec.Struct):
     sentences: int = 0
     malformed: dict[str, int] = {}
     remarks: dict[str, int] = {}
+
+    def __add__(self, other: LineCounts) -> LineCounts:
+        """Two accounts of lines together."""
+        return LineCounts(
+            self.lines + other.lines,
+            self.foreign + other.foreign,
+            self.sentences + other.sentences,
+            dict(Counter(self.malformed) + Counter(other.malformed)),
+            dict(Counter(self.remarks) + Counter(other.remarks)),
+        )
+
+    def __sub__(self, earlier: LineCounts) -> LineCounts:
+        """What was counted since an earlier moment of the same account."""
+        return LineCounts(
+            self.lines - earlier.lines,
+            self.foreign - earlier.foreign,
+            self.sentences - earlier.sentences,
+            dict(Counter(self.malformed) - Counter(earlier.malformed)),
+            dict(Counter(self.remarks) - Counter(earlier.remarks)),
+        )
 
 
 class MessageBatch(msgspec.Struct):

@@ -8,6 +8,8 @@ stops work.
 
 import asyncio
 import logging
+import os
+import socket
 import threading
 import time
 import uuid
@@ -17,6 +19,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TypeVar
 
+import psutil
 import redis
 from django.conf import settings
 from django_redis import get_redis_connection
@@ -63,6 +66,7 @@ __all__ = [
     "get_breaker",
     "in_process_breaker",
     "permits",
+    "release_probes_of_the_dead",
     "step",
 ]
 
@@ -142,7 +146,7 @@ class Breaker:
         `is_failure` says so, a success otherwise (the other side answered); one that is no Exception, such as a
         worker's time-out, gives the probe back and counts as neither.
         """
-        token = uuid.uuid4().hex
+        token = _token()
         decision, store = self._apply(Acquire(token))
         if not decision.allowed:
             raise CircuitOpen(self.name, decision.retry_after_seconds)
@@ -234,6 +238,27 @@ class Breaker:
         if not self._is_alone:
             logger.warning("breaker %s decides by itself until Redis is back: %s", self.name, error)
         self._is_alone = True
+
+
+def release_probes_of_the_dead() -> int:
+    """Give back the probes of processes of this host that are gone; how many it were.
+
+    For who sees processes die: else a breaker waits for the end of the lease. Raises redis.RedisError.
+    """
+    released = 0
+    for name in _redis_store().names():
+        breaker = get_breaker(name)
+        state, _ = _redis_store().load(name)
+        host, pid, _ = state.probe.rsplit(":", 2) if state.probe.count(":") >= 2 else ("", "0", "")
+        if host == socket.gethostname() and not psutil.pid_exists(int(pid)):
+            breaker._apply(Abandoned(state.probe, state.generation))
+            released += 1
+    return released
+
+
+def _token() -> str:
+    """Whose call it is: host, process, and what tells its calls apart."""
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex}"
 
 
 _process_store = MemoryStore()

@@ -20,6 +20,7 @@ import uuid
 from collections.abc import Callable, Collection
 from typing import Any, Self
 
+import psutil
 import redis
 from django.conf import settings
 from django.db import close_old_connections
@@ -247,6 +248,19 @@ class StreamsBroker(Broker):  # type: ignore[misc]
         """
         spared = () if begun is None else [_parse_ack(task_id) for task_id in self.in_hand() - set(begun)]
         return self.streams.release(self.instance, spared)
+
+    def release_dead_instances(self) -> int:
+        """Let anybody take at once what clusters of this host had that are gone; how many tasks that were.
+
+        Their deliveries count: nobody knows which had begun. Raises redis.RedisError.
+        """
+        self.streams.make_groups()
+        host, released = socket.gethostname(), 0
+        for name in self.streams.consumers():
+            of, pid, _ = name.rsplit(":", 2)
+            if of == host and name != self.instance and not psutil.pid_exists(int(pid)):
+                released += self.streams.release(name, ())
+        return released
 
     def acked(self) -> int:
         """How many tasks were acknowledged since the queue was made, by all hosts."""

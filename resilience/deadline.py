@@ -17,7 +17,6 @@ from typing import Any
 import django.db
 import psycopg
 from django.db import connections
-from django.db.backends.base.base import BaseDatabaseWrapper
 
 
 class DeadlineExceeded(Exception):
@@ -32,25 +31,19 @@ class DeadlineExceeded(Exception):
 def deadline(seconds: float, using: str = "default") -> Iterator[None]:
     """Let the body use the connection `using` for at most `seconds`; then its socket is shut.
 
-    Connecting is not covered (connect_timeout bounds it), nor is a connection that the body opens anew. A connection
-    that was shut is closed at the end, so that the next query gets a new one. Raises nothing of its own.
+    That holds for what Django asks by itself, too: a health check, the first queries on a new connection. Of connecting
+    only the time until the server answers is not covered (connect_timeout bounds it); once the time is over the body
+    gets no new connection. One that was shut, or that had died before, is closed. Raises nothing of its own.
     """
     connection: Any = connections[using]  # django-stubs does not know the health check
-    connection.ensure_connection()
-    if connection.health_check_enabled and not connection.health_check_done:
-        # Django would check on the first query, and replace the connection whose socket the timer holds.
-        with _shut_after(connection, seconds):
-            connection.close_if_health_check_failed()
-        connection.ensure_connection()
-    with _shut_after(connection, seconds):
-        yield
-
-
-@contextmanager
-def _shut_after(connection: BaseDatabaseWrapper, seconds: float) -> Iterator[None]:
-    timer = _SocketTimer(connection.connection.fileno(), seconds)
+    if connection.connection is not None and connection.connection.closed and not connection.in_atomic_block:
+        connection.close()
+    timer = _SocketTimer(seconds)
     try:
-        yield
+        with _watched(connection, timer):
+            connection.close_if_health_check_failed()
+            connection.ensure_connection()
+            yield
     except Exception as error:
         if timer.stop() and isinstance(error, (django.db.Error, psycopg.Error)):
             _deepest(error).__cause__ = DeadlineExceeded(seconds)
@@ -60,30 +53,75 @@ def _shut_after(connection: BaseDatabaseWrapper, seconds: float) -> Iterator[Non
             connection.close()
 
 
+@contextmanager
+def _watched(connection: Any, timer: "_SocketTimer") -> Iterator[None]:
+    """Have the timer hold the socket of the connection, and of any that takes its place.
+
+    Django connects where it sees fit, at the end of a transaction that failed for example, and offers no hook between
+    the connecting and the first query.
+    """
+    connect = connection.get_new_connection
+
+    def connect_in_time(parameters: dict[str, Any]) -> Any:
+        if timer.fired:
+            raise psycopg.OperationalError("the time for this call is over")
+        made = connect(parameters)
+        timer.hold(made.fileno())
+        return made
+
+    if connection.connection is not None:
+        timer.hold(connection.connection.fileno())
+    connection.get_new_connection = connect_in_time
+    try:
+        yield
+    finally:
+        connection.get_new_connection = connect
+
+
 class _SocketTimer:
-    """Shuts a socket after `seconds` unless stopped before.
+    """Shuts the socket it holds after `seconds` unless stopped before.
 
     It duplicates the descriptor at once: by the time it fires, the number may belong to somebody else's file.
     """
 
-    def __init__(self, descriptor: int, seconds: float) -> None:
-        self._socket = socket.socket(fileno=os.dup(descriptor))
-        self._fired = False
+    def __init__(self, seconds: float) -> None:
+        self.fired = False
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
         self._timer = threading.Timer(seconds, self._fire)
         self._timer.daemon = True
         self._timer.start()
+
+    def hold(self, descriptor: int) -> None:
+        """From now on, this is the socket; shut at once if the time is over."""
+        with self._lock:
+            self._let_go()
+            self._socket = socket.socket(fileno=os.dup(descriptor))
+            if self.fired:
+                self._shut()
 
     def stop(self) -> bool:
         """Wait until the timer can no longer fire; whether it had. May be called again."""
         self._timer.cancel()
         self._timer.join()
-        self._socket.close()
-        return self._fired
+        with self._lock:
+            self._let_go()
+        return self.fired
 
     def _fire(self) -> None:
-        self._fired = True
-        with suppress(OSError):  # the other side hung up first: the call fails all the same
-            self._socket.shutdown(socket.SHUT_RDWR)
+        with self._lock:
+            self.fired = True
+            self._shut()
+
+    def _shut(self) -> None:
+        if self._socket is not None:
+            with suppress(OSError):  # the other side hung up first: the call fails all the same
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def _let_go(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
 
 def _deepest(error: BaseException) -> BaseException:

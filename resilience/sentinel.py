@@ -37,6 +37,7 @@ from django_q.signals import post_execute_in_worker, pre_enqueue, pre_execute
 from django_q.status import Stat
 from django_q.worker import worker
 
+from resilience.breaker import release_probes_of_the_dead
 from resilience.deadline import deadline
 
 logger = logging.getLogger(__name__)
@@ -96,6 +97,7 @@ class SafeSentinel(cluster.Sentinel):  # type: ignore[misc]
     def guard(self) -> None:
         """Look after the children every Conf.GUARD_CYCLE seconds until the stop event is set, then stop them."""
         self.start_event.set()
+        self._inherit()
         logger.info("pool of %d workers runs as %s", self.pool_size, self.broker.instance)
         while not self.stop_event.wait(Conf.GUARD_CYCLE):
             problem = self._check_children() or self._check_progress()
@@ -105,6 +107,15 @@ class SafeSentinel(cluster.Sentinel):  # type: ignore[misc]
                 self._schedule()
             Stat(self).save()
         self.stop()
+
+    def _inherit(self) -> None:
+        """What a cluster that was killed as a whole left in hand is anybody's at once."""
+        try:
+            if released := self.broker.release_dead_instances():
+                logger.warning("%d tasks of a cluster that is gone are taken over", released)
+            release_probes_of_the_dead()
+        except redis.RedisError as error:
+            logger.warning("tasks of clusters that are gone wait for their retry time: %s", error)
 
     def _schedule(self) -> None:
         """Queue the tasks that are due. A frozen PostgreSQL must not freeze the sentinel."""
@@ -123,6 +134,7 @@ class SafeSentinel(cluster.Sentinel):  # type: ignore[misc]
         self._kill_children()
         try:
             logger.info("%d tasks given back", self.broker.release_instance(begun))
+            release_probes_of_the_dead()
         except redis.RedisError as error:
             logger.warning("tasks in hand wait for their retry time, the queue does not answer: %s", error)
         self.task_queue = Queue(maxsize=Conf.QUEUE_LIMIT) if Conf.QUEUE_LIMIT else Queue()

@@ -152,6 +152,13 @@ class Streams:
             released += len(held)
         return released
 
+    def consumers(self) -> set[str]:
+        """The names of all that ever read, the one of released entries left out."""
+        pipe = self._redis.pipeline(transaction=False)
+        for stream in STREAMS:
+            pipe.xinfo_consumers(self.key(stream), _GROUP)
+        return {one["name"].decode() for found in pipe.execute() for one in found} - {_RELEASED}
+
     def acked(self) -> int:
         """How many entries were done since the queue was made."""
         return int(self._redis.get(self.key("acked")) or 0)

@@ -1,6 +1,8 @@
 """From bytes to accepted batches: cutting, stopping, flushing, resuming."""
 
 import asyncio
+import functools
+import operator
 import random
 import threading
 
@@ -217,6 +219,24 @@ def test_a_paced_recording_is_heard_now(monkeypatch):
     clock = invented_clock(NOON_MS, 1000.0)
     collect(Bytes([b"\n".join(LINES[:5]) + b"\n"]), kept, clock=clock, paced=True, recorded=False)
     assert [message.received_at for message in kept.batches[0].messages] == [42] * 5
+
+
+def test_a_paced_message_that_waits_for_its_turn_is_in_no_batch_and_in_no_account_yet(monkeypatch):
+    monkeypatch.setattr("ingest.collector.QUIET_BATCH_SECONDS", 0.3)
+    started = NOON_MS // 1000
+    text = b"".join(
+        b"\\%s*%02X\\%s\r\n" % (tag, functools.reduce(operator.xor, tag), line)
+        for tag, line in zip([b"c:%d" % (started + after) for after in (0, 0, 1, 1, 2)], LINES[:5], strict=True)
+    )
+    ends = [place + 2 for place in range(len(text)) if text[place : place + 2] == b"\r\n"]
+    kept = Kept()
+    collector = collect(Bytes([text]), kept, clock=recorded_clock(), paced=True, recorded=False)
+
+    assert [len(batch.messages) for batch in kept.batches] == [2, 2, 1]
+    assert [batch.counts.lines for batch in kept.batches] == [2, 2, 1]
+    assert [batch.offset for batch in kept.batches] == [ends[1], ends[3], ends[4]]
+    assert [batch.index for batch in kept.batches] == [2, 4, 5]
+    assert collector.counts.lines == collector.counts.sentences == 5
 
 
 def test_batches_are_told_of_when_they_are_accepted_with_how_late_the_feeds_own_times_are():

@@ -8,8 +8,8 @@ import pytest
 
 from ingest.assemblies import modes_state
 from ingest.assemblies.modes_state import Airspace
+from ingest.clocks import moment
 from ingest.decoders import modes
-from ingest.decoders.context import moment
 from ingest.errors import Rejected
 from ingest.reports import Message
 from tests.ingest.modes_frames import (

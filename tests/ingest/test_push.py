@@ -308,7 +308,7 @@ def test_a_queue_that_takes_nothing_and_a_full_spool_are_a_503_and_keep_nothing(
         queue.config_set("maxmemory", limit)
     assert response.status_code == 503
     assert int(response["Retry-After"]) > 0
-    assert "nothing was kept" in response.json()["detail"]
+    assert "send it again" in response.json()["detail"]
     assert (queued(), get_spool().depth().entries) == ([], 0)
 
 

@@ -37,7 +37,11 @@ from tests.ingest.messages import batch, position
 from tracking import embedded
 from tracking.models import VesselPosition
 
-pytestmark = [pytest.mark.django_db(transaction=True, databases=["default", "direct"]), pytest.mark.serial]
+pytestmark = [
+    pytest.mark.django_db(transaction=True, databases=["default", "direct"]),
+    pytest.mark.serial,
+    pytest.mark.fault,
+]
 fault = pytest.mark.fault
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import pickle
 import socket
+import subprocess
 import time
 import uuid
 from collections.abc import Iterator
@@ -18,12 +19,15 @@ from django_redis import get_redis_connection
 
 from resilience import breaker as breakers
 from resilience.breaker import (
+    Acquire,
     Breaker,
     BreakerConfig,
     CircuitOpen,
+    Failed,
     MemoryStore,
     Phase,
     RedisStore,
+    get_breaker,
 )
 
 CONFIG = BreakerConfig()
@@ -361,3 +365,19 @@ def test_transitions_are_logged_once_with_their_reason(caplog):
         ("WARNING", "breaker logged: closed -> forced_open: tripped by ann: maintenance"),
         ("INFO", "breaker logged: forced_open -> closed: reset by ann: done"),
     ]
+
+
+@pytest.mark.parametrize("alive", [False, True])
+def test_the_probe_of_a_process_that_died_is_given_back(alive: bool) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    breaker = get_breaker(f"probe-{uuid.uuid4().hex}")
+    before = FakeClock(time.time() - breaker.config.reset_seconds - 1)
+    store = RedisStore(get_redis_connection("queue"))
+    for _ in range(breaker.config.failures):
+        store.apply(breaker.name, Failed("x", 0, "away"), breaker.config, before)
+    token = f"{socket.gethostname()}:{os.getpid() if alive else ended.pid}:0"
+    assert store.apply(breaker.name, Acquire(token), breaker.config).allowed
+    assert breaker.permits() == 0
+    assert breakers.release_probes_of_the_dead() == (not alive)
+    assert breaker.permits() == (not alive)

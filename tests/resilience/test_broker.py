@@ -1,6 +1,8 @@
 """The broker on a real Redis: nothing is lost, nothing is read that must wait, and Redis may be away."""
 
 import pickle
+import socket
+import subprocess
 import time
 import uuid
 from collections.abc import Iterator
@@ -287,3 +289,28 @@ def test_purging_empties_the_streams_and_they_work_on(broker: StreamsBroker) -> 
 
 def test_info_names_streams_and_the_server_version(broker: StreamsBroker) -> None:
     assert broker.info().startswith("Redis Streams 8")
+
+
+def test_what_a_cluster_of_this_host_that_is_gone_had_in_hand_is_anybodys_at_once(broker: StreamsBroker) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    gone = neighbour()
+    gone.instance = f"{socket.gethostname()}:{ended.pid}:00000000"
+    for number in range(3):
+        put(LIVE, str(number))
+    taken = take(gone)
+    assert len(taken) == 3
+    assert broker.dequeue() is None, "nobody takes over what may be in work"
+    broker._reclaim_at = 0.0
+    assert broker.release_dead_instances() == 3
+    assert take(broker) == taken
+
+
+def test_the_tasks_of_clusters_that_live_or_are_elsewhere_are_theirs(broker: StreamsBroker) -> None:
+    put(LIVE)
+    assert take(neighbour())
+    put(LIVE)
+    elsewhere = neighbour()
+    elsewhere.instance = "another-host:1:00000000"
+    assert take(elsewhere)
+    assert broker.release_dead_instances() == 0

@@ -1,15 +1,23 @@
-"""Django's PostgreSQL backend: an embedded server is there when needed, no GROUP BY short cut for partitions.
+"""Django's PostgreSQL backend: an embedded server is there when needed, no GROUP BY short cut for partitions, and a
+second try where PgBouncer refuses the first client after an outage.
 
-Always the ENGINE, also with a server of one's own: the second change is about the models, not about the server.
+Always the ENGINE, also with a server of one's own: the other changes are not about the embedded one.
 """
 
+import time
 from typing import Any
 
+import psycopg
 from django.conf import settings
 from django.db import OperationalError
 from django.db.backends.postgresql import base, features
 
 from tracking import embedded
+
+
+# PgBouncer refuses the first client after an outage and logs in to the server because of it: the next one succeeds.
+_REFUSED_FIRST = "server_login_retry"
+_LOGIN_SECONDS = 0.2
 
 
 class DatabaseFeatures(features.DatabaseFeatures):
@@ -36,3 +44,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
             except embedded.EmbeddedError as error:
                 raise OperationalError(str(error)) from error
         return super().get_new_connection(conn_params)
+
+    def connect(self) -> None:
+        """Connect, a second time where PgBouncer refuses only the first. Raises psycopg.OperationalError."""
+        try:
+            super().connect()
+        except psycopg.OperationalError as error:
+            if _REFUSED_FIRST not in str(error):
+                raise
+            self.close()
+            time.sleep(_LOGIN_SECONDS)
+            super().connect()

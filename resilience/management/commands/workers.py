@@ -7,8 +7,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django_q.cluster import Cluster
+from redis import RedisError
 
 from resilience import sentinel
+from resilience.broker import StreamsBroker
 
 
 class Command(BaseCommand):
@@ -19,11 +21,12 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Start the cluster and wait for its end. Raises CommandError when it ends otherwise than by a signal."""
-        sentinel.install()
-        cluster = Cluster()
         try:
+            StreamsBroker().ping()  # the sentinel would say it with tracebacks
+            sentinel.install()
+            cluster = Cluster()
             cluster.start()
-        except RuntimeError as error:
+        except (RuntimeError, RedisError) as error:
             raise CommandError(f"{error} Does the queue's Redis answer? See QUEUE_REDIS_URL.") from error
         while cluster.sentinel.is_alive():
             cluster.sentinel.join(1.0)  # with a time-out: a signal handler may wait for the same process

@@ -1,0 +1,6 @@
+"""`make chaos SEED=n MESSAGES=m`: everything is killed and frozen under live traffic, then every message is counted.
+
+__main__   the command: servers, traffic, faults, reckoning      messages   sentences of which no two are of one ship
+traffic    receivers that push and a recording that is read       stage      what a fault may touch, and what it noted
+faults     what is killed and frozen, shuffled by the seed        reckoning  where every message is in the end
+"""

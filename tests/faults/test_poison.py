@@ -1,0 +1,151 @@
+"""Rows and schemas that PostgreSQL refuses: which rows die, which batches stay, and who is not blamed for it."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django_q.conf import Conf
+
+from ingest import consumption, pipeline
+from ingest.acceptance import enqueue
+from ingest.fusion import Fused
+from ingest.reports import MessageBatch
+from resilience.breaker import Phase, get_breaker
+from resilience.models import DeadLetter
+from resilience.streams import LIVE, Streams
+from tests.faults.invariants import FIRST_MMSI, Traffic, fate, mmsis, queued
+from tests.faults.schema import changed_schema, refused_ships
+from tests.ingest.test_queue import work
+from tracking.postgresql import arrays
+
+pytestmark = [
+    pytest.mark.fault,
+    pytest.mark.django_db(transaction=True, databases=["default", "direct"]),
+    pytest.mark.usefixtures("breakers"),
+]
+
+
+@pytest.fixture
+def upserts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """One entry for each batch statement: they bypass Django's cursor, so its captured queries lack them."""
+    sent: list[int] = []
+    execute = arrays.execute
+    monkeypatch.setattr(arrays, "execute", lambda *args: (sent.append(1), execute(*args))[1])
+    return sent
+
+
+def waiting(client: Any) -> list[Any]:
+    return queued(Streams(client, Conf.CLUSTER_NAME), client)
+
+
+# --- rows -------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("poison", "statements"), [(1, 70), (5, 300), (50, 1500)])
+def test_of_a_thousand_rows_exactly_the_refused_ones_die_and_their_neighbours_are_stored(
+    traffic: Traffic, upserts: list[int], poison: int, statements: int
+) -> None:
+    parcel = traffic.batch(1000)
+    with refused_ships(1000 // poison), CaptureQueriesContext(connection) as captured:
+        pipeline.process(parcel)
+    result = fate([parcel]).settled()
+    step = 1000 // poison
+    assert result.dead == set(range(FIRST_MMSI + step - 1, FIRST_MMSI + 1000, step))
+    assert len(result.stored) == 1000 - poison
+    assert upserts
+    assert len(captured) + len(upserts) <= statements
+    assert get_breaker("database").snapshot().state.failures == 0
+
+
+SPOILED: dict[str, Callable[[Any], None]] = {
+    "NUL": lambda report: setattr(report, "source", "a\0b"),
+    "surrogate": lambda report: setattr(report, "source", "a\ud800b"),
+    "NaN": lambda report: setattr(report, "latitude", math.nan),
+    "infinity": lambda report: setattr(report, "speed", math.inf),
+    "too long": lambda report: setattr(report, "source", "x" * 33),
+    "too large": lambda report: setattr(report, "heading", 40_000),
+}
+
+
+def spoil(monkeypatch: pytest.MonkeyPatch, changes: dict[int, Callable[[Any], None]]) -> None:
+    """A decoder with a fault: it lets through what PostgreSQL cannot hold, in these messages of a batch."""
+    fuse = pipeline.fuse
+
+    def spoiled(decoded: Any) -> Fused:
+        fused = fuse(decoded)
+        for ordinal, report in fused.positions:
+            changes.get(ordinal, lambda _: None)(report)
+        return fused
+
+    monkeypatch.setattr(pipeline, "fuse", spoiled)
+
+
+@pytest.mark.parametrize("kind", SPOILED)
+def test_a_value_that_postgresql_cannot_hold_costs_its_own_row_only(
+    traffic: Traffic, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    parcel = traffic.batch(30)
+    spoil(monkeypatch, {17: SPOILED[kind]})
+    pipeline.process(parcel)
+    result = fate([parcel]).settled()
+    assert result.dead == {mmsis(parcel)[17]}
+    letter = DeadLetter.objects.get()
+    assert (letter.ordinal, bytes(letter.raw)) == (17, parcel.messages[17].raw)
+
+
+def test_all_kinds_of_poison_in_one_batch_die_each_for_itself(
+    traffic: Traffic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parcel = traffic.batch(200)
+    spoil(monkeypatch, {30 * number: change for number, change in enumerate(SPOILED.values())})
+    pipeline.process(parcel)
+    assert len(fate([parcel]).settled().dead) == len(SPOILED)
+
+
+# --- the whole batch --------------------------------------------------------------------------------------------------
+def accept(traffic: Traffic, batches: int) -> list[MessageBatch]:
+    accepted = list(traffic.batches(batches, size=10))
+    for parcel in accepted:
+        enqueue(parcel)
+    return accepted
+
+
+def test_a_schema_that_does_not_fit_kills_no_row_and_keeps_the_batch(traffic: Traffic, queue: Any) -> None:
+    accepted = accept(traffic, 1)
+    with changed_schema("RENAME COLUMN heading TO bow", "RENAME COLUMN bow TO heading"):
+        work(LIVE)
+        result = fate(accepted, waiting(queue)).check()
+        assert (result.dead, len(result.waiting)) == (set(), 10)
+        state = get_breaker("database").snapshot().state
+        assert (state.phase, state.failures) == (Phase.CLOSED, 0)
+    work(LIVE)
+    assert len(fate(accepted).settled().stored) == 10
+
+
+def test_five_such_batches_in_a_row_pause_consumption_with_an_alarm_until_somebody_resets_it(
+    traffic: Traffic, queue: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    accepted = accept(traffic, consumption.BUGS_IN_A_ROW)
+    with changed_schema("RENAME COLUMN heading TO bow", "RENAME COLUMN bow TO heading"):
+        work(LIVE)
+        result = fate(accepted, waiting(queue)).check()
+        assert (result.dead, len(result.waiting)) == (set(), 50)
+    assert get_breaker("database").snapshot().state.phase is Phase.FORCED_OPEN
+    assert [record.levelname for record in caplog.records if "consumption is paused" in record.message] == ["CRITICAL"]
+    work(LIVE)
+    assert len(fate(accepted, waiting(queue)).check().waiting) == 50, "a paused queue was consumed"
+    get_breaker("database").reset("ada", "mended")
+    work(LIVE)
+    assert len(fate(accepted).settled().stored) == 50
+
+
+def test_too_much_poison_is_taken_for_a_bug_and_kills_no_row(traffic: Traffic, queue: Any) -> None:
+    accepted = [traffic.batch(100)]
+    enqueue(accepted[0])
+    with refused_ships(4):
+        work(LIVE)
+        result = fate(accepted, waiting(queue)).check()
+        assert (result.dead, len(result.waiting)) == (set(), 100)
+    work(LIVE)
+    assert len(fate(accepted).settled().stored) == 100
