@@ -83,10 +83,14 @@ class Assembler(Counting):
                     if message is not None:
                         yield message
                     continue
+                heard = self._clock(self.index, None, arrival)
+                if heard is None:
+                    raise UnknownTime
                 self.offset += size
                 self.lines += 1
                 self.sentences += 1
-                yield self._message(line, None, arrival)
+                self.index += 1
+                yield Message(heard, line)
 
     def push(self, line: bytes, size: int, arrival: int | None) -> Message | None:
         """Take one line of `size` bytes that arrived at `arrival` (ms); the message it completes, if it does.

@@ -40,8 +40,12 @@ LONG_RANGE = 27
 # Bits that a report needs: up to the second, the last field we use; for type 27 up to the course.
 _NEEDED = {1: 143, 2: 143, 3: 143, SAR_AIRCRAFT: 134, 18: 139, 19: 139, LONG_RANGE: 94}
 _WHOLE_KNOTS = (*(float(raw) for raw in range(1023)), None)
-_FIRST = {kind: character for character, kind in enumerate(KINDS) if kind < 64}
+_CHARACTERS = {kind: character for character, kind in enumerate(KINDS) if kind < 64}
 _NO_LATITUDE, _NO_LONGITUDE = 91 * PER_DEGREE, 181 * PER_DEGREE
+
+# Where the payload begins and ends in !AIVDM,1,1,,A,payload,0*5C if it has 28 characters and no filling.
+_FIRST, _LAST = 14, 14 + CHARACTERS
+_WHOLE, _ONE, _COMMA = _LAST + len(",0*5C"), ord("1"), ord(",")
 
 # Fewer reports of one layout than these are decoded one after the other: a column has its price.
 FEW = 40
@@ -69,14 +73,13 @@ def _decoded(message: Message, context: Context) -> Decoded | str:
 def _by_layout(messages: Sequence[Message]) -> dict[Layout, list[tuple[int, bytes, int]]]:
     """The position reports of 168 bits in one sentence, as most are: number of the message, payload, when heard."""
     found: dict[Layout, list[tuple[int, bytes, int]]] = {layout: [] for layout in LAYOUTS.values()}
-    add_to = {_FIRST[kind]: found[layout].append for kind, layout in LAYOUTS.items()}
+    add_to = {_CHARACTERS[kind]: found[layout].append for kind, layout in LAYOUTS.items()}
     for number, message in enumerate(messages):
         raw = message.raw
-        _, payload, last = raw.rsplit(b",", 2)
-        if len(payload) == CHARACTERS and last[0] == 48 and last[1] == 42 and b"\n" not in raw:  # no filling: 0*
-            add = add_to.get(payload[0])
+        if len(raw) == _WHOLE and raw[7] == _ONE and raw[_FIRST - 1] == _COMMA and raw[_LAST:-2] == b",0*":
+            add = add_to.get(raw[_FIRST])
             if add is not None:
-                add((number, payload, message.received_at))
+                add((number, raw[_FIRST:_LAST], message.received_at))
     return found
 
 

@@ -28,6 +28,7 @@ from ingest.framing import LineFramer
 from ingest.nmea import parse
 from ingest.nmea_columns import FEW, LONGEST, are_messages
 from ingest.reports import Decoded, Message, MessageBatch
+from tests.ingest.messages import NOON_MS, position
 from tests.ingest.pyais_reports import Report, reports_of, same
 from tests.ingest.recordings import ARMOUR, recording, recordings, sentence
 
@@ -154,6 +155,17 @@ def test_many_messages_at_once_say_what_each_says_alone(
     heard = [NOW - 1_000_000 + offset for offset in offsets]
     messages = [Message(heard[number % 12] + number, raw) for number, raw in enumerate(raws * 40)]
     assert ais.decode_all(messages, told) == one_by_one(messages, told)
+
+
+def test_a_payload_is_where_the_commas_are_and_not_where_it_usually_is():
+    usual = position()
+    payload = usual.split(b",")[5]
+    shifted = b"!AIVDM,1,1,,,%s,0*" % (b"0" + payload)  # no channel, and one character more
+    parts = b"!AIVDM,2,1,1,A,%s,0*00\n!AIVDM,2,2,1,A,,0*00" % payload[:4]
+    sequenced = b"!AIVDM,1,1,3,A,%s,0*00" % payload
+    assert len(shifted) + 2 == len(usual)
+    messages = [Message(NOON_MS, raw) for raw in (usual, shifted + b"00", parts, sequenced)] * ais.FEW
+    assert ais.decode_all(messages, context()) == one_by_one(messages, context())
 
 
 def test_a_payload_that_is_no_armour_costs_only_itself():
