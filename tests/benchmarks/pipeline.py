@@ -128,7 +128,7 @@ def _arguments(given: Input) -> list[str]:
 
 def _inline(given: Input, *more: str) -> Round:
     """One run into an empty database."""
-    with _fresh() as name, _cpu_of_servers(name) as servers:
+    with fresh(TEMPLATE) as name, _cpu_of_servers(name) as servers:
         ended = manage(name, "ingest", *_arguments(given), "--inline", *more)
         account = json.loads(ended.output.splitlines()[-1])
         _verify(account, name, None if "--limit" in more else given.lines, "--live" in more)
@@ -137,17 +137,17 @@ def _inline(given: Input, *more: str) -> Round:
 
 def _queued(given: Input) -> Round:
     """Collector and two workers, each a process of its own."""
-    with _fresh() as name, _cpu_of_servers(name) as servers, _workers(name) as workers:
+    with fresh(TEMPLATE) as name, _cpu_of_servers(name) as servers, workers(name) as pool:
         ended = manage(name, "ingest", *_arguments(given), "--live")
         account = json.loads(ended.output.splitlines()[-1])
-        cpu = ended.cpu + workers()
+        cpu = ended.cpu + pool.cpu()
         _verify(account, name, given.lines, True)
     return Round(account, account["seconds"], cpu + servers[0])
 
 
 def _alone(given: Input) -> Round:
     """Store and live of batches made beforehand; it counts its own CPU from there on."""
-    with _fresh() as name:
+    with fresh(TEMPLATE) as name:
         command = [sys.executable, "-m", "tests.benchmarks.store_alone", *_arguments(given)[:-1]]
         ended = run_child(command, environment_of(name), settings.DATA_DIR, SECONDS)
         if ended.code:
@@ -161,11 +161,11 @@ def _alone(given: Input) -> Round:
 
 
 @contextmanager
-def _fresh() -> Iterator[str]:
+def fresh(template: str) -> Iterator[str]:
     """An empty database, and Redis servers that hold nothing."""
     for alias in ("live", "queue"):
         get_redis_connection(alias).flushall()
-    with database("pipeline_round", TEMPLATE) as name:
+    with database("benchmark_round", template) as name:
         yield name
 
 
@@ -186,46 +186,58 @@ def _servers_cpu() -> float:
     return redis + postgres_cpu(settings.DATA_DIR)
 
 
+class Pool:
+    """`manage.py workers` and its children; CPU seconds count from when it was ready."""
+
+    def __init__(self, main: psutil.Process) -> None:
+        self.main = main
+        self._before = self._cpu()
+
+    def cpu(self) -> float:
+        """CPU seconds of all its processes that live."""
+        return self._cpu() - self._before
+
+    def _cpu(self) -> float:
+        return sum(
+            one.cpu_times().user + one.cpu_times().system
+            for one in [self.main, *self.main.children(recursive=True)]
+            if one.status() != psutil.STATUS_ZOMBIE
+        )
+
+
 @contextmanager
-def _workers(name: str) -> Iterator[Any]:
-    """`manage.py workers` on that database; yields what tells the CPU seconds of it and its children since now."""
+def workers(name: str, count: int = 2) -> Iterator[Pool]:
+    """`manage.py workers` on that database, ready."""
     log = settings.DATA_DIR / "workers.log"
+    command = [sys.executable, str(PROJECT / "manage.py"), "workers"]
+    environment = {**os.environ, **environment_of(name), "WORKERS": str(count)}
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, str(PROJECT / "manage.py"), "workers"],
+            command,
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
             cwd=PROJECT,
-            env={**os.environ, **environment_of(name), "WORKERS": "2"},
+            env=environment,
             start_new_session=True,
         )
     try:
         main = psutil.Process(process.pid)
-        _until_ready(main, log)
-        before = _tree_cpu(main)
-        yield lambda: _tree_cpu(main) - before
+        _until_ready(main, count, log)
+        yield Pool(main)
     finally:
         process.terminate()
         process.wait(60)
 
 
-def _until_ready(main: psutil.Process, log: Path) -> None:
-    """Two workers, a pusher, a monitor and the sentinel are there."""
+def _until_ready(main: psutil.Process, count: int, log: Path) -> None:
+    """The workers, a pusher, a monitor and the sentinel are there."""
     end = time.monotonic() + 60
-    while len(main.children(recursive=True)) < 5:
+    while len(main.children(recursive=True)) < count + 3:
         if time.monotonic() > end or not main.is_running():
             raise Unverified(f"the workers did not start: {log.read_text(errors='replace')[-500:]}")
         time.sleep(0.1)
     time.sleep(1.0)  # imports of the children
-
-
-def _tree_cpu(main: psutil.Process) -> float:
-    return sum(
-        one.cpu_times().user + one.cpu_times().system
-        for one in [main, *main.children(recursive=True)]
-        if one.status() != psutil.STATUS_ZOMBIE
-    )
 
 
 def _verify(account: dict[str, Any], name: str, lines: int | None, live: bool) -> None:
