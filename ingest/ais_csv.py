@@ -13,12 +13,13 @@ order, case and punctuation: files of one publisher differ in all three. What th
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from functools import lru_cache
 from operator import itemgetter
 from typing import NamedTuple
 
 DANISH, MARINECADASTRE, EXACTEARTH = "D", "M", "E"
+MOVING = ("latitude", "longitude", "speed", "course", "heading", "status")  # cells that differ from row to row
 
 
 class Row(NamedTuple):
@@ -92,17 +93,27 @@ class Layout:
 
     def __init__(self, key: bytes) -> None:
         self.key = key
+        self.prefix = key + b"\n"  # of a message
         self.dialect, letters = key.decode()[:1], key.decode()[1:]
         # A field without a column is read from the empty cell that `read` appends.
-        places = [letters.find(letter) for letter in _LETTERS.values()]
-        self._pick = itemgetter(*places)
-        self.time, self.millisecond = places[0], places[1]
+        places = dict(zip(_LETTERS, (letters.find(letter) for letter in _LETTERS.values()), strict=True))
+        self._pick = itemgetter(*places.values())
+        self._moving = itemgetter(*(places[name] for name in MOVING))
+        lasting = (place for name, place in places.items() if place >= 0 and name not in (*MOVING, "time", "mmsi"))
+        self._lasting = itemgetter(places["mmsi"], *lasting)
+        self.time, self.millisecond = places["time"], places["millisecond"]
 
     def read(self, line: bytes) -> Row:
         """A row as it was received. Raises ValueError where it cannot be split, IndexError where cells are missing."""
         found = cells(line)
         found.append("")
         return Row._make(self._pick(found))
+
+    def parts(self, line: bytes) -> tuple[tuple[str, ...], Hashable]:
+        """The cells of MOVING, and all others but the time, which a ship repeats row by row. Raises like `read`."""
+        found = cells(line)
+        found.append("")
+        return self._moving(found), self._lasting(found)
 
 
 layout_of_key = lru_cache(maxsize=64)(Layout)

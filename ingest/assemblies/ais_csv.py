@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,27 @@ class AisCsvAssembly(LineAssembly):
     def resume_at(self) -> tuple[int, int]:
         """Behind the last row; where another header than the first holds, at that one, since it must be read again."""
         return self._restart or super().resume_at()
+
+    def feed(self, data: bytes, arrival: int | None) -> Iterator[Message]:
+        """The messages that these bytes complete. An ordinary row, which has no quote, is read here and now."""
+        for line, size in self._framer.feed(data):
+            layout = self._layout
+            if layout is None or line[:1] not in _DIGITS or not line or layout.millisecond >= 0 or b'"' in line:
+                yield from self._each([(line, size)], arrival)
+                continue
+            self._line_start = self.offset
+            self.offset += size
+            self.lines += 1
+            if line.count(b",") != self._columns - 1:
+                self.malformed["cell_count"] += 1
+                continue
+            try:  # the time is cut out, all other cells are left unread
+                time = _time_of(layout.dialect, line.split(b",", layout.time + 1)[layout.time])
+            except Malformed as error:
+                self.malformed[error.reason] += 1
+                continue
+            self.sentences += 1
+            yield self.message(layout.prefix + line, time, arrival)
 
     def take(self, line: bytes, arrival: int | None) -> Message | None:
         """One line: a header or blank (foreign), or a row."""
@@ -101,7 +123,7 @@ class AisCsvAssembly(LineAssembly):
         if layout.millisecond >= 0:
             time += _milliseconds(found[layout.millisecond])
         self.count_part()
-        return self.message(layout.key + b"\n" + line, time, arrival)
+        return self.message(layout.prefix + line, time, arrival)
 
     def _tell(self, line: bytes) -> None:
         """Say once for each header why its rows are refused."""
@@ -128,6 +150,12 @@ def _time(dialect: str, text: str) -> int:
         return round((at if at.tzinfo else at.replace(tzinfo=dt.UTC)).timestamp() * 1000)
     except (ValueError, OverflowError):
         raise Malformed("time_invalid") from None
+
+
+@lru_cache(maxsize=4096)
+def _time_of(dialect: str, cell: bytes) -> int:
+    """The time in a cell as it was received."""
+    return _time(dialect, cell.decode(errors="replace"))
 
 
 def _milliseconds(text: str) -> int:

@@ -22,7 +22,7 @@ from ingest.reports import Decoded, Message, StationReport, VesselReport, Vessel
 from ingest.validation import check_mmsi, check_position, check_time, imo_number
 
 _NOTHING = frozenset({"", "None", "Unknown", "Undefined"})
-_STATION_KINDS = {"Base Station": "base", "AtoN": "aid", "4": "base", "21": "aid"}
+STATION_KINDS = {"Base Station": "base", "AtoN": "aid", "4": "base", "21": "aid"}
 _POSITION_TYPES = frozenset({"1", "2", "3", "9", "18", "19", "27"})
 _STATIC_TYPES = frozenset({"5", "19", "24"})
 
@@ -87,17 +87,15 @@ def decode(message: Message, context: Context) -> Decoded:
         row = layout.read(line)
     except (ValueError, IndexError):
         raise Rejected("undecodable") from None
-    mmsi = _mmsi(row.mmsi)
+    mmsi = mmsi_of(row.mmsi)
     check_time(message.received_at, context.now, context.recorded)
     at = moment(message.received_at)
-    if row.kind in _STATION_KINDS:
+    if row.kind in STATION_KINDS:
         return Decoded(station=_station(row, mmsi, at))
     if layout.dialect == EXACTEARTH:
         return _exactearth(row, mmsi, at, context)
-    if layout.dialect == DANISH:
-        static = _static(row, mmsi, at, _ship_type(row.ship_type, row.cargo), 1, _danish_eta(row.eta, at))
-    else:
-        static = _static(row, mmsi, at, _whole(row.ship_type, 255) or None, 1, None)
+    eta = danish_eta(row.eta, at) if layout.dialect == DANISH else None
+    static = joined_static(row, layout.dialect, mmsi, at, eta)
     try:
         position = _position(row, mmsi, at, context)
     except Rejected:
@@ -107,26 +105,33 @@ def decode(message: Message, context: Context) -> Decoded:
     return Decoded(position, static)
 
 
+def joined_static(row: Row, dialect: str, mmsi: int, at: dt.datetime, eta: dt.datetime | None) -> VesselStatic | None:
+    """The static data joined to a row of a dialect other than exactEarth, None where there are none."""
+    danish = dialect == DANISH
+    ship_type = ship_type_of(row.ship_type, row.cargo) if danish else whole_of(row.ship_type, 255) or None
+    return static_of(row, mmsi, at, ship_type, 1, eta)
+
+
 def _exactearth(row: Row, mmsi: int, at: dt.datetime, context: Context) -> Decoded:
     """One AIS message of any type, its fields in columns; the draught is in tenths of a metre."""
     position = static = None
     if row.kind in _STATIC_TYPES:
-        eta = eta_of(at, *(_whole(part, 99) for part in (row.month, row.day, row.hour, row.minute)))
-        static = _static(row, mmsi, at, _whole(row.ship_type, 255) or None, 10, eta)
+        eta = eta_of(at, *(whole_of(part, 99) for part in (row.month, row.day, row.hour, row.minute)))
+        static = static_of(row, mmsi, at, whole_of(row.ship_type, 255) or None, 10, eta)
     if row.kind in _POSITION_TYPES:
         position = _position(row, mmsi, at, context)
-    elif not _whole(row.kind, 27):
+    elif not whole_of(row.kind, 27):
         raise Rejected("undecodable")
     return Decoded(position, static)
 
 
 def _position(row: Row, mmsi: int, at: dt.datetime, context: Context) -> VesselReport:
-    latitude, longitude = _number(row.latitude), _number(row.longitude)
+    latitude, longitude = number_of(row.latitude), number_of(row.longitude)
     if latitude is None or longitude is None or latitude == 91.0 or longitude == 181.0:
         raise Rejected("position_not_available")
     check_position(latitude, longitude)
     long_range = row.kind == "27"
-    course = _number(row.course)
+    course = number_of(row.course)
     return VesselReport(
         mmsi,
         at,
@@ -134,8 +139,8 @@ def _position(row: Row, mmsi: int, at: dt.datetime, context: Context) -> VesselR
         longitude,
         _speed(row, mmsi),
         course if course is not None and 0 <= course < 360 else None,
-        _whole(row.heading, 359),
-        _status(row.status),
+        whole_of(row.heading, 359),
+        status_of(row.status),
         at,
         context.source,
         context.trust * LONG_RANGE_QUALITY // 100 if long_range else context.trust,
@@ -144,7 +149,7 @@ def _position(row: Row, mmsi: int, at: dt.datetime, context: Context) -> VesselR
 
 def _speed(row: Row, mmsi: int) -> float | None:
     """Knots: to 102.2; to 1,022 from search and rescue aircraft; type 27 has six bits, of which 63 says nothing."""
-    speed = _number(row.speed)
+    speed = number_of(row.speed)
     if speed is None or 0 <= speed <= 62:
         return speed
     aircraft = row.kind in ("SAR Airborne", "9") or mmsi // 1_000_000 == 111
@@ -152,12 +157,12 @@ def _speed(row: Row, mmsi: int) -> float | None:
     return speed if 0 <= speed <= fastest and speed != 102.3 else None
 
 
-def _static(
+def static_of(
     row: Row, mmsi: int, at: dt.datetime, ship_type: int | None, per_metre: int, eta: dt.datetime | None
 ) -> VesselStatic | None:
     """Static and voyage data, None where the row has none; `per_metre` is the draught's unit."""
     auxiliary = row.kind == "24" and mmsi // 10_000_000 == 98
-    draught = _number(row.draught)
+    draught = number_of(row.draught)
     values = (
         _text(row.name, 20),
         _text(row.callsign, 7),
@@ -167,7 +172,7 @@ def _static(
         _text(row.destination, 20),
         draught / per_metre if draught is not None and 0 < draught / per_metre <= 25.5 else None,
         eta,
-        (_whole(row.mothership, 999_999_999) or None) if auxiliary else None,
+        (whole_of(row.mothership, 999_999_999) or None) if auxiliary else None,
     )
     return VesselStatic(mmsi, at, *values) if any(value is not None for value in values) else None
 
@@ -175,12 +180,12 @@ def _static(
 def _dimensions(row: Row) -> tuple[int | None, int | None, int | None, int | None]:
     """Metres from the antenna to bow, stern, port, starboard. Where only length and width are given, the antenna's
     place is unknown: then bow and port are 0 (ITU-R M.1371-5, figure 41)."""
-    bow, stern = _whole(row.bow, 511) or 0, _whole(row.stern, 511) or 0
-    port, starboard = _whole(row.port, 63) or 0, _whole(row.starboard, 63) or 0
+    bow, stern = whole_of(row.bow, 511) or 0, whole_of(row.stern, 511) or 0
+    port, starboard = whole_of(row.port, 63) or 0, whole_of(row.starboard, 63) or 0
     if not (bow or stern):
-        stern = _whole(row.length, 1022) or 0
+        stern = whole_of(row.length, 1022) or 0
     if not (port or starboard):
-        starboard = _whole(row.width, 126) or 0
+        starboard = whole_of(row.width, 126) or 0
     along = (bow, stern) if bow or stern else (None, None)
     across = (port, starboard) if port or starboard else (None, None)
     return *along, *across
@@ -188,18 +193,18 @@ def _dimensions(row: Row) -> tuple[int | None, int | None, int | None, int | Non
 
 def _station(row: Row, mmsi: int, at: dt.datetime) -> StationReport:
     """A base station or an aid to navigation. Its position may be unknown."""
-    kind = _STATION_KINDS[row.kind]
-    latitude, longitude = _number(row.latitude), _number(row.longitude)
+    kind = STATION_KINDS[row.kind]
+    latitude, longitude = number_of(row.latitude), number_of(row.longitude)
     if latitude is None or longitude is None or not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
         latitude = longitude = None
     if kind == "base":
         return StationReport(mmsi, at, kind, latitude, longitude)
     extension = _text(row.name_extension, 14) or ""
     name = f"{_text(row.aid_name, 20) or _text(row.name, 34) or ''}{extension}"
-    return StationReport(mmsi, at, kind, latitude, longitude, name or None, _whole(row.aid_type, 31) or None)
+    return StationReport(mmsi, at, kind, latitude, longitude, name or None, whole_of(row.aid_type, 31) or None)
 
 
-def _mmsi(text: str) -> int:
+def mmsi_of(text: str) -> int:
     """Raises Rejected: it must be digits, and name somebody."""
     if not (text.isascii() and text.isdecimal() and len(text) <= 18):
         raise Rejected("undecodable")
@@ -208,7 +213,7 @@ def _mmsi(text: str) -> int:
     return mmsi
 
 
-def _number(text: str) -> float | None:
+def number_of(text: str) -> float | None:
     """A number as it is written, None where there is none."""
     if not text:
         return None
@@ -219,9 +224,9 @@ def _number(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _whole(text: str, greatest: int) -> int | None:
+def whole_of(text: str, greatest: int) -> int | None:
     """A whole number from 0 to `greatest`, also written `12.0`; None otherwise."""
-    number = _number(text)
+    number = number_of(text)
     return int(number) if number is not None and 0 <= number < greatest + 1 else None
 
 
@@ -242,13 +247,13 @@ def _imo(text: str) -> int | None:
 
 
 @lru_cache(maxsize=256)
-def _status(text: str) -> int | None:
+def status_of(text: str) -> int | None:
     """A code or its words; 15 and what is unknown are None."""
-    return _STATUSES.get(text.lower(), _whole(text, 14))
+    return _STATUSES.get(text.lower(), whole_of(text, 14))
 
 
 @lru_cache(maxsize=256)
-def _ship_type(words: str, cargo: str) -> int | None:
+def ship_type_of(words: str, cargo: str) -> int | None:
     """The code that Danish words stand for; None where they stand for several ("Reserved for future use")."""
     tens, digit = _SHIP_TENS.get(words), _CARGOES.get(cargo)
     if tens is not None:
@@ -256,8 +261,8 @@ def _ship_type(words: str, cargo: str) -> int | None:
     return _SHIP_TYPES.get(words)
 
 
-def _danish_eta(text: str, at: dt.datetime) -> dt.datetime | None:
+def danish_eta(text: str, at: dt.datetime) -> dt.datetime | None:
     """`28/02/2027 12:00:00`. AIS sends no year, the publisher added it: it is chosen here as for every other source."""
     if not text:
         return None
-    return eta_of(at, *(_whole(part, 99) for part in (text[3:5], text[:2], text[11:13], text[14:16])))
+    return eta_of(at, *(whole_of(part, 99) for part in (text[3:5], text[:2], text[11:13], text[14:16])))
