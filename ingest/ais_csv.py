@@ -19,7 +19,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 DANISH, MARINECADASTRE, EXACTEARTH = "D", "M", "E"
-MOVING = ("latitude", "longitude", "speed", "course", "heading", "status")  # cells that differ from row to row
+MOVING = ("latitude", "longitude", "speed", "course", "heading")  # cells that differ from row to row
 
 
 class Row(NamedTuple):
@@ -98,10 +98,13 @@ class Layout:
         # A field without a column is read from the empty cell that `read` appends.
         places = dict(zip(_LETTERS, (letters.find(letter) for letter in _LETTERS.values()), strict=True))
         self._pick = itemgetter(*places.values())
-        self._moving = itemgetter(*(places[name] for name in MOVING))
-        lasting = (place for name, place in places.items() if place >= 0 and name not in (*MOVING, "time", "mmsi"))
-        self._lasting = itemgetter(places["mmsi"], *lasting)
         self.time, self.millisecond = places["time"], places["millisecond"]
+        self._head = max(places[name] for name in (*MOVING, "mmsi", "time"))
+        self._moving = itemgetter(*(places[name] for name in MOVING))
+        self.status = places["status"] if places["status"] <= self._head else -1
+        passing = {self.status, self.time, *(places[name] for name in MOVING)}
+        lasting = [place for place in places.values() if 0 <= place <= self._head and place not in passing]
+        self._lasting = itemgetter(*lasting, self._head + 1)
 
     def read(self, line: bytes) -> Row:
         """A row as it was received. Raises ValueError where it cannot be split, IndexError where cells are missing."""
@@ -109,11 +112,15 @@ class Layout:
         found.append("")
         return Row._make(self._pick(found))
 
-    def parts(self, line: bytes) -> tuple[tuple[str, ...], Hashable]:
-        """The cells of MOVING, and all others but the time, which a ship repeats row by row. Raises like `read`."""
-        found = cells(line)
-        found.append("")
-        return self._moving(found), self._lasting(found)
+    def parts(self, line: bytes) -> tuple[tuple[bytes, ...], bytes, Hashable]:
+        """The cells of MOVING and of the status, and what a ship repeats from row to row: all others but the time.
+
+        For lines without quotes and all columns. The status is empty where it is among what is repeated, as it is where
+        it stands behind all that moves. Raises IndexError.
+        """
+        found = line.split(b",", self._head + 1)  # what stands behind the head, if anything, is one cell
+        found.append(b"")
+        return self._moving(found), found[self.status] if self.status >= 0 else b"", self._lasting(found)
 
 
 layout_of_key = lru_cache(maxsize=64)(Layout)

@@ -9,7 +9,7 @@ line in FORMATS.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -22,7 +22,7 @@ from ingest.assemblies.nmea import NmeaAssembly
 from ingest.assemblies.sbs import SbsAssembly
 from ingest.assemblies.tracks import TracksAssembly
 from ingest.clocks import Clock
-from ingest.decoders import ais, ais_csv, aisstream, modes, opensky, readsb, readsb_trace, sbs, tracks
+from ingest.decoders import ais, ais_csv, ais_csv_rows, aisstream, modes, opensky, readsb, readsb_trace, sbs, tracks
 from ingest.decoders.context import Context
 from ingest.models import Format
 from ingest.reports import Decoded, LineCounts, Message
@@ -75,16 +75,21 @@ class Assembly(Protocol):
 
 
 class FormatSpec(NamedTuple):
-    """One format. `looks_like` judges the first bytes of a source, at most SNIFFED_BYTES."""
+    """One format. `looks_like` judges the first bytes of a source, at most SNIFFED_BYTES.
+
+    `decode_all`, where there is one, is faster for many messages and says of each what `decode` says, or the reason why
+    it is refused.
+    """
 
     assembly: Callable[[Setup], Assembly]
     decode: Callable[[Message, Context], Decoded]
     looks_like: Callable[[bytes], bool]
+    decode_all: Callable[[Sequence[Message], Context], list[Decoded | str]] | None = None
 
 
 FORMATS: dict[str, FormatSpec] = {
-    Format.NMEA: FormatSpec(NmeaAssembly, ais.decode, NmeaAssembly.looks_like),
-    Format.AIS_CSV: FormatSpec(AisCsvAssembly, ais_csv.decode, AisCsvAssembly.looks_like),
+    Format.NMEA: FormatSpec(NmeaAssembly, ais.decode, NmeaAssembly.looks_like, ais.decode_all),
+    Format.AIS_CSV: FormatSpec(AisCsvAssembly, ais_csv.decode, AisCsvAssembly.looks_like, ais_csv_rows.decode_all),
     Format.READSB_TRACE: FormatSpec(TraceAssembly, readsb_trace.decode, TraceAssembly.looks_like),
     Format.READSB: FormatSpec(ReadsbAssembly, readsb.decode, ReadsbAssembly.looks_like),
     Format.OPENSKY: FormatSpec(OpenSkyAssembly, opensky.decode, OpenSkyAssembly.looks_like),

@@ -56,9 +56,9 @@ class AisCsvAssembly(LineAssembly):
         for line, size in self._framer.feed(data):
             layout = self._layout
             if layout is None or line[:1] not in _DIGITS or not line or layout.millisecond >= 0 or b'"' in line:
+                self._line_start = self.offset
                 yield from self._each([(line, size)], arrival)
                 continue
-            self._line_start = self.offset
             self.offset += size
             self.lines += 1
             if line.count(b",") != self._columns - 1:

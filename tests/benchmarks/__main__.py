@@ -28,6 +28,7 @@ MODULES = {
     "track": "history",
     "big_day": "history",
     "pipeline": "pipeline",
+    "backfill": "backfill",
     "worker_memory": "worker_memory",
     "peer_node": "peer_node",
 }

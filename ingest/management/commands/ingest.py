@@ -95,7 +95,7 @@ class Command(BaseCommand):
         recorded = (source.recorded or options["recorded"]) and not options["live"]
         return Options(
             source=(options["label"] or label_of(options["source"]))[:32],
-            clock=_clock(options, recorded),
+            clock=clock_of(options, recorded),
             format=options["format"],
             trust=options["score"],
             recorded=recorded and not paced,
@@ -103,7 +103,7 @@ class Command(BaseCommand):
             live=not recorded or paced,
             limit=options["limit"],
             paced=paced and recorded,
-            receiver=_receiver(options["receiver"]),
+            receiver=receiver_of(options["receiver"]),
         )
 
     def _ingest(
@@ -149,7 +149,7 @@ class Command(BaseCommand):
             wrong = violations(booked, collector.counts, collector.accepted, left)
         shown = summary(booked, collector.counts, collector.accepted, left, time.monotonic() - began)
         if failure is None or collector.accepted:
-            self.stdout.write(msgspec.json.encode(shown).decode() if options["json"] else _table(shown))
+            self.stdout.write(msgspec.json.encode(shown).decode() if options["json"] else table_of(shown))
         if failure or wrong:
             raise CommandError("\n".join([*([failure] if failure else []), *wrong]))
 
@@ -174,7 +174,7 @@ def _shared_label(options: dict[str, Any]) -> str | None:
     return None if options["inline"] else options["label"] or label_of(options["source"])
 
 
-def _clock(options: dict[str, Any], recorded: bool) -> Clock:
+def clock_of(options: dict[str, Any], recorded: bool) -> Clock:
     """Which clock tells when a message was heard."""
     if options["rate"] is not None and not options["start"]:
         raise CommandError("--rate goes with --start")
@@ -193,7 +193,7 @@ def _clock(options: dict[str, Any], recorded: bool) -> Clock:
     return invented_clock(round(start.timestamp() * 1000), rate)
 
 
-def _receiver(text: str | None) -> tuple[float, float] | None:
+def receiver_of(text: str | None) -> tuple[float, float] | None:
     """Latitude and longitude in degrees. Raises CommandError for anything else."""
     if text is None:
         return None
@@ -215,10 +215,12 @@ def _resumed(settings: Options, source: Source, acceptance: Acceptance, give_up:
     if point is None:
         return settings
     known = settings.format or point.format
-    return msgspec.structs.replace(settings, format=known, offset=point.offset, index=point.index)
+    return msgspec.structs.replace(
+        settings, format=known, offset=point.offset, index=point.index, accepted_after=point.accepted_at
+    )
 
 
-def _table(shown: dict[str, Any]) -> str:
+def table_of(shown: dict[str, Any]) -> str:
     """The account for a person: one line a number, reasons indented."""
     rows = []
     for name, value in shown.items():

@@ -1,0 +1,103 @@
+"""A batch of a backfill to what is stored: decoded, validated, counted and fused, as `ingest/pipeline.py` does it.
+
+What is particular: ordinary rows of AIS CSV dumps are read by one `Rows` for many batches, so that the ships that a
+dump names in every row, with all their static data, are decoded and merged once for all of them. `gathered` has them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from ingest import pipeline
+from ingest.backfill_sightings import Sightings
+from ingest.decoders.ais_csv_rows import Rows
+from ingest.decoders.context import Context
+from ingest.fusion import Fused, fuse
+from ingest.models import Format
+from ingest.persistence import Counts
+from ingest.reports import Decoded, MessageBatch, VesselReport
+from tracking.identities import VesselSighting
+from tracking.models import VesselPosition
+from tracking.positions import upsert_of
+
+
+class Decoding:
+    """Decodes batches, and gathers the identities that they name."""
+
+    def __init__(self) -> None:
+        self._sightings = Sightings()
+        self._rows: dict[str, Rows] = {}  # by source label
+
+    def __len__(self) -> int:
+        """How many identities are gathered, some of them twice."""
+        return len(self._sightings) + sum(map(len, self._rows.values()))
+
+    def fuse(self, batch: MessageBatch) -> tuple[Fused, Counts]:
+        """What a batch comes to, and what became of its messages so far.
+
+        Its vessels and aircraft are those that are new since `forget`, at least.
+        """
+        counts = Counts()
+        csv = batch.format == Format.AIS_CSV
+        fused = self._fuse_rows(batch, counts) if csv else fuse(pipeline.decode(batch, counts))
+        self._sightings.add(fused)
+        return fused, counts
+
+    def gathered(self) -> Sightings:
+        """All identities since `forget`; may be asked for again."""
+        for rows in self._rows.values():
+            self._sightings.add_seen(rows.seen())
+        return self._sightings
+
+    def forget(self) -> None:
+        """They are written."""
+        self._sightings.clear()
+        self._rows.clear()
+
+    def _fuse_rows(self, batch: MessageBatch, counts: Counts) -> Fused:
+        """Rows of a dump: the positions of all, and the identities of those that are not ordinary or new."""
+        rows = self._rows.setdefault(batch.source, Rows())
+        positions: list[tuple[int, VesselReport]] = []
+        others: list[tuple[int, Decoded]] = []
+        for ordinal, said in enumerate(rows.read(batch.messages, Context(batch, now=time.time_ns() // 1_000_000))):
+            if isinstance(said, VesselReport):
+                positions.append((ordinal, said))
+            elif isinstance(said, str):
+                counts.rejected[said] += 1
+            else:
+                others.append((ordinal, said))
+                if isinstance(said.position, VesselReport):
+                    positions.append((ordinal, said.position))
+        _count(others, counts)
+        counts.positions = len(positions)
+        named = fuse(others)
+        for _, seen in rows.begun:
+            if seen.static.mmsi not in named.vessels:
+                named.vessels[seen.static.mmsi] = VesselSighting(seen.static.mmsi, seen.first, seen.static.at)
+        reports, merged, duplicate = [report for _, report in positions], 0, 0
+        # Whole numbers are hashed faster than times, and most batches have nothing to fold.
+        times = batch.messages
+        if len({report.vessel_id << 48 | times[ordinal].received_at for ordinal, report in positions}) < len(reports):
+            reports, merged, duplicate = upsert_of(VesselPosition).fold(reports)
+        return Fused(
+            positions=list(positions),
+            rows={VesselPosition: reports} if reports else {},
+            merged=merged,
+            duplicate=duplicate,
+            vessels=named.vessels,
+            stations=named.stations,
+        )
+
+
+def _count(others: Iterable[tuple[int, Decoded]], counts: Counts) -> None:
+    """Those that are no positions."""
+    for _, said in others:
+        if said.position is not None:
+            continue
+        if said.static is not None:
+            counts.static += 1
+        elif said.station is not None:
+            counts.stations += 1
+        else:
+            counts.other += 1
