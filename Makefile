@@ -4,13 +4,15 @@ ARGS ?=
 BENCH ?=
 SEED ?= 1
 MESSAGES ?= 50000
+MINUTES ?= 10
+RATE ?= 2000
 
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint bench chaos clean
+.PHONY: help install run test lint bench chaos outage clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 16
@@ -40,6 +42,9 @@ bench: $(INSTALLED) ## measure (BENCH="name")
 
 chaos: $(INSTALLED) ## kill everything under traffic, then count (SEED=1 MESSAGES=50000)
 	@$(BIN)/python -m tests.chaos --seed $(SEED) --messages $(MESSAGES)
+
+outage: $(INSTALLED) ## keep the database away under traffic, then count (MINUTES=10 RATE=2000)
+	@$(BIN)/python -m tests.chaos.outage --minutes $(MINUTES) --rate $(RATE)
 
 clean: ## remove .venv and caches; your data in .data stays
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
