@@ -22,18 +22,22 @@ from django.db import connection, transaction
 from ingest.accounts import COLUMNS, COUNTS, PLANNING, REASONS, TOTALS, quoted
 from ingest.models import Batch, DayAccount
 from resilience.deadline import deadline
+from resilience.models import DeadLetter
 
 CHUNK_LINES = 10_000  # locked and summed up at once
 RUN_SECONDS = 30.0  # a task has 60, and the chunk in hand is finished
 _LOCK = 0x626F_6F6B  # "book": one closer at a time, transaction-level, so safe behind a pooler
 _LOCK_TIMEOUT = "10s"
 
-_LINES, _DAYS = Batch._meta.db_table, DayAccount._meta.db_table
+_LINES, _DAYS, _LETTERS = Batch._meta.db_table, DayAccount._meta.db_table, DeadLetter._meta.db_table
+_RETRIABLE = ", ".join(f"'{status}'" for status in DeadLetter.RETRIABLE)
 # The subquery is an index probe on batch_resume and asks for the very line that resuming asks for.
 _CLOSE = f"""
     WITH old AS (
         SELECT id FROM {_LINES} AS line
-        WHERE booked_at < %(edge)s AND dead = 0 AND ("offset" IS NULL OR "index" IS NULL OR id <> (
+        WHERE booked_at < %(edge)s AND dead = 0 AND NOT EXISTS (
+            SELECT FROM {_LETTERS} AS letter WHERE letter.batch_id = line.id AND letter.status IN ({_RETRIABLE})
+        ) AND ("offset" IS NULL OR "index" IS NULL OR id <> (
             SELECT id FROM {_LINES} AS newest
             WHERE newest.source = line.source AND newest.origin = line.origin
                 AND newest."offset" IS NOT NULL AND newest."index" IS NOT NULL

@@ -38,8 +38,8 @@ class Options(msgspec.Struct, frozen=True):
     """How a source is read; see MessageBatch for `source`, `trust`, `recorded`, `invented` and `live`.
 
     `format`: None to judge by the first bytes. `limit`: messages after which to stop, None: all. `paced`: a recording
-    is played at its own pace, as if heard now. `offset`, `index`: where a recording goes on. `receiver`: latitude and
-    longitude of the antenna in degrees, None where unknown.
+    is played at its own pace, as if heard now. `offset`, `index`: where a recording goes on, and `accepted_after` (ms)
+    when that was said. `receiver`: latitude and longitude of the antenna in degrees, None where unknown.
     """
 
     source: str
@@ -53,6 +53,7 @@ class Options(msgspec.Struct, frozen=True):
     paced: bool = False
     offset: int = 0
     index: int = 0
+    accepted_after: int = 0
     receiver: tuple[float, float] | None = None
 
 
@@ -90,6 +91,7 @@ class Collector:
         self._began: tuple[int, float] | None = None
         self._full = False
         self._failed = False
+        self._accepted_at = options.accepted_after
         # A paced message in hand, not yet its turn, is in the assembly's counts and behind its place: what both were
         # before it, and the counts that a batch closed meanwhile left to the next one.
         self._before: tuple[LineCounts, tuple[int, int]] | None = None
@@ -245,13 +247,15 @@ class Collector:
         assembly, options = self._assembly, self._options
         counted, place = self._before or (assembly.counts(), assembly.resume_at())
         counts, self._left = self._left + counted, assembly.counts() - counted
+        # A clock that is set back must not make an older place of a recording look newer.
+        self._accepted_at = max(_now_ms(), self._accepted_at + 1) if self._source.recorded else _now_ms()
         batch = MessageBatch(
             id=uuid.uuid4(),
             run=self.run_id,
             source=options.source,
             format=self._format or "",
             trust=options.trust,
-            accepted_at=_now_ms(),
+            accepted_at=self._accepted_at,
             origin=self._source.origin,
             recorded=options.recorded,
             invented=options.invented,

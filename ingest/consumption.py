@@ -15,6 +15,7 @@ import logging
 import random
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 from django_q.signing import SignedPackage
@@ -26,6 +27,7 @@ from ingest.models import Batch
 from ingest.reports import MessageBatch
 from resilience.breaker import CircuitOpen, get_breaker
 from resilience.broker import resubmit
+from resilience.deadline import deadline
 from resilience.failures import fingerprint, next_retry
 from resilience.models import DeadLetter
 from resilience.sqlstate import Verdict, classify
@@ -80,7 +82,7 @@ def bury(task_payload: str, stream: str, deliveries: int) -> None:
     packed: bytes = task["args"][0]
     batch = unpack(packed)
     reason = f"no verdict in {deliveries} deliveries"
-    with transaction.atomic():
+    with deadline(settings.DATABASE_DEADLINE_SECONDS), transaction.atomic():
         if not persistence.insert_once(_dead_entry(batch)):
             return
         DeadLetter.objects.bulk_create([_batch_letter(batch, stream, reason)], ignore_conflicts=True)

@@ -23,7 +23,7 @@ from django.db import Error as DatabaseError
 from django.db import connections
 
 from ingest import push_feeds
-from ingest.acceptance import Interrupted, QueueAcceptance, ResumePoint
+from ingest.acceptance import Interrupted, QueueAcceptance, ResumePoint, ledger_deadline
 from ingest.alerts import Watch
 from ingest.clocks import UnknownTime, arrival_clock, recorded_clock
 from ingest.collector import Collector, Options
@@ -176,6 +176,7 @@ async def _collect(feed: Wanted, leave: asyncio.Event, give_up: threading.Event,
         live=not source.recorded,
         offset=point.offset if point else 0,
         index=point.index if point else 0,
+        accepted_after=point.accepted_at if point else 0,
         receiver=feed.receiver,
     )
     standing.opened(source)
@@ -207,7 +208,8 @@ def _resume_point(acceptance: QueueAcceptance, label: str, source: Source) -> Re
 def _enabled_feeds() -> set[Wanted]:
     """In a thread of the loop's pool, which must not keep a connection; those that only receive among them."""
     try:
-        feeds = list(Feed.objects.all())
+        with ledger_deadline():
+            feeds = list(Feed.objects.all())
     finally:
         connections.close_all()
     _admit_receivers(feeds)

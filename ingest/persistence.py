@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import logging
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import msgspec
@@ -35,6 +37,8 @@ from tracking.identities import (
     upsert_stations,
     upsert_vessels,
 )
+
+logger = logging.getLogger(__name__)
 
 MESSAGE_KIND = "ingest.message"
 POISON_ROWS = 20
@@ -103,25 +107,60 @@ def store(batch: MessageBatch, fused: Fused, counts: Counts) -> Batch | None:
 
     `counts` gets what became of the positions.
     """
+    try:
+        return _store(batch, fused, counts)
+    except Exception as error:
+        if classify(error) is not Verdict.POISON:
+            raise
+        # Positions are halved around what is refused, so it was an identity: those again with care, which costs more.
+        return _store(batch, fused, counts, careful=True)
+
+
+def _store(batch: MessageBatch, fused: Fused, counts: Counts, careful: bool = False) -> Batch | None:
     with transaction.atomic():
         entry = ledger_entry(batch)
         if not insert_once(entry):
             return None
-        _bury(batch, store_rows(fused, counts))
+        _bury(batch, store_rows(fused, counts, careful))
         Batch.objects.filter(id=entry.id).update(**msgspec.structs.asdict(counts))
     return entry
 
 
-def store_rows(fused: Fused, counts: Counts) -> list[tuple[int, Report, Exception]]:
-    """Upsert identities and positions, and count; the refused reports, each with its ordinal and the error."""
+def store_rows(fused: Fused, counts: Counts, careful: bool = False) -> list[tuple[int, Report, Exception]]:
+    """Upsert identities and positions, and count; the refused reports, each with its ordinal and the error.
+
+    `careful`: an identity that PostgreSQL refuses as data is left as it was, and told of in the log.
+    """
     vessels = known_vessels.news(list(fused.vessels.values()))
     aircraft = known_aircraft.news(list(fused.aircraft.values()))
-    upsert_vessels(vessels)
-    upsert_aircraft(aircraft)
-    upsert_stations(fused.stations.values())
+    write = _write_with_care if careful else _write
+    write(upsert_vessels, vessels)
+    write(upsert_aircraft, aircraft)
+    write(upsert_stations, list(fused.stations.values()))
     transaction.on_commit(lambda: known_vessels.remember(vessels))
     transaction.on_commit(lambda: known_aircraft.remember(aircraft))
     return _store_positions(fused, counts)
+
+
+def _write(upsert: Callable[[Sequence[Any]], None], sightings: Sequence[Any]) -> None:
+    upsert(sightings)
+
+
+def _write_with_care(upsert: Callable[[Sequence[Any]], None], sightings: Sequence[Any]) -> None:
+    """Halve the sightings around what PostgreSQL refuses as data."""
+    try:
+        with transaction.atomic():
+            upsert(sightings)
+    except Exception as error:
+        if classify(error) is not Verdict.POISON:
+            raise
+        if len(sightings) == 1:
+            logger.warning("an identity is left as it was, PostgreSQL refuses %.300r: %s", sightings[0], error)
+            return
+        ordered = sorted(sightings, key=attrgetter("key"))  # as the statement locks them
+        middle = len(ordered) // 2
+        _write_with_care(upsert, ordered[:middle])
+        _write_with_care(upsert, ordered[middle:])
 
 
 def ledger_entry(batch: MessageBatch) -> Batch:

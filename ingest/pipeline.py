@@ -15,20 +15,19 @@ import datetime as dt
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 from django.conf import settings
 
 from ingest import live_missed, persistence
-from ingest.decoders import ais
 from ingest.decoders.context import Context
 from ingest.errors import Rejected
 from ingest.formats import FORMATS
 from ingest.fusion import Fused, fuse
 from ingest.liveness import live_updates
 from ingest.persistence import Counts
-from ingest.reports import Decoded, MessageBatch
+from ingest.reports import Decoded, Message, MessageBatch
 from resilience.breaker import Breaker, CircuitOpen, get_breaker
 from resilience.deadline import deadline
 from resilience.sqlstate import Verdict, classify, is_outage
@@ -38,6 +37,7 @@ from tracking.live import LiveState
 logger = logging.getLogger(__name__)
 
 CONTENTION_RETRIES = 3
+UNEXPECTED = "decoder_failed"  # the reason of a message that the decoder was not made for
 
 
 class Booking(msgspec.Struct):
@@ -88,18 +88,36 @@ def decode(batch: MessageBatch, counts: Counts) -> Iterator[tuple[int, Decoded]]
         yield ordinal, said
 
 
-def _decoded(batch: MessageBatch) -> Iterator[Decoded | str]:
+def _decoded(batch: MessageBatch) -> Sequence[Decoded | str]:
     """What each message says, or the reason why it is refused; all at once where the decoder can."""
     context = Context(batch, now=round(time.time() * 1000))
-    decoder = FORMATS[batch.format].decode
-    if decoder is ais.decode:
-        yield from ais.decode_all(batch.messages, context)
-        return
+    spec = FORMATS[batch.format]
+    if spec.decode_all is not None:
+        try:
+            return spec.decode_all(batch.messages, context)
+        except Exception:
+            logger.exception("batch %s of %s is decoded message by message", batch.id, batch.source)
+    return _one_by_one(batch, spec.decode, context)
+
+
+def _one_by_one(
+    batch: MessageBatch, decoder: Callable[[Message, Context], Decoded], context: Context
+) -> list[Decoded | str]:
+    """A message that the decoder was not made for costs only itself; many of them are a bug, which keeps the batch."""
+    said: list[Decoded | str] = []
+    surprises = 0
     for message in batch.messages:
         try:
-            yield decoder(message, context)
+            said.append(decoder(message, context))
         except Rejected as refusal:
-            yield refusal.reason
+            said.append(refusal.reason)
+        except Exception:
+            surprises += 1
+            if surprises > max(persistence.POISON_ROWS, len(batch.messages) * persistence.POISON_SHARE):
+                raise
+            logger.exception("a message of %s cannot be decoded: %.200r", batch.source, message.raw)
+            said.append(UNEXPECTED)
+    return said
 
 
 def make_partitions(fused: Fused) -> None:
@@ -108,7 +126,8 @@ def make_partitions(fused: Fused) -> None:
     if not days:
         return
     try:
-        partitions.make(days)
+        with deadline(settings.DATABASE_DEADLINE_SECONDS, using="direct"):
+            partitions.make(days)
     except partitions.TooManyDays as error:
         logger.warning("%s; the rest is kept in the default partition", error)
     _ready_days.update(days)

@@ -1,9 +1,9 @@
 """Receivers that post what they hear: `POST /api/push/<label of the feed>/` with the feed's key.
 
 A request enters; batches go to the queue or to this host's spool, all of them or none, and the answer is 202 with the
-account of the lines. A 202 means accepted, exactly as for every other feed. No answer but 202 keeps anything, so a
-receiver sends the same again after a 503. No session is needed, and no database while the queue's Redis answers: keys
-are verified against a copy (`ingest/push_feeds.py`).
+account of the lines. A 202 means accepted, exactly as for every other feed. After any other answer a receiver sends the
+same again; what a queue that timed out had taken all the same is counted as duplicates then. No session is needed, and
+no database while the queue's Redis answers: keys are verified against a copy (`ingest/push_feeds.py`).
 
 The bytes are of the feed's format. A feed of NMEA takes what AIS-catcher posts as well: a body that begins with `{`.
 Every request is assembled by itself: the sentences of a message must come in one.

@@ -61,7 +61,7 @@ class MessageHandler:
             said = _decode(letter)
         except Rejected as error:
             raise Undecodable(error.reason) from error
-        except (ValueError, TypeError, LookupError) as error:  # a person may have written anything
+        except (ValueError, TypeError, LookupError, ArithmeticError) as error:  # a person may have written anything
             raise Undecodable("undecodable") from error
         parts = {"position": said.position, "static": said.static, "station": said.station}
         described = {"format": str(letter.context["format"])}

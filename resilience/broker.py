@@ -31,6 +31,7 @@ from django_q.utils import get_func_repr
 from django_redis import get_redis_connection
 
 from resilience.breaker import get_breaker
+from resilience.sqlstate import is_outage
 from resilience.streams import HOUSEKEEPING, LIVE, REPLAY, STREAMS, Delivery, StreamDepth, Streams
 
 __all__ = ["HOUSEKEEPING", "LIVE", "REPLAY", "STREAMS", "StreamDepth", "StreamsBroker", "on_spent", "resubmit"]
@@ -61,6 +62,15 @@ def on_spent(hook: SpentHook | None) -> None:
     _spent_hook = hook
 
 
+_in_work = ""  # acknowledgement id of the task that this process runs
+
+
+def working_on(task_id: str) -> None:
+    """Tell which task this worker runs, "" for none: `resubmit` may have to give it back."""
+    global _in_work
+    _in_work = task_id
+
+
 def resubmit(func: str, *args: Any, stream: str) -> str:
     """Add a task to the end of `stream` and return its id: how a running task gives its own batch back.
 
@@ -69,7 +79,21 @@ def resubmit(func: str, *args: Any, stream: str) -> str:
     """
     from django_q.tasks import async_task  # imports models: the apps must be ready
 
-    return str(async_task(func, *args, broker=StreamsBroker.for_stream(stream)))
+    broker = StreamsBroker.for_stream(stream)
+    try:
+        return str(async_task(func, *args, broker=broker))
+    except redis.RedisError:
+        if _in_work:
+            _give_back(broker)
+        raise
+
+
+def _give_back(broker: "StreamsBroker") -> None:
+    """The task cannot be added, but no batch is charged for it: a queue without memory still lets go of an entry."""
+    try:
+        broker.streams.give_back(*_parse_ack(_in_work))
+    except redis.RedisError as error:
+        logger.warning("%s is delivered again, which counts: %s", _in_work, error)
 
 
 class StreamsBroker(Broker):  # type: ignore[misc]
@@ -183,7 +207,14 @@ class StreamsBroker(Broker):  # type: ignore[misc]
             return False
         attempts = entry.deliveries - 1
         logger.error("%s entry %s: %d deliveries without a verdict", entry.stream, entry.entry_id, attempts)
-        if self._hand_over(entry, attempts):
+        try:
+            taken = self._hand_over(entry, attempts)
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            logger.warning("the spent %s entry %s waits to be taken: %s", entry.stream, entry.entry_id, error)
+            return True  # it stays in hand, and is claimed again after Q_CLUSTER["retry"]
+        if taken:
             self.streams.done(entry.stream, entry.entry_id)
         else:
             self.streams.park(entry.stream, entry.entry_id, "spent", attempts)
@@ -195,7 +226,9 @@ class StreamsBroker(Broker):  # type: ignore[misc]
         close_old_connections()  # the pusher has no requests that would do it, and its connection may be hours old
         try:
             _spent_hook(entry.payload.decode(), entry.stream, attempts)
-        except Exception:
+        except Exception as error:
+            if is_outage(error):
+                raise
             logger.exception("nobody took the spent %s entry %s, it is parked", entry.stream, entry.entry_id)
             return False
         return True

@@ -35,6 +35,7 @@ BREAKER = "database"
 SCHEDULE = "schedule"  # who closes the letters that nobody asked for
 
 HISTORY_ENTRIES = 20
+BEGUN = "begun"  # in the history while a scheduled retry lasts, and for ever where its worker died of it
 OPEN = Q(status__in=DeadLetter.OPEN)
 RETRIABLE = Q(status__in=DeadLetter.RETRIABLE)
 # One letter is at most one batch, a tenth of a second. With retry_due's 45 s it stays below the queue's time-out of 60.
@@ -158,6 +159,10 @@ def _retry(
     letter_id: uuid.UUID, by: str, now: datetime, wanted: Q, prepare: Callable[[DeadLetter], None] | None = None
 ) -> Outcome:
     try:
+        if by == SCHEDULE:
+            if not _begin(letter_id, wanted, now):
+                return Outcome(letter_id, Result.SKIPPED)
+            wanted = Q(status=DeadLetter.Status.PENDING)
         with get_breaker(BREAKER).guard(), deadline(deadline_seconds()), transaction.atomic(durable=True):
             letter = lock(letter_id, wanted)
             if letter is None:
@@ -172,6 +177,25 @@ def _retry(
         if classify(error) is Verdict.CONTENTION:
             return Outcome(letter_id, Result.SKIPPED)
         raise
+
+
+def _begin(letter_id: uuid.UUID, due: Q, now: datetime) -> bool:
+    """Write that a scheduled retry begins and put the next one off; whether it may be made.
+
+    Or a letter that kills its worker would be the first of every run, for ever, and those behind it never retried. One
+    that was begun and has no verdict has used up an attempt.
+    """
+    with get_breaker(BREAKER).guard(), deadline(deadline_seconds()), transaction.atomic(durable=True):
+        letter = lock(letter_id, due)
+        if letter is None:
+            return False
+        letter.attempts += bool(letter.history) and letter.history[-1]["result"] == BEGUN
+        letter.next_retry_at = next_retry(letter.attempts, now, _jitter)
+        if letter.next_retry_at is None:
+            letter.status = DeadLetter.Status.EXHAUSTED
+        remember(letter, SCHEDULE, "retry", BEGUN, "", now)
+        letter.save(update_fields=["attempts", "next_retry_at", "status", "history"])
+        return letter.next_retry_at is not None
 
 
 def lock(letter_id: uuid.UUID, wanted: Q) -> DeadLetter | None:
@@ -231,7 +255,8 @@ def _fail(letter: DeadLetter, by: str, error: Exception, now: datetime) -> Outco
 def remember(letter: DeadLetter, by: str, action: str, result: str, detail: str, now: datetime) -> None:
     """Add to the history of `letter`, which the caller saves."""
     entry = {"at": now.isoformat(), "by": by, "action": action, "result": str(result), "detail": detail[:300]}
-    letter.history = [*letter.history, entry][-HISTORY_ENTRIES:]
+    before = [other for other in letter.history if other["result"] != BEGUN]
+    letter.history = [*before, entry][-HISTORY_ENTRIES:]
 
 
 def _discard(ids: Sequence[uuid.UUID], by: str, reason: str) -> int:

@@ -38,6 +38,7 @@ from django_q.status import Stat
 from django_q.worker import worker
 
 from resilience.breaker import release_probes_of_the_dead
+from resilience.broker import working_on
 from resilience.deadline import deadline
 
 logger = logging.getLogger(__name__)
@@ -245,10 +246,13 @@ def _run_child(begun: Any, target: Callable[..., None], *args: Any) -> None:
     _live_with_parent()
 
     def note(task: dict[str, Any], **_: Any) -> None:
-        begun.value = task.get("ack_id", "").encode()[: _TASK_ID_LENGTH - 1]
+        ack_id = task.get("ack_id", "")
+        begun.value = ack_id.encode()[: _TASK_ID_LENGTH - 1]
+        working_on(ack_id)
 
     def forget(**_: Any) -> None:
         begun.value = b""
+        working_on("")
 
     pre_execute.connect(note)
     post_execute_in_worker.connect(forget)

@@ -42,6 +42,27 @@ return redis.call('XDEL', KEYS[1], ARGV[2])
 """
 
 
+# KEYS: parked stream, stream. ARGV: id.
+_UNPARK = """
+local entry = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])[1]
+if not entry then return 0 end
+redis.call('XADD', KEYS[2], '*', 't', entry[2][2])
+return redis.call('XDEL', KEYS[1], ARGV[1])
+"""
+
+
+class Parked(NamedTuple):
+    """An entry that was put aside: its id among the parked, the stream it came from, why, how often it was delivered,
+    when it was parked (epoch seconds), and what was added."""
+
+    entry_id: str
+    stream: str
+    reason: str
+    deliveries: int
+    parked_at: float
+    payload: bytes
+
+
 class Delivery(NamedTuple):
     """One entry in the hands of a consumer: its stream, its id, what was added, how often it was delivered."""
 
@@ -124,6 +145,38 @@ class Streams:
         """Move an entry to the parked stream."""
         keys = self.key(stream), self.key(PARKED)
         self._redis.eval(_PARK, 2, *keys, _GROUP, entry_id, stream, reason, deliveries)
+
+    def parked(self, count: int = 1000) -> list[Parked]:
+        """The oldest parked entries, at most `count`."""
+        found = self._redis.xrange(self.key(PARKED), count=count)
+        return [
+            Parked(
+                entry_id.decode(),
+                fields[b"stream"].decode(),
+                fields[b"reason"].decode(),
+                int(fields[b"deliveries"]),
+                int(entry_id.split(b"-")[0]) / 1000,
+                fields[b"t"],
+            )
+            for entry_id, fields in found
+        ]
+
+    def unpark(self, entry: Parked) -> bool:
+        """Put a parked entry at the end of its stream, with no deliveries; False when it was gone already."""
+        keys = self.key(PARKED), self.key(entry.stream)
+        return bool(self._redis.eval(_UNPARK, 2, *keys, entry.entry_id))
+
+    def discard_parked(self, entry: Parked) -> bool:
+        """Throw a parked entry away; False when it was gone already."""
+        return bool(self._redis.xdel(self.key(PARKED), entry.entry_id))
+
+    def give_back(self, stream: str, entry_id: str) -> None:
+        """Make an entry claimable at once, this delivery not counted. Works where Redis has no memory left to add."""
+        held = self._redis.xpending_range(self.key(stream), _GROUP, entry_id, entry_id, 1)
+        for entry in held:
+            count = max(0, entry["times_delivered"] - 1)
+            options = {"idle": _RELEASED_IDLE_MS, "retrycount": count, "justid": True}
+            self._redis.xclaim(self.key(stream), _GROUP, _RELEASED, 0, [entry_id], **options)
 
     def in_hand(self, consumer: str) -> dict[tuple[str, str], int]:
         """(stream, entry id) -> deliveries of what `consumer` has, at most 500 a stream."""

@@ -76,6 +76,11 @@ class StationSighting(msgspec.Struct, gc=False):
     name: str | None
     aid_type: int | None
 
+    @property
+    def key(self) -> int:
+        """What identifies the station."""
+        return self.mmsi
+
 
 def _seen_sql(table: str, key: str, columns: dict[str, str]) -> str:
     """INSERT … ON CONFLICT of the sightings themselves: no write at all when a minute has not passed.

@@ -112,7 +112,7 @@ def eta_of(at: dt.datetime, *parts: int | None) -> dt.datetime | None:
     for year in (at.year, at.year - 1, at.year + 1):
         try:
             eta = dt.datetime(year, month, day, hour, minute, tzinfo=dt.UTC)
-        except ValueError:  # month 13, 30 February, 29 February of most years
+        except (ValueError, OverflowError):  # month 13, 30 February, 29 February of most years, day 2**31
             continue
         if abs(eta - at) <= HALF_A_YEAR:
             return eta  # that of any other year is farther away

@@ -163,11 +163,11 @@ def _static(said: _Said, kind: str, heard: int, context: Context) -> VesselStati
     at = moment(heard)
     if kind == "StaticDataReport":
         return _parts(said, VesselStatic(said.user_id, at))
-    report = VesselStatic(said.user_id, at, name=_text(said.name), ship_type=_positive(said.type, 255))
+    report = VesselStatic(said.user_id, at, name=_text(said.name, 20), ship_type=_positive(said.type, 255))
     _add_dimensions(report, said.dimension)
     if kind == "ShipStaticData":
-        report.callsign, report.imo = _text(said.call_sign), imo_number(said.imo_number)
-        report.destination = _text(said.destination)
+        report.callsign, report.imo = _text(said.call_sign, 7), imo_number(said.imo_number)
+        report.destination = _text(said.destination, 20)
         report.draught = said.maximum_static_draught if 0 < said.maximum_static_draught <= 25.5 else None
         eta = said.eta
         report.eta = eta_of(at, eta.month, eta.day, eta.hour, eta.minute)
@@ -176,10 +176,10 @@ def _static(said: _Said, kind: str, heard: int, context: Context) -> VesselStati
 
 def _parts(said: _Said, report: VesselStatic) -> VesselStatic:
     if said.report_a.valid:
-        report.name = _text(said.report_a.name)
+        report.name = _text(said.report_a.name, 20)
     part = said.report_b
     if part.valid:
-        report.callsign, report.ship_type = _text(part.call_sign), _positive(part.ship_type, 255)
+        report.callsign, report.ship_type = _text(part.call_sign, 7), _positive(part.ship_type, 255)
         if said.user_id // 10_000_000 == 98:
             _add_mothership(report, part.dimension)
         else:
@@ -208,14 +208,15 @@ def _station(said: _Said, kind: str, heard: int, context: Context) -> StationRep
     latitude, longitude = (said.latitude, said.longitude) if known else (None, None)
     report = StationReport(said.user_id, moment(heard), kind, latitude, longitude)
     if kind == "aid":
-        report.name = f"{_text(said.name) or ''}{_text(said.name_extension) or ''}"[:34] or None
+        report.name = f"{_text(said.name, 20) or ''}{_text(said.name_extension, 14) or ''}" or None
         report.aid_type = _positive(said.type, 31)
     return report
 
 
-def _text(text: str) -> str | None:
-    """What follows the first @ is padding. None where blank."""
-    return text.partition("@")[0].strip() or None
+def _text(text: str, longest: int) -> str | None:
+    """What follows the first @ is padding; AIS has no characters but those of ASCII. None where blank."""
+    said = text.partition("@")[0]
+    return "".join(char for char in said if char.isascii() and char.isprintable()).strip()[:longest] or None
 
 
 def _positive(number: int, most: int) -> int | None:

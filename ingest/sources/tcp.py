@@ -35,7 +35,7 @@ class TcpSource:
 
     def __init__(self, host: str, port: int, *, once: bool = False) -> None:
         self._host, self._port, self._once = host, port, once
-        self.origin = f"tcp://{host}:{port}"
+        self.origin = f"tcp://{host}:{port}"[:200]
         self.status = Status()
 
     async def chunks(self, offset: int = 0) -> AsyncGenerator[Chunk, None]:

@@ -27,7 +27,7 @@ class TcpListenSource:
         self._host, self._port = host, port
         self._chunks: asyncio.Queue[Chunk] = asyncio.Queue(WAITING_CHUNKS)
         self._connections: set[asyncio.Task[None]] = set()
-        self.origin = f"tcp-listen://{host}:{port}"
+        self.origin = f"tcp-listen://{host}:{port}"[:200]
 
     async def chunks(self, offset: int = 0) -> AsyncGenerator[Chunk, None]:
         """Whole lines as they arrive. Raises SourceError when the address cannot be bound."""

@@ -30,7 +30,7 @@ class UdpSource:
         self._host, self._port = host, port
         self._options = options or SourceOptions()
         self._dropped = 0
-        self.origin = f"udp://{host}:{port}"
+        self.origin = f"udp://{host}:{port}"[:200]
 
     async def chunks(self, offset: int = 0) -> AsyncGenerator[Chunk, None]:
         """All datagrams that are waiting, as one chunk. Raises SourceError when the address cannot be bound."""

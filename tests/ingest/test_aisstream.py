@@ -478,3 +478,16 @@ def test_a_port_where_nobody_listens_is_tried_again(caplog):
 
     asyncio.run(scenario())
     assert "127.0.0.1" in caplog.text and "connecting again" in caplog.text and "hunter2" not in caplog.text
+
+
+def test_texts_longer_than_ais_has_and_what_no_ship_can_send_are_cut_off():
+    said = decode(
+        envelope("ShipStaticData", STATIC, Name="N" * 30 + "\0", CallSign="AB\0CDEFGHIJ", Destination="D" * 40)
+    )
+    assert said.static is not None
+    assert (said.static.name, said.static.callsign, said.static.destination) == ("N" * 20, "ABCDEFG", "D" * 20)
+
+
+def test_an_arrival_on_a_day_that_no_calendar_has_is_none():
+    said = decode(envelope("ShipStaticData", STATIC, Eta={"Month": 8, "Day": 2**31, "Hour": 6, "Minute": 30}))
+    assert said.static is not None and said.static.eta is None

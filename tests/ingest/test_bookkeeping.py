@@ -24,6 +24,7 @@ from ingest.replay import MessageHandler
 from resilience.models import DeadLetter
 from tests.ingest.messages import batch, position
 from tests.ingest.test_accounts import WHOLE, book
+from tests.resilience.letters import make_letter
 from tests.tracking.reports import side_by_side
 from tracking.models import VesselPosition
 
@@ -109,6 +110,14 @@ def test_lines_with_dead_letters_stay_until_those_are_settled() -> None:
     assert (line.dead, line.discarded) == (0, 1)
     assert bookkeeping.close(TODAY).lines == 1
     assert total(by_day(Selection())["test"].values()).discarded == 1
+
+
+def test_lines_whose_expired_letters_may_still_be_retried_stay_too() -> None:
+    line = at(-3)
+    letter = make_letter(batch_id=line.id, status=DeadLetter.Status.EXPIRED)
+    assert bookkeeping.close(TODAY).lines == 0
+    letter.delete()
+    assert bookkeeping.close(TODAY).lines == 1
 
 
 def test_a_line_in_the_hands_of_a_replay_is_waited_for_by_nobody() -> None:

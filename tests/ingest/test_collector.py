@@ -248,3 +248,13 @@ def test_batches_are_told_of_when_they_are_accepted_with_how_late_the_feeds_own_
     asyncio.run(collector.run(asyncio.Event()))
     assert [batch for batch, _ in told] == kept.batches
     assert [skews for _, skews in told] == [[91_000]]
+
+
+def test_a_clock_that_is_set_back_makes_no_place_of_a_recording_look_newer(monkeypatch, settings):
+    settings.INGEST_BATCH_SIZE = 20
+    clock = iter(range(10_000_000, 0, -1000))
+    monkeypatch.setattr("ingest.collector._now_ms", lambda: next(clock))
+    kept = Kept()
+    collect(Bytes([TEXT]), kept, accepted_after=20_000_000)
+    times = [batch.accepted_at for batch in kept.batches]
+    assert times == sorted(set(times)) and times[0] > 20_000_000

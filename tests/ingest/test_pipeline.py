@@ -11,6 +11,8 @@ from django.test.utils import CaptureQueriesContext
 
 from ingest import persistence, pipeline
 from ingest.accounts import account, violations
+from ingest.decoders import ais
+from ingest.formats import FORMATS
 from ingest.models import Batch
 from resilience.breaker import CircuitOpen, in_process_breaker
 from resilience.models import UNGROUPED, DeadLetter
@@ -205,3 +207,28 @@ def test_a_recording_of_any_day_gets_its_partition():
     pipeline.process(batch([position()], received_at=NOON_MS - 10 * 365 * 86_400_000))
     query = "SELECT tableoid::regclass::text, id FROM tracking_vesselposition"
     assert [row.tableoid for row in VesselPosition.objects.raw(query)] == ["tracking_vesselposition_20160104"]
+
+
+def test_an_identity_that_postgresql_refuses_costs_itself_alone(caplog):
+    named = sentences(type=5, mmsi=211000007, shipname="NORDIC", callsign="ABC", imo=9074729, destination="KIEL")
+    parcel = batch([position(mmsi=211000555), b"\n".join(named)])
+    fused = pipeline.fuse(pipeline.decode(parcel, counts := persistence.Counts()))
+    fused.vessels[211000007].static["callsign"] = "LONGER THAN SEVEN"
+    assert persistence.store(parcel, fused, counts) is not None
+    assert (counts.stored, Batch.objects.get().messages) == (1, 2)
+    assert list(Vessel.objects.values_list("mmsi", flat=True)) == [211000555]
+    assert "an identity is left as it was" in caplog.text
+
+
+def test_a_message_that_a_decoder_was_not_made_for_costs_itself_alone(monkeypatch):
+    def surprised(message, context):
+        if message.raw == b"odd":
+            raise ZeroDivisionError
+        return ais.decode(message, context)
+
+    spec = FORMATS["nmea"]._replace(decode=surprised, decode_all=None)
+    monkeypatch.setitem(FORMATS, "nmea", spec)
+    counts = pipeline.process(batch([position(), b"odd", position(mmsi=211000001)])).counts
+    assert (counts.stored, dict(counts.rejected)) == (2, {"decoder_failed": 1})
+    with pytest.raises(ZeroDivisionError):
+        pipeline.process(batch([b"odd"] * 30))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import redis
+from django.db import OperationalError
 from django_q.conf import Conf
 from django_q.signing import SignedPackage
 from django_q.tasks import async_task
@@ -314,3 +315,34 @@ def test_the_tasks_of_clusters_that_live_or_are_elsewhere_are_theirs(broker: Str
     elsewhere.instance = "another-host:1:00000000"
     assert take(elsewhere)
     assert broker.release_dead_instances() == 0
+
+
+def test_a_task_that_a_full_queue_cannot_take_back_is_not_charged(broker: StreamsBroker) -> None:
+    put(LIVE)
+    [(ack_id, _)] = broker.dequeue()
+    client = get_redis_connection("queue")
+    limit = client.config_get("maxmemory")["maxmemory"]
+    queue.working_on(ack_id)
+    client.config_set("maxmemory", "1")
+    try:
+        with pytest.raises(redis.OutOfMemoryError):
+            queue.resubmit(ALLOWED, "run", "x", stream=LIVE)
+    finally:
+        client.config_set("maxmemory", limit)
+        queue.working_on("")
+    [claimed] = broker.streams.claim(broker.instance, LIVE, 1000, "0-0", 5)[1]
+    assert (f"{LIVE}|{claimed.entry_id}", claimed.deliveries) == (ack_id, 1)
+
+
+def test_a_spent_task_whose_taker_is_away_stays_in_hand(broker: StreamsBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(payload: str, stream: str, deliveries: int) -> None:
+        raise OperationalError("the server is away")
+
+    on_spent(away)
+    monkeypatch.setattr(Conf, "RETRY", 0)
+    monkeypatch.setattr(queue, "MAX_DELIVERIES", 1)
+    put(LIVE)
+    assert take(broker)
+    broker._reclaim_at = 0.0
+    assert broker.dequeue() is None
+    assert (broker.lock_size(), broker.depths()["parked"].waiting) == (1, 0)

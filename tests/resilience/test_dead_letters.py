@@ -15,6 +15,7 @@ from django.db import OperationalError, connection, connections, transaction
 from resilience import dead_letters, tasks
 from resilience.breaker import Phase, get_breaker
 from resilience.dead_letters import NoHandler, Result, next_retry, retry, retry_due
+from resilience.failures import MAX_ATTEMPTS
 from resilience.models import DeadLetter
 from tests.resilience.letters import HEARD_AT, RecordingHandler, Refusal, fail_with, make_letter
 
@@ -195,6 +196,37 @@ def test_a_run_takes_the_longest_due_first_and_nothing_that_is_not_due(handler: 
     make_letter(ordinal=99, next_retry_at=None)
     assert retry_due(NOW).count(Result.RESOLVED) == 3
     assert handler.replayed == [50, 30, 10]
+
+
+class Died(BaseException):
+    """The worker ends here, as of SIGKILL: nothing of the transaction in hand stays."""
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.serial
+def test_a_letter_that_kills_its_worker_holds_back_nobody_and_uses_up_an_attempt(handler: RecordingHandler) -> None:
+    def kill(letter: DeadLetter) -> str:
+        if letter.ordinal == 1:
+            raise Died
+        return "stored"
+
+    handler.act = kill
+    deadly = make_letter(ordinal=1)
+    other = make_letter(ordinal=2, next_retry_at=HEARD_AT + timedelta(minutes=1))
+    with pytest.raises(Died):
+        retry_due(NOW)
+    assert reload(deadly).next_retry_at > NOW, "it is not the first of the next run"
+    assert retry_due(NOW).count(Result.RESOLVED) == 1
+    assert reload(other).status == Status.RESOLVED
+
+    now = NOW
+    for attempt in range(1, MAX_ATTEMPTS):
+        now += timedelta(days=1)
+        with pytest.raises(Died):
+            retry_due(now)
+        assert reload(deadly).attempts == attempt
+    assert retry_due(now + timedelta(days=1)).count(Result.RESOLVED) == 0
+    assert reload(deadly).status == Status.EXHAUSTED
 
 
 @pytest.mark.django_db

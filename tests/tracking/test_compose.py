@@ -194,7 +194,7 @@ def test_pgbouncer_pools_transactions_and_lets_nobody_hang_in_an_outage() -> Non
     wanted = {
         "pool_mode": "transaction",
         "query_wait_timeout": "4",
-        "server_login_retry": "1",
+        "server_login_retry": "0.2",
         "server_connect_timeout": "3",
         "auth_type": "scram-sha-256",
         "ignore_startup_parameters": "extra_float_digits,options",

@@ -14,7 +14,6 @@ from django.db.backends.postgresql import base, features
 
 from tracking import embedded
 
-
 # PgBouncer refuses the first client after an outage and logs in to the server because of it: the next one succeeds.
 _REFUSED_FIRST = "server_login_retry"
 _LOGIN_SECONDS = 0.2

@@ -1,0 +1,69 @@
+"""`manage.py parked`: what the queue put aside, because nobody may or can run it; put it back, or throw it away.
+
+Entries are parked that are not signed with our SECRET_KEY, name a callable that is not allowed, or spent their
+deliveries while nobody took them. After the cause is mended they can be returned: batches are booked once, whatever
+happened to them before.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from redis import RedisError
+
+from resilience.broker import StreamsBroker
+from resilience.readable import moment
+from resilience.streams import Parked, Streams
+
+ALL = "all"
+
+
+class Command(BaseCommand):
+    """Lists without an option."""
+
+    help = "List the queue's parked entries, return them to their streams, or discard them."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        which = parser.add_mutually_exclusive_group()
+        which.add_argument("--return", dest="back", metavar="ID", help="put it back into its stream; ID or `all`")
+        which.add_argument("--discard", metavar="ID", help="throw it away for good; ID or `all`")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Raises CommandError when the queue does not answer or there is no such entry."""
+        streams = StreamsBroker().streams
+        try:
+            if options["back"]:
+                done = sum(map(streams.unpark, _chosen(streams, options["back"])))
+                self.stdout.write(f"{done} returned to their streams")
+            elif options["discard"]:
+                done = sum(map(streams.discard_parked, _chosen(streams, options["discard"])))
+                self.stdout.write(f"{done} discarded")
+            else:
+                self._list(streams.parked())
+        except RedisError as error:
+            raise CommandError(f"the queue's Redis does not answer: {error}; see QUEUE_REDIS_URL") from error
+
+    def _list(self, entries: list[Parked]) -> None:
+        if not entries:
+            self.stdout.write("nothing is parked")
+            return
+        self.stdout.write(f"{'id':<24}{'parked at (UTC)':<22}{'stream':<14}{'deliveries':>10}{'bytes':>10}  reason")
+        for entry in entries:
+            at = moment(dt.datetime.fromtimestamp(entry.parked_at, dt.UTC))
+            self.stdout.write(
+                f"{entry.entry_id:<24}{at:<22}{entry.stream:<14}{entry.deliveries:>10,}{len(entry.payload):>10,}"
+                f"  {entry.reason}"
+            )
+
+
+def _chosen(streams: Streams, wanted: str) -> list[Parked]:
+    """The entries meant; `all` are those there are now, up to a million. Raises CommandError for an unknown id."""
+    entries = streams.parked(1_000_000)
+    if wanted == ALL:
+        return entries
+    found = [entry for entry in entries if entry.entry_id == wanted]
+    if not found:
+        raise CommandError(f"no parked entry has the id {wanted}; `manage.py parked` lists them")
+    return found
