@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -112,7 +113,8 @@ def test_twenty_kills_in_the_middle_of_retries_lose_nothing_and_store_nothing_tw
         fate([parcel]).settled()
     left = dead_letters.open_count()
     assert 0 < left < LETTERS
-    assert dead_letters.retry_due().count(Result.RESOLVED) == left
+    later = timezone.now() + timedelta(days=1)  # those that were begun are put off
+    assert dead_letters.retry_due(later).count(Result.RESOLVED) == left
     result = fate([parcel]).settled()
     assert (len(result.stored), result.dead) == (300, set())
     assert DeadLetter.objects.filter(status="resolved").count() == LETTERS

@@ -334,6 +334,7 @@ def test_a_task_that_a_full_queue_cannot_take_back_is_not_charged(broker: Stream
     assert (f"{LIVE}|{claimed.entry_id}", claimed.deliveries) == (ack_id, 1)
 
 
+@pytest.mark.django_db
 def test_a_spent_task_whose_taker_is_away_stays_in_hand(broker: StreamsBroker, monkeypatch: pytest.MonkeyPatch) -> None:
     def away(payload: str, stream: str, deliveries: int) -> None:
         raise OperationalError("the server is away")
