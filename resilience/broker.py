@@ -44,7 +44,8 @@ SHARES = {HOUSEKEEPING: 2, LIVE: 6, REPLAY: 2}  # of ten entries a round
 
 _BLOCK_MS = 500  # how long an empty queue is listened to: below the client's time-out, and the delay of a stop
 _WITHHELD_BLOCK_MS = 200  # the same while batches are withheld: then the breaker is asked again
-_PROBE_PAUSE_SECONDS = 0.5  # between two batches given out as probes: the first must reach a worker to take the lease
+_PROBE_PAUSE_SECONDS = 0.2  # between two batches given out as probes: the first must reach a worker to take the lease
+_GLANCE_MS = 1  # to see that a stream has no batch for a probe
 _OUTAGE_PAUSE_SECONDS = 0.5
 _ACKNOWLEDGE_ATTEMPTS = 15  # over about 20 seconds
 
@@ -171,21 +172,25 @@ class StreamsBroker(Broker):  # type: ignore[misc]
             self.streams.make_groups()
             self._grouped = True
         permitted = get_breaker(BREAKER).permits()
-        quotas = self._quotas(permitted)
-        block = _BLOCK_MS if permitted is None else _WITHHELD_BLOCK_MS
-        taken = self._reclaim(quotas) or self.streams.read(self.instance, quotas, block)
-        if permitted is not None and any(entry.stream != HOUSEKEEPING for entry in taken):
-            self._probe_at = time.monotonic() + _PROBE_PAUSE_SECONDS
-        return taken
-
-    def _quotas(self, permitted: int | None) -> dict[str, int]:
-        """How many entries this round may take from which stream."""
         quotas = {stream: max(1, Conf.BULK * share // 10) for stream, share in SHARES.items()}
         if permitted is None:
-            return quotas
-        if permitted > 0 and time.monotonic() >= self._probe_at:
-            return {HOUSEKEEPING: quotas[HOUSEKEEPING], next(self._probes): 1}
-        return {HOUSEKEEPING: quotas[HOUSEKEEPING]}
+            return self._reclaim(quotas) or self.streams.read(self.instance, quotas, _BLOCK_MS)
+        quotas = {HOUSEKEEPING: quotas[HOUSEKEEPING]}
+        if permitted == 0 or time.monotonic() < self._probe_at:
+            return self._reclaim(quotas) or self.streams.read(self.instance, quotas, _WITHHELD_BLOCK_MS)
+        return self._take_probe(quotas)
+
+    def _take_probe(self, quotas: dict[str, int]) -> list[Delivery]:
+        """Housekeeping and one batch: of the stream whose turn it is or, where that has none, of the other."""
+        first, second = next(self._probes), next(self._probes)
+        self._probes = itertools.cycle((second, first))
+        taken: list[Delivery] = []
+        for stream, block in ((first, _GLANCE_MS), (second, _WITHHELD_BLOCK_MS)):
+            allowed = {**quotas, stream: 1}
+            taken = taken or self._reclaim(allowed) or self.streams.read(self.instance, allowed, block)
+        if any(entry.stream != HOUSEKEEPING for entry in taken):
+            self._probe_at = time.monotonic() + _PROBE_PAUSE_SECONDS
+        return taken
 
     def _reclaim(self, quotas: dict[str, int]) -> list[Delivery]:
         """What its consumer has had for too long. A look at all of it every few seconds is enough."""

@@ -144,6 +144,21 @@ def test_a_half_open_breaker_lets_one_batch_through_at_a_time(
     assert take(broker) == [(REPLAY, "0")]
 
 
+@pytest.mark.parametrize("stream", [LIVE, REPLAY])
+def test_a_probe_is_taken_where_there_is_one_whosever_turn_it_is(
+    broker: StreamsBroker, breaker: Breaker, settings: Any, stream: str
+) -> None:
+    settings.BREAKER_RESET_SECONDS = 0.0
+    for _ in range(settings.BREAKER_FAILURES):
+        with pytest.raises(redis.ConnectionError), get_breaker(breaker.name).guard():
+            raise redis.ConnectionError("test")
+    for number in range(2):
+        put(stream, str(number))
+    assert take(broker) == [(stream, "0")]
+    broker._probe_at = 0.0
+    assert take(broker) == [(stream, "1")]
+
+
 # --- what nobody may run ----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     "package",
