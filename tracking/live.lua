@@ -53,18 +53,23 @@ local function digits(number)
   end
 end
 
--- The changes to `ages` and the fields of a document that had the fields `before`, as of `previous`, and takes `given`.
-local function outlived(before, given, previous)
-  if before == given then return '', given end
+-- What becomes of the fields when a document that had `before` takes `given`: those that outlive the update and get an
+-- age, as names; those that lose theirs, as changes to `ages`; and the fields after it. The pairs of a chunk are few.
+local plans = {}
+
+local function plan_for(before, given)
+  local pair = before .. '|' .. given
+  local plan = plans[pair]
+  if plan then return plan end
   local fresh, older = given:match('^([^;]*);?(.*)$')
   local fresh_before, older_before = before:match('^([^;]*);?(.*)$')
   local is = {}
   for name in fresh:gmatch('[^,]+') do is[name] = 'fresh' end
   for name in older:gmatch('[^,]+') do is[name] = 'older' end
-  local changes = {}
+  local outliving, renewed = {}, {}
   for name in fresh_before:gmatch('[^,]+') do
     if not is[name] then
-      changes[#changes + 1] = '"' .. name .. '":' .. digits(previous)
+      outliving[#outliving + 1] = name
       older = older .. ',' .. name
     end
   end
@@ -72,11 +77,25 @@ local function outlived(before, given, previous)
     if not is[name] then
       older = older .. ',' .. name
     elseif is[name] == 'fresh' then
-      changes[#changes + 1] = '"' .. name .. '":null'
+      renewed[#renewed + 1] = '"' .. name .. '":null'
     end
   end
   if older ~= '' then fresh = fresh .. ';' .. older:gsub('^,', '') end
-  return table.concat(changes, ','), fresh
+  plan = {outliving, table.concat(renewed, ','), fresh}
+  plans[pair] = plan
+  return plan
+end
+
+-- The changes to `ages` and the fields of a document that had the fields `before`, as of `previous`, and takes `given`.
+local function outlived(before, given, previous)
+  if before == given then return '', given end
+  local outliving, changes, after = unpack(plan_for(before, given))
+  if #outliving > 0 then
+    local aged = '":' .. digits(previous)
+    local text = '"' .. table.concat(outliving, aged .. ',"') .. aged
+    changes = changes == '' and text or text .. ',' .. changes
+  end
+  return changes, after
 end
 
 local function with_ages(document, ages, changes)
