@@ -6,8 +6,8 @@ index, both by turns over vessels and days chosen by chance. p99 over all questi
 the vessel's day, whole and in order; the plan opens the partitions of that day alone.
 
 `big_day`: bulk_create of 1,000 new rows into a day that holds 5 million rows, against one that holds 100,000. Each
-vessel is written once to both before, unmeasured: the first change of a page after a checkpoint writes the whole page to
-the log, and the big day has fifty times the pages; while traffic is heavy that is rare.
+vessel is written once to both before, unmeasured: the first change of a page after a checkpoint writes the whole page
+to the log, and the big day has fifty times the pages; while traffic is heavy that is rare.
 """
 
 from __future__ import annotations
