@@ -22,14 +22,12 @@ from typing import Any, Self
 
 import psutil
 import redis
-from django.conf import settings
 from django.db import close_old_connections
 from django_q.brokers import Broker
 from django_q.conf import Conf
-from django_q.signing import SignedPackage
-from django_q.utils import get_func_repr
 from django_redis import get_redis_connection
 
+from resilience.admission import refusal_of
 from resilience.breaker import get_breaker
 from resilience.sqlstate import is_outage
 from resilience.streams import HOUSEKEEPING, LIVE, REPLAY, STREAMS, Delivery, StreamDepth, Streams
@@ -243,7 +241,7 @@ class StreamsBroker(Broker):  # type: ignore[misc]
 
         Not in django-q2's pre_execute: an exception there kills the worker.
         """
-        reason = _refusal(entry.payload)
+        reason = refusal_of(entry.payload)
         if reason:
             logger.error("%s entry %s is parked: %s", entry.stream, entry.entry_id, reason)
             self.streams.park(entry.stream, entry.entry_id, reason, entry.deliveries)
@@ -338,14 +336,3 @@ class StreamsBroker(Broker):  # type: ignore[misc]
 def _parse_ack(task_id: str) -> tuple[str, str]:
     stream, entry_id = task_id.split("|")
     return stream, entry_id
-
-
-def _refusal(payload: bytes) -> str:
-    """Why a package must not run, or an empty string. A bad pickle may raise anything."""
-    try:
-        package = SignedPackage.loads(payload.decode())
-        called = {get_func_repr(package["func"]), get_func_repr(package.get("hook"))} - {None}
-    except Exception as error:
-        return f"unreadable package: {type(error).__name__}"
-    refused = called - set(settings.QUEUE_ALLOWED_TASKS)
-    return f"not in QUEUE_ALLOWED_TASKS: {', '.join(sorted(refused))}" if refused else ""

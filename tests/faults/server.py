@@ -7,6 +7,7 @@ port and data. Nothing restarts by itself. PgBouncer has a module of its own.
 from __future__ import annotations
 
 import signal
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from tracking.embedded import postgres, processes
 START_SECONDS = 30.0
 
 
-class Server:
+class Server(ABC):
     """A server that may be started, stopped, killed and frozen any number of times on the same port and data."""
 
     name: str
@@ -77,17 +78,17 @@ class Server:
         """SIGCONT to all that `freeze` stopped."""
         self._started().thaw()
 
+    @abstractmethod
     def command(self) -> Sequence[str | Path]:
         """Its command line."""
-        raise NotImplementedError
 
     def identity(self) -> dict[str, Any]:
         """As whom and where it runs, in subprocess.Popen's words."""
         return {}
 
+    @abstractmethod
     def answers(self) -> bool:
         """Whether it serves a client now."""
-        raise NotImplementedError
 
     def _is_up(self) -> bool:
         process = self._started()
