@@ -272,14 +272,14 @@ def test_a_collector_killed_while_redis_is_down_neither_skips_nor_repeats(queue,
     lines = [position(mmsi=211000000 + number % 1000, lat=number / 1000) for number in range(10_000)]
     log.write_bytes(b"\n".join(lines) + b"\n")
     begin = ("manage.py", "ingest", str(log), "--label", "log", "--start", "2026-01-01T00:00:00Z", "--no-wait")
-    # Full after some batches, so that it cannot be done before it is killed.
-    collector = manage(*begin, QUEUE_REDIS_URL=NOWHERE, SPOOL_MAX_BYTES="400000")
+    # Ten batches of 15 kB: full after six, so that it cannot be done before it is killed.
+    collector = manage(*begin, QUEUE_REDIS_URL=NOWHERE, SPOOL_MAX_BYTES="100000")
     children.append(collector)
     until(lambda: spool.depth().entries >= 3, "it spools")
     os.killpg(collector.pid, signal.SIGKILL)
     assert collector.wait(10) == -signal.SIGKILL
     held = spool.depth().entries
-    assert 3 <= held < 10
+    assert 3 <= held <= 6
 
     out = io.StringIO()
     call_command("ingest", *begin[2:], "--resume", "--json", stdout=out, stderr=io.StringIO())
