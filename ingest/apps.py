@@ -18,11 +18,11 @@ class IngestConfig(AppConfig):
 
     def ready(self) -> None:
         from ingest import consumption, push_feeds, replay
-        from resilience import broker, dead_letters
+        from resilience import dead_letters, spent
 
         for kind, handler in replay.HANDLERS.items():
             dead_letters.register(kind, handler)
-        broker.on_spent(consumption.bury)
+        spent.on_spent(consumption.bury)
         for signal in (post_save, post_delete):
             signal.connect(push_feeds.on_change, sender="ingest.Feed", dispatch_uid="ingest.push_feeds")
         post_migrate.connect(schedule_housekeeping, sender=self, dispatch_uid="ingest.schedule_housekeeping")

@@ -26,10 +26,10 @@ from ingest.health import recorder
 from ingest.models import Batch
 from ingest.reports import MessageBatch
 from resilience.breaker import CircuitOpen, get_breaker
-from resilience.broker import resubmit
 from resilience.deadline import deadline
 from resilience.failures import fingerprint, next_retry
 from resilience.models import DeadLetter
+from resilience.resubmission import resubmit
 from resilience.sqlstate import Verdict, classify
 
 logger = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ the guard in its task sends it back.) Each stream has its share of a round, so t
 
 An entry leaves its stream only when it is acknowledged or moved. If the process that had it dies or hangs, another
 takes it over after Q_CLUSTER["retry"] seconds at the latest; what was delivered MAX_DELIVERIES times without a verdict
-goes to the callable registered with `on_spent`. Attempts that end with a verdict do not count: who gives work back adds
-it anew (`resubmit`). The broker runs no tasks; `resilience.streams` is what it stores them in.
+goes to who takes such tasks (`resilience.spent`). Attempts that end with a verdict do not count: who gives work back
+adds it anew (`resilience.resubmission`). The broker runs no tasks; `resilience.streams` is what it stores them in.
 """
 
 import itertools
@@ -17,22 +17,22 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any, Self
 
 import psutil
 import redis
-from django.db import close_old_connections
 from django_q.brokers import Broker
 from django_q.conf import Conf
 from django_redis import get_redis_connection
 
+from resilience import spent
 from resilience.admission import refusal_of
 from resilience.breaker import get_breaker
 from resilience.sqlstate import is_outage
 from resilience.streams import HOUSEKEEPING, LIVE, REPLAY, STREAMS, Delivery, StreamDepth, Streams
 
-__all__ = ["HOUSEKEEPING", "LIVE", "REPLAY", "STREAMS", "StreamDepth", "StreamsBroker", "on_spent", "resubmit"]
+__all__ = ["HOUSEKEEPING", "LIVE", "REPLAY", "STREAMS", "StreamDepth", "StreamsBroker"]
 
 logger = logging.getLogger(__name__)
 
@@ -46,53 +46,6 @@ _PROBE_PAUSE_SECONDS = 0.2  # between two batches given out as probes: the first
 _GLANCE_MS = 1  # to see that a stream has no batch for a probe
 _OUTAGE_PAUSE_SECONDS = 0.5
 _ACKNOWLEDGE_ATTEMPTS = 15  # over about 20 seconds
-
-SpentHook = Callable[[str, str, int], None]
-_spent_hook: SpentHook | None = None
-
-
-def on_spent(hook: SpentHook | None) -> None:
-    """Register who takes tasks whose deliveries are spent: `hook(task_payload, stream, deliveries)`.
-
-    `task_payload` is the signed package, `stream` one of STREAMS. The entry is removed when the hook returns, and
-    parked when it raises or when there is none (None). It runs in the pusher process and must be idempotent.
-    """
-    global _spent_hook
-    _spent_hook = hook
-
-
-_in_work = ""  # acknowledgement id of the task that this process runs
-
-
-def working_on(task_id: str) -> None:
-    """Tell which task this worker runs, "" for none: `resubmit` may have to give it back."""
-    global _in_work
-    _in_work = task_id
-
-
-def resubmit(func: str, *args: Any, stream: str) -> str:
-    """Add a task to the end of `stream` and return its id: how a running task gives its own batch back.
-
-    Durable once it returns; the task then ends normally, which acknowledges the old entry. Raises redis.RedisError
-    when the queue does not answer, and the task must raise too, so that its entry stays.
-    """
-    from django_q.tasks import async_task  # imports models: the apps must be ready
-
-    broker = StreamsBroker.for_stream(stream)
-    try:
-        return str(async_task(func, *args, broker=broker))
-    except redis.RedisError:
-        if _in_work:
-            _give_back(broker)
-        raise
-
-
-def _give_back(broker: "StreamsBroker") -> None:
-    """The task cannot be added, but no batch is charged for it: a queue without memory still lets go of an entry."""
-    try:
-        broker.streams.give_back(*_parse_ack(_in_work))
-    except redis.RedisError as error:
-        logger.warning("%s is delivered again, which counts: %s", _in_work, error)
 
 
 class StreamsBroker(Broker):  # type: ignore[misc]
@@ -211,7 +164,7 @@ class StreamsBroker(Broker):  # type: ignore[misc]
         attempts = entry.deliveries - 1
         logger.error("%s entry %s: %d deliveries without a verdict", entry.stream, entry.entry_id, attempts)
         try:
-            taken = self._hand_over(entry, attempts)
+            taken = spent.hand_over(entry, attempts)
         except Exception as error:
             if not is_outage(error):
                 raise
@@ -221,19 +174,6 @@ class StreamsBroker(Broker):  # type: ignore[misc]
             self.streams.done(entry.stream, entry.entry_id)
         else:
             self.streams.park(entry.stream, entry.entry_id, "spent", attempts)
-        return True
-
-    def _hand_over(self, entry: Delivery, attempts: int) -> bool:
-        if _spent_hook is None:
-            return False
-        close_old_connections()  # the pusher has no requests that would do it, and its connection may be hours old
-        try:
-            _spent_hook(entry.payload.decode(), entry.stream, attempts)
-        except Exception as error:
-            if is_outage(error):
-                raise
-            logger.exception("nobody took the spent %s entry %s, it is parked", entry.stream, entry.entry_id)
-            return False
         return True
 
     def _admit(self, entry: Delivery) -> bool:
@@ -259,7 +199,7 @@ class StreamsBroker(Broker):  # type: ignore[misc]
         """Remove a finished task; True if it was there. Gives up after some 20 s: then it will be redelivered."""
         for attempt in range(_ACKNOWLEDGE_ATTEMPTS):
             try:
-                return self.streams.done(*_parse_ack(task_id))
+                return self.streams.done(*parse_ack(task_id))
             except redis.RedisError as error:
                 if attempt == 0:
                     logger.warning("cannot acknowledge %s yet: %s", task_id, error)
@@ -271,7 +211,7 @@ class StreamsBroker(Broker):  # type: ignore[misc]
 
     def fail(self, task_id: str) -> None:
         """Park a task that the pusher could not unpack."""
-        self.streams.park(*_parse_ack(task_id), reason="unreadable")
+        self.streams.park(*parse_ack(task_id), reason="unreadable")
 
     def in_hand(self) -> set[str]:
         """Acknowledgement ids of what this instance's pusher has taken and nobody has acknowledged."""
@@ -282,7 +222,7 @@ class StreamsBroker(Broker):  # type: ignore[misc]
 
         Only deliveries that a worker had `begun` (acknowledgement ids) count against a task; None: all of them do.
         """
-        spared = () if begun is None else [_parse_ack(task_id) for task_id in self.in_hand() - set(begun)]
+        spared = () if begun is None else [parse_ack(task_id) for task_id in self.in_hand() - set(begun)]
         return self.streams.release(self.instance, spared)
 
     def release_dead_instances(self) -> int:
@@ -333,6 +273,7 @@ class StreamsBroker(Broker):  # type: ignore[misc]
         return f"Redis Streams {self.connection.info('server')['redis_version']}"
 
 
-def _parse_ack(task_id: str) -> tuple[str, str]:
+def parse_ack(task_id: str) -> tuple[str, str]:
+    """Stream and entry id of an acknowledgement id."""
     stream, entry_id = task_id.split("|")
     return stream, entry_id

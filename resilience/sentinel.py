@@ -38,8 +38,8 @@ from django_q.status import Stat
 from django_q.worker import worker
 
 from resilience.breaker import release_probes_of_the_dead
-from resilience.broker import working_on
 from resilience.deadline import deadline
+from resilience.resubmission import working_on
 
 logger = logging.getLogger(__name__)
 

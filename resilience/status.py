@@ -13,6 +13,7 @@ from typing import Any
 
 from django_redis import get_redis_connection
 
+from resilience.admission import BAD_SIGNATURE
 from resilience.breaker import Phase, RedisStore, Snapshot, get_breaker
 from resilience.broker import LIVE, STREAMS, StreamsBroker
 from resilience.models import DeadLetter
@@ -68,7 +69,7 @@ def queue() -> dict[str, Any]:
     if late > LATE_SECONDS:
         summary += f", the oldest live one is {_span(late)} old"
     if parked:
-        summary += f"; {parked:,} parked, which somebody has to look at"
+        summary += f"; {parked:,} parked, {_parked_for(StreamsBroker().streams.parked_reasons())}"
     metrics = [
         _gauge("tracking_queue_entries", "Batches and tasks in a stream.", "stream", _sizes(depths)),
         _gauge(
@@ -166,6 +167,13 @@ def _kind(reason: str) -> str:
         return "by hand"
     found = _KIND.match(reason)
     return found.group() if found else "a probe" if "probe" in reason else "an error"
+
+
+def _parked_for(reasons: Iterable[str]) -> str:
+    """What a person has to do about parked entries. Other reasons may name callables, which is not for everybody."""
+    if any(reason.startswith(BAD_SIGNATURE) for reason in reasons):
+        return "not signed with the SECRET_KEY of the workers: set the same on all hosts, then see `manage.py parked`"
+    return "which somebody has to look at with `manage.py parked`"
 
 
 def _sizes(depths: Mapping[str, Any]) -> dict[str, float]:

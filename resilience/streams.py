@@ -42,12 +42,22 @@ return redis.call('XDEL', KEYS[1], ARGV[2])
 """
 
 
-# KEYS: parked stream, stream. ARGV: id.
+# KEYS: parked stream, stream. ARGV: id, what is put back.
 _UNPARK = """
 local entry = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])[1]
 if not entry then return 0 end
-redis.call('XADD', KEYS[2], '*', 't', entry[2][2])
+redis.call('XADD', KEYS[2], '*', 't', ARGV[2])
 return redis.call('XDEL', KEYS[1], ARGV[1])
+"""
+# KEYS: parked stream. ARGV: at most. The reasons alone: what was parked may be large.
+_REASONS = """
+local found = {}
+for _, entry in ipairs(redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', ARGV[1])) do
+  for i = 1, #entry[2], 2 do
+    if entry[2][i] == 'reason' then found[#found + 1] = entry[2][i + 1] end
+  end
+end
+return found
 """
 
 
@@ -161,10 +171,14 @@ class Streams:
             for entry_id, fields in found
         ]
 
-    def unpark(self, entry: Parked) -> bool:
-        """Put a parked entry at the end of its stream, with no deliveries; False when it was gone already."""
+    def parked_reasons(self, count: int = 100) -> list[str]:
+        """Why the newest parked entries are parked, of at most `count`, newest first."""
+        return [reason.decode() for reason in self._redis.eval(_REASONS, 1, self.key(PARKED), count)]
+
+    def unpark(self, entry: Parked, payload: str) -> bool:
+        """Put a parked entry at the end of its stream as `payload`, with no deliveries; False when it was gone."""
         keys = self.key(PARKED), self.key(entry.stream)
-        return bool(self._redis.eval(_UNPARK, 2, *keys, entry.entry_id))
+        return bool(self._redis.eval(_UNPARK, 2, *keys, entry.entry_id, payload))
 
     def discard_parked(self, entry: Parked) -> bool:
         """Throw a parked entry away; False when it was gone already."""

@@ -5,7 +5,8 @@ import logging
 import uuid
 
 from resilience import dead_letters, expiry, redrive
-from resilience.broker import HOUSEKEEPING, resubmit
+from resilience.broker import HOUSEKEEPING
+from resilience.resubmission import resubmit
 
 logger = logging.getLogger(__name__)
 

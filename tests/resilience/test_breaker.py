@@ -18,6 +18,7 @@ from django.db import OperationalError
 from django_redis import get_redis_connection
 
 from resilience import breaker as breakers
+from resilience import breaker_guard
 from resilience.breaker import (
     Acquire,
     Breaker,
@@ -310,7 +311,7 @@ def test_redis_is_asked_again_after_a_second(
     unreachable: redis.Redis, queue: redis.Redis, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = FakeClock()
-    monkeypatch.setattr(breakers.time, "monotonic", now)
+    monkeypatch.setattr(breaker_guard.time, "monotonic", now)
     breaker = Breaker("thing", RedisStore(unreachable, prefix))
     succeed(breaker)
     breaker._store = RedisStore(queue, prefix)

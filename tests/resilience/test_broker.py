@@ -19,8 +19,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from resilience import broker as queue
+from resilience import resubmission
 from resilience.breaker import Breaker, get_breaker
-from resilience.broker import HOUSEKEEPING, LIVE, REPLAY, StreamsBroker, on_spent
+from resilience.broker import HOUSEKEEPING, LIVE, REPLAY, StreamsBroker
+from resilience.spent import on_spent
 
 ALLOWED = "tests.resilience.tasks.note"
 
@@ -111,7 +113,7 @@ def test_a_broker_survives_pickling() -> None:
 
 def test_resubmitted_work_goes_to_the_end_of_its_stream(broker: StreamsBroker) -> None:
     put(LIVE, "first")
-    queue.resubmit(ALLOWED, "run", "again", stream=LIVE)
+    resubmission.resubmit(ALLOWED, "run", "again", stream=LIVE)
     assert [label for _, label in take(broker)] == ["first", "again"]
 
 
@@ -337,14 +339,14 @@ def test_a_task_that_a_full_queue_cannot_take_back_is_not_charged(broker: Stream
     [(ack_id, _)] = broker.dequeue()
     client = get_redis_connection("queue")
     limit = client.config_get("maxmemory")["maxmemory"]
-    queue.working_on(ack_id)
+    resubmission.working_on(ack_id)
     client.config_set("maxmemory", "1")
     try:
         with pytest.raises(redis.OutOfMemoryError):
-            queue.resubmit(ALLOWED, "run", "x", stream=LIVE)
+            resubmission.resubmit(ALLOWED, "run", "x", stream=LIVE)
     finally:
         client.config_set("maxmemory", limit)
-        queue.working_on("")
+        resubmission.working_on("")
     [claimed] = broker.streams.claim(broker.instance, LIVE, 1000, "0-0", 5)[1]
     assert (f"{LIVE}|{claimed.entry_id}", claimed.deliveries) == (ack_id, 1)
 

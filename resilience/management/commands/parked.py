@@ -2,7 +2,8 @@
 
 Entries are parked that are not signed with our SECRET_KEY, name a callable that is not allowed, or spent their
 deliveries while nobody took them. After the cause is mended they can be returned: batches are booked once, whatever
-happened to them before.
+happened to them before. An entry of another key is signed anew when that key is among SECRET_KEY_FALLBACKS, which for
+this purpose may be set for one call of this command; without it the entry stays parked.
 """
 
 from __future__ import annotations
@@ -13,11 +14,17 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from redis import RedisError
 
+from resilience.admission import BAD_SIGNATURE, signed_anew
 from resilience.broker import StreamsBroker
 from resilience.readable import moment
 from resilience.streams import Parked, Streams
 
 ALL = "all"
+_OTHER_KEY = (
+    "Set the same SECRET_KEY on all hosts and start them again. Then return what the other key signed with it in "
+    "SECRET_KEY_FALLBACKS (or its file in SECRET_KEY_FALLBACKS_FILE): "
+    "SECRET_KEY_FALLBACKS_FILE=other.key manage.py parked --return all"
+)
 
 
 class Command(BaseCommand):
@@ -35,8 +42,7 @@ class Command(BaseCommand):
         streams = StreamsBroker().streams
         try:
             if options["back"]:
-                done = sum(map(streams.unpark, _chosen(streams, options["back"])))
-                self.stdout.write(f"{done} returned to their streams")
+                self._return(streams, _chosen(streams, options["back"]))
             elif options["discard"]:
                 done = sum(map(streams.discard_parked, _chosen(streams, options["discard"])))
                 self.stdout.write(f"{done} discarded")
@@ -44,6 +50,14 @@ class Command(BaseCommand):
                 self._list(streams.parked())
         except RedisError as error:
             raise CommandError(f"the queue's Redis does not answer: {error}; see QUEUE_REDIS_URL") from error
+
+    def _return(self, streams: Streams, entries: list[Parked]) -> None:
+        """Raises CommandError when some of them would only be parked again."""
+        signed = [(entry, package) for entry in entries if (package := signed_anew(entry.payload))]
+        done = sum(streams.unpark(entry, package) for entry, package in signed)
+        self.stdout.write(f"{done} returned to their streams")
+        if strange := len(entries) - len(signed):
+            raise CommandError(f"{strange} stay parked: no key of this host signed them. {_OTHER_KEY}")
 
     def _list(self, entries: list[Parked]) -> None:
         if not entries:
@@ -56,6 +70,8 @@ class Command(BaseCommand):
                 f"{entry.entry_id:<24}{at:<22}{entry.stream:<14}{entry.deliveries:>10,}{len(entry.payload):>10,}"
                 f"  {entry.reason}"
             )
+        if any(entry.reason.startswith(BAD_SIGNATURE) for entry in entries):
+            self.stdout.write(f"{BAD_SIGNATURE}: {_OTHER_KEY}")
 
 
 def _chosen(streams: Streams, wanted: str) -> list[Parked]:
