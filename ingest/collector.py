@@ -21,10 +21,10 @@ from django.conf import settings
 from ingest.acceptance import Acceptance
 from ingest.clocks import Clock, UnknownTime
 from ingest.formats import FORMATS, Setup
+from ingest.playback import InHand, Playback
 from ingest.reports import LineCounts, Message, MessageBatch
 from ingest.sniffing import sniff
 from ingest.sources import Chunk, Source
-from ingest.sources.file import FileSource
 
 BATCH_BYTES = 256 * 1024
 BATCH_SECONDS = 0.25
@@ -78,7 +78,6 @@ class Collector:
         self.accepted = 0  # messages of accepted batches
         self.counts = LineCounts(malformed={}, remarks={})
         self._source, self._options, self._acceptance = source, options, acceptance
-        self._head = source.head if isinstance(source, FileSource) else bytes
         self._format: str | None = None
         self._on_progress = on_progress or (lambda: None)
         self._on_accepted = on_accepted or (lambda batch, skews: None)
@@ -88,14 +87,10 @@ class Collector:
         self._opened_at = time.monotonic()
         self._read_at: float | None = None  # since when lines wait that made no message
         self._accepting: asyncio.Future[None] | None = None
-        self._began: tuple[int, float] | None = None
+        self._playback = Playback()
         self._full = False
         self._failed = False
         self._accepted_at = options.accepted_after
-        # A paced message in hand, not yet its turn, is in the assembly's counts and behind its place: what both were
-        # before it, and the counts that a batch closed meanwhile left to the next one.
-        self._before: tuple[LineCounts, tuple[int, int]] | None = None
-        self._left = LineCounts(malformed={}, remarks={})
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read until the source ends, `limit` is reached or `stop` is set; then flush.
@@ -107,8 +102,11 @@ class Collector:
         if self._format is None:
             return
         options = self._options
-        setup = Setup(options.clock, options.offset, options.index, options.receiver, options.recorded, self._head)
+        setup = Setup(
+            options.clock, options.offset, options.index, options.receiver, options.recorded, self._source.head
+        )
         self._assembly = FORMATS[self._format].assembly(setup)
+        self._in_hand = InHand(self._assembly)
         with ThreadPoolExecutor(1, thread_name_prefix=f"accept-{self._options.source}") as self._executor:
             try:
                 await self._read(stop)
@@ -178,10 +176,11 @@ class Collector:
         message = None
         ended = self._ended(at) if chunk.whole else ()
         messages = chain(broken, self._assembly.feed(chunk.data, at), ended)
-        for message in self._marked(messages) if self._options.paced else messages:
+        for message in self._in_hand.marked(messages) if self._options.paced else messages:
             if self._options.paced:
-                await self._pace(message, stop)
-                self._before = None
+                await self._playback.turn(message, stop, self._close_if_due)
+                message.received_at = _now_ms()
+                self._in_hand.put_down()
             await self._add(message)
             if self._full or (self._options.paced and stop.is_set()):
                 return
@@ -190,16 +189,6 @@ class Collector:
             return
         if message.received_at != at:
             self._skews.append(at - message.received_at)
-
-    def _marked(self, messages: Iterator[Message]) -> Iterator[Message]:
-        """Note what was before each message, as long as it is in hand."""
-        while True:
-            self._before = self._assembly.counts(), self._assembly.resume_at()
-            message = next(messages, None)
-            if message is None:
-                self._before = None
-                return
-            yield message
 
     def _ended(self, at: int | None) -> Iterator[Message]:
         """What is begun ends here; asked only when all before it is taken."""
@@ -215,17 +204,6 @@ class Collector:
         if len(self._messages) >= settings.INGEST_BATCH_SIZE or self._bytes >= BATCH_BYTES:
             await self._close()
 
-    async def _pace(self, message: Message, stop: asyncio.Event) -> None:
-        """Wait until it is the message's turn, counted from the first; then it is heard now."""
-        if self._began is None:
-            self._began = (message.received_at, time.monotonic())
-        first, began = self._began
-        due = began + (message.received_at - first) / 1000
-        while (left := due - time.monotonic()) > 0 and not stop.is_set():
-            await self._close_if_due()
-            await asyncio.sleep(min(left, BATCH_SECONDS))
-        message.received_at = _now_ms()
-
     def _seconds_left(self) -> float | None:
         """Until the open batch is due; None when there is nothing to wait for."""
         if self._options.recorded:
@@ -236,17 +214,15 @@ class Collector:
         return max(0.0, self._opened_at + patience - time.monotonic())
 
     async def _close_if_due(self) -> None:
-        lines = self._before[0].lines if self._before else self._assembly.lines
-        if lines and not self._messages and self._read_at is None:
+        if self._in_hand.lines() and not self._messages and self._read_at is None:
             self._read_at = time.monotonic()
         if self._seconds_left() == 0.0:
             await self._close()
 
     async def _close(self) -> None:
         """Hand the open batch over as soon as the one before is accepted."""
-        assembly, options = self._assembly, self._options
-        counted, place = self._before or (assembly.counts(), assembly.resume_at())
-        counts, self._left = self._left + counted, assembly.counts() - counted
+        options = self._options
+        counts, place = self._in_hand.settle()
         # A clock that is set back must not make an older place of a recording look newer.
         self._accepted_at = max(_now_ms(), self._accepted_at + 1) if self._source.recorded else _now_ms()
         batch = MessageBatch(
@@ -265,9 +241,6 @@ class Collector:
         )
         if self._source.recorded:
             batch.offset, batch.index = place
-        assembly.reset_counts()
-        if self._before:
-            self._before = assembly.counts(), place
         skews, self._skews = self._skews, []
         self._messages, self._bytes, self._read_at = [], 0, None
         await self._accepted()
@@ -292,7 +265,7 @@ class Collector:
     def _discard(self) -> None:
         """Forget what was read and not accepted: nobody knows when it was heard."""
         self._messages, self._full = [], True
-        self._assembly.reset_counts()
+        self._in_hand.forget()
 
     async def _finish(self) -> None:
         """Flush: the last line, unfinished groups, the open batch; nothing after a batch that was not accepted."""
@@ -301,7 +274,7 @@ class Collector:
         if not self._full:
             for message in self._assembly.flush(None if self._options.recorded else _now_ms()):
                 await self._add(message)
-        if self._messages or self._assembly.lines or self._left.lines:
+        if self._messages or not self._in_hand.is_counted():
             await self._close()
         await self._accepted()
 

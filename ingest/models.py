@@ -97,79 +97,8 @@ class Feed(models.Model):
         return self.url.startswith("push://")
 
 
-class Batch(models.Model):
-    """One accepted batch and what became of its messages: a line of the ledger.
-
-    The row is inserted at the beginning of the transaction that stores the batch, so a batch is booked exactly once
-    however often it is delivered, and effects and counts are one.
-    """
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False, help_text="made before acceptance")
-    run = models.UUIDField(help_text="the run of a collector that accepted it")
-    source = models.CharField(max_length=32, help_text="label of the feed")
-    origin = models.CharField(max_length=200, blank=True, help_text="where the bytes came from, without credentials")
-    format = models.CharField(max_length=16, help_text="what the messages are")
-    accepted_at = models.DateTimeField(help_text="when the collector accepted it, UTC")
-    booked_at = models.DateTimeField(help_text="when it was booked, UTC")
-
-    lines = models.IntegerField(default=0, help_text="lines or frames read")
-    foreign = models.IntegerField(default=0, help_text="lines of other protocols")
-    malformed = models.JSONField(default=dict, blank=True, help_text=f"lines refused, {REASONS_HELP}")
-    sentences = models.IntegerField(default=0, help_text="lines that became part of a message")
-    remarks = models.JSONField(default=dict, blank=True, help_text="oddities that cost no line, counts by code")
-
-    messages = models.IntegerField(default=0, help_text="messages accepted")
-    positions = models.IntegerField(default=0, help_text="position reports that passed validation")
-    static = models.IntegerField(default=0, help_text="static and voyage reports")
-    stations = models.IntegerField(default=0, help_text="reports of base stations and aids to navigation")
-    other = models.IntegerField(default=0, help_text="messages of other types")
-    rejected = models.JSONField(default=dict, blank=True, help_text=f"messages refused, {REASONS_HELP}")
-
-    stored = models.IntegerField(default=0, help_text="positions that made a new row")
-    merged = models.IntegerField(default=0, help_text="positions that changed an existing row")
-    duplicate = models.IntegerField(default=0, help_text="positions that changed nothing")
-    dead = models.IntegerField(default=0, help_text="positions waiting as dead letters")
-    discarded = models.IntegerField(default=0, help_text="positions of discarded dead letters")
-
-    offset = models.BigIntegerField(
-        null=True, blank=True, help_text="where a recording goes on after this batch, bytes"
-    )
-    index = models.BigIntegerField(null=True, blank=True, help_text="number of the message at that offset")
-
-    class Meta:
-        ordering = ["-booked_at"]
-        verbose_name_plural = "batches"
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(positions=F("stored") + F("merged") + F("duplicate") + F("dead") + F("discarded")),
-                name="batch_positions_add_up",
-            )
-        ]
-        indexes = [
-            models.Index(fields=["run"], name="batch_run"),  # a command waits for its own batches
-            models.Index(fields=["source", "-booked_at"], name="batch_source"),  # accounts per feed, resume
-            models.Index(fields=["-booked_at"], name="batch_booked"),  # the list in the admin, closing of days
-            models.Index(  # where a recording goes on; only lines of recordings have an offset
-                fields=["source", "origin", "-accepted_at", "-offset"],
-                condition=Q(offset__isnull=False, index__isnull=False),
-                name="batch_resume",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.source}: {self.messages} messages at {self.accepted_at:%Y-%m-%d %H:%M:%S}"
-
-
-class DayAccount(models.Model):
-    """The sums over those lines of the ledger that were rolled up: one row a feed and day of booking (UTC).
-
-    Rolled up means that the lines are gone and counted here, both in one transaction (`ingest/bookkeeping.py`). A line
-    is counted either here or in the ledger, so the account of a day is the sum of both.
-    """
-
-    source = models.CharField(max_length=32, help_text="label of the feed")
-    day = models.DateField(help_text="day on which the batches were booked, UTC")
-    batches = models.BigIntegerField(default=0, help_text="lines of the ledger that are summed up here")
+class Counts(models.Model):
+    """What is counted of lines and messages, with the last of the equations of `ingest/accounts.py`."""
 
     lines = models.BigIntegerField(default=0, help_text="lines or frames read")
     foreign = models.BigIntegerField(default=0, help_text="lines of other protocols")
@@ -191,13 +120,71 @@ class DayAccount(models.Model):
     discarded = models.BigIntegerField(default=0, help_text="positions of discarded dead letters")
 
     class Meta:
-        ordering = ["-day", "source"]
+        abstract = True
         constraints = [
-            models.UniqueConstraint(fields=["source", "day"], name="dayaccount_once"),
             models.CheckConstraint(
                 condition=Q(positions=F("stored") + F("merged") + F("duplicate") + F("dead") + F("discarded")),
-                name="dayaccount_positions_add_up",
+                name="%(class)s_positions_add_up",
+            )
+        ]
+
+
+class Batch(Counts):
+    """One accepted batch and what became of its messages: a line of the ledger.
+
+    The row is inserted at the beginning of the transaction that stores the batch, so a batch is booked exactly once
+    however often it is delivered, and effects and counts are one.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False, help_text="made before acceptance")
+    run = models.UUIDField(help_text="the run of a collector that accepted it")
+    source = models.CharField(max_length=32, help_text="label of the feed")
+    origin = models.CharField(max_length=200, blank=True, help_text="where the bytes came from, without credentials")
+    format = models.CharField(max_length=16, help_text="what the messages are")
+    accepted_at = models.DateTimeField(help_text="when the collector accepted it, UTC")
+    booked_at = models.DateTimeField(help_text="when it was booked, UTC")
+
+    offset = models.BigIntegerField(
+        null=True, blank=True, help_text="where a recording goes on after this batch, bytes"
+    )
+    index = models.BigIntegerField(null=True, blank=True, help_text="number of the message at that offset")
+
+    class Meta(Counts.Meta):
+        abstract = False
+        ordering = ["-booked_at"]
+        verbose_name_plural = "batches"
+        indexes = [
+            models.Index(fields=["run"], name="batch_run"),  # a command waits for its own batches
+            models.Index(fields=["source", "-booked_at"], name="batch_source"),  # accounts per feed, resume
+            models.Index(fields=["-booked_at"], name="batch_booked"),  # the list in the admin, closing of days
+            models.Index(  # where a recording goes on; only lines of recordings have an offset
+                fields=["source", "origin", "-accepted_at", "-offset"],
+                condition=Q(offset__isnull=False, index__isnull=False),
+                name="batch_resume",
             ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.messages} messages at {self.accepted_at:%Y-%m-%d %H:%M:%S}"
+
+
+class DayAccount(Counts):
+    """The sums over those lines of the ledger that were rolled up: one row a feed and day of booking (UTC).
+
+    Rolled up means that the lines are gone and counted here, both in one transaction (`ingest/bookkeeping.py`). A line
+    is counted either here or in the ledger, so the account of a day is the sum of both.
+    """
+
+    source = models.CharField(max_length=32, help_text="label of the feed")
+    day = models.DateField(help_text="day on which the batches were booked, UTC")
+    batches = models.BigIntegerField(default=0, help_text="lines of the ledger that are summed up here")
+
+    class Meta(Counts.Meta):
+        abstract = False
+        ordering = ["-day", "source"]
+        constraints = [
+            *Counts.Meta.constraints,
+            models.UniqueConstraint(fields=["source", "day"], name="dayaccount_once"),
         ]
 
     def __str__(self) -> str:

@@ -36,6 +36,10 @@ class Sniffed:
         finally:
             await self._rest.aclose()
 
+    def head(self) -> bytes:
+        """Of the source."""
+        return self._source.head()
+
     def progress(self) -> tuple[int, int] | None:
         """Of the source."""
         return self._source.progress()

@@ -47,11 +47,32 @@ class Source(Protocol):
     def chunks(self, offset: int = 0) -> AsyncGenerator[Chunk, None]:
         """The bytes from `offset` on (recordings; live sources begin now)."""
 
+    def head(self) -> bytes:
+        """The first bytes of a recording that can be read twice, else none. Raises SourceError as `chunks` does."""
+
     def progress(self) -> tuple[int, int] | None:
         """Bytes read and bytes there are, None where nobody can know."""
 
     def dropped(self) -> int:
         """Datagrams that came faster than they were taken."""
+
+
+class LiveSource:
+    """What sources have in common that begin now and have no end, and lose nothing that was not lost before them."""
+
+    recorded = False
+
+    def head(self) -> bytes:
+        """What is over cannot be read again."""
+        return b""
+
+    def progress(self) -> tuple[int, int] | None:
+        """There is no end to compare with."""
+        return None
+
+    def dropped(self) -> int:
+        """Nothing; who can lose something says how much."""
+        return 0
 
 
 _SCHEMES = ("file", "tcp", "tcp-listen", "udp", "http", "https", "aisstream", "sim")

@@ -18,7 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from ingest.feed_urls import masked
-from ingest.sources import Chunk, SourceError, pacing
+from ingest.sources import Chunk, LiveSource, SourceError, pacing
 from ingest.sources.addresses import AddressRefused, resolve
 from ingest.sources.aisstream_options import parse_url
 from ingest.sources.http import Status
@@ -54,10 +54,8 @@ class _Error(msgspec.Struct, gc=False):
 _read_error = msgspec.json.Decoder(_Error).decode
 
 
-class AisStreamSource:
+class AisStreamSource(LiveSource):
     """`once`: end at the first hang-up, refusal or silence. Raises SourceError for a URL that cannot be one."""
-
-    recorded = False
 
     def __init__(self, url: str, *, once: bool = False, clock: pacing.Clock | None = None) -> None:
         self.origin = masked(url)[:200]
@@ -97,14 +95,6 @@ class AisStreamSource:
             seconds = pacing.backoff(max(failures, 1), SHORTEST_WAIT_SECONDS, lasting=isinstance(lost, _Refused))
             logger.warning("%s: %s; connecting again in %.0f s", self.origin, _reason(lost), seconds)
             await self._clock.sleep(seconds)
-
-    def progress(self) -> None:
-        """A stream has no end."""
-        return
-
-    def dropped(self) -> int:
-        """The server drops what we do not take; it does not say how much."""
-        return 0
 
     async def _connect(self) -> connect:
         """A connection that subscribes when it is entered; to an address that was checked, not to the name again."""

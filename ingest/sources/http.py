@@ -20,7 +20,7 @@ from typing import Literal
 import httpx
 
 from ingest.feed_urls import masked
-from ingest.sources import Chunk, SourceError, pacing
+from ingest.sources import Chunk, LiveSource, SourceError, pacing
 from ingest.sources.exchange import Answer, Failure, Limits, get, host_of, is_askable, status_failure
 from ingest.sources.oauth import OAuth, Tokens
 from resilience.breaker import FEED_PREFIX, Breaker, CircuitOpen, MemoryStore, get_breaker
@@ -45,7 +45,7 @@ class Status:
     next_poll: int | None = None
 
 
-class HttpSource:
+class HttpSource(LiveSource):
     """`poll_seconds` pass between an answer and the next request. `once`: one request, then the end.
 
     `headers` may hold keys: only the URL's own host receives them, as with the URL's user and password and the token
@@ -53,8 +53,6 @@ class HttpSource:
     the feed's (`feed_breaker`), None for one of this source's own. Raises SourceError for what no request could be made
     of.
     """
-
-    recorded = False
 
     def __init__(
         self,
@@ -110,14 +108,6 @@ class HttpSource:
                 if document := self._news(answer):
                     yield self._chunk(document)
             await self._wait(seconds)
-
-    def progress(self) -> None:
-        """Polling has no end."""
-        return
-
-    def dropped(self) -> int:
-        """What was not asked for was not dropped."""
-        return 0
 
     async def _ask_once(self) -> bytes:
         try:

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 
 from ingest.simulator import Simulation, parse_url
 from ingest.simulator.simulation import Transmission, milliseconds
-from ingest.sources import Chunk, SourceError
+from ingest.sources import Chunk, LiveSource, SourceError
 
 TICK_SECONDS = 0.25
 CHUNK_MS = 10  # what is sent within this time travels together
@@ -26,15 +26,13 @@ def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-class SimulatorSource:
+class SimulatorSource(LiveSource):
     """`sim://?ships=60` or `sim://?aircraft=30`; all options are in `ingest.simulator.SimulatorOptions`.
 
     `format` is that of its lines, "nmea" or "sbs". It begins now. A chunk's `at` is when its last line was sent, by the
     clock `now`, also with a speedup: then more is sent in a second, and by faster ships. A source that is not read for
     a while, or cannot keep up, goes on where it was and loses nothing.
     """
-
-    recorded = False
 
     def __init__(self, url: str, now: Callable[[], dt.datetime] = _now) -> None:
         try:
@@ -56,14 +54,6 @@ class SimulatorSource:
             for chunk in _chunks(simulation.transmissions(until)):
                 yield chunk
             late = self._warn_when_late(until, late)
-
-    def progress(self) -> None:
-        """A simulation has no end."""
-        return
-
-    def dropped(self) -> int:
-        """Nothing is dropped."""
-        return 0
 
     def _warn_when_late(self, until: dt.datetime, late: bool) -> bool:
         """Say once that the traffic is more than this machine, or whoever reads it, can take."""

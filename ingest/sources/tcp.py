@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Literal
 
-from ingest.sources import Chunk, SourceError
+from ingest.sources import Chunk, LiveSource, SourceError
 
 logger = logging.getLogger(__name__)
 
@@ -28,10 +28,8 @@ class Status:
     last_error: str = ""
 
 
-class TcpSource:
+class TcpSource(LiveSource):
     """`once`: end at the first hang-up or refusal. Back-off doubles to a minute and starts anew once data flowed."""
-
-    recorded = False
 
     def __init__(self, host: str, port: int, *, once: bool = False) -> None:
         self._host, self._port, self._once = host, port, once
@@ -75,14 +73,6 @@ class TcpSource:
             logger.warning("connection to %s lost: %s", self.origin, reason)
             await asyncio.sleep(backoff * random.uniform(0.5, 1.5))
             backoff = min(backoff * 2, BACKOFF_SECONDS[1])
-
-    def progress(self) -> None:
-        """A stream has no end."""
-        return
-
-    def dropped(self) -> int:
-        """TCP waits."""
-        return 0
 
 
 def _keep_alive(writer: asyncio.StreamWriter) -> None:

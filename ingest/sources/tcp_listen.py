@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncGenerator
 
 from ingest.framing import LineFramer
-from ingest.sources import Chunk, SourceError
+from ingest.sources import Chunk, LiveSource, SourceError
 
 logger = logging.getLogger(__name__)
 
@@ -18,10 +18,8 @@ MAX_CONNECTIONS = 64
 WAITING_CHUNKS = 64
 
 
-class TcpListenSource:
+class TcpListenSource(LiveSource):
     """Lines of several connections, never mixed within a line; at most 64 connections at once."""
-
-    recorded = False
 
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
@@ -64,11 +62,3 @@ class TcpListenSource:
         finally:
             self._connections.discard(task)
             writer.close()
-
-    def progress(self) -> None:
-        """A stream has no end."""
-        return
-
-    def dropped(self) -> int:
-        """TCP waits."""
-        return 0

@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 
-from ingest.sources import Chunk, SourceError
+from ingest.sources import Chunk, LiveSource, SourceError
 from ingest.sources.options import SourceOptions
 
 WAITING_DATAGRAMS = 20_000
@@ -21,10 +21,8 @@ MAX_SENDERS = 10_000
 RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
 
 
-class UdpSource:
+class UdpSource(LiveSource):
     """Datagrams sent to an address; those that come faster than they are taken are dropped and counted."""
-
-    recorded = False
 
     def __init__(self, host: str, port: int, options: SourceOptions | None = None) -> None:
         self._host, self._port = host, port
@@ -50,10 +48,6 @@ class UdpSource:
                 yield Chunk(data, time.time_ns() // 1_000_000)
         finally:
             transport.close()
-
-    def progress(self) -> None:
-        """A stream has no end."""
-        return
 
     def dropped(self) -> int:
         """Datagrams that were refused, came too fast or found the inbox full."""

@@ -32,6 +32,9 @@ class Bytes:
         if self._forever:
             await asyncio.Event().wait()
 
+    def head(self):
+        return b""
+
     def progress(self):
         return None
 
