@@ -43,6 +43,7 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 TASK = "ingest.tasks.process_batch"
+RESUME_PREFIX = "tracking:resume:"
 RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
 # What waiting cures: a queue that loads, is read-only or cannot save says so in errors of many kinds.
 _AWAY = (CircuitOpen, SpoolRefusal, redis.RedisError)
@@ -95,7 +96,7 @@ def enqueue(batch: MessageBatch) -> None:
     alongside = {}
     if batch.offset is not None and batch.index is not None:
         point = ResumePoint(batch.offset, batch.index, batch.accepted_at, batch.format)
-        alongside = {_resume_key(batch.source, batch.origin): msgspec.json.encode(point).decode()}
+        alongside = {resume_key(batch.source, batch.origin): msgspec.json.encode(point).decode()}
     stream = REPLAY if batch.recorded else LIVE
     _hand_over(stream, _packages([batch], stream), alongside)
 
@@ -165,7 +166,7 @@ class QueueAcceptance:
 
         In the order in which batches travel: one that moves on meanwhile is seen twice, never missed.
         """
-        key = _resume_key(source, origin)
+        key = resume_key(source, origin)
         said = [
             _until_done(lambda: get_spool().newest(key), self._stop, "the spool cannot tell where to go on"),
             _until_done(lambda: _queue().get(key), self._stop, "the queue does not tell where to go on"),
@@ -225,9 +226,12 @@ def ledger_deadline() -> Iterator[None]:
         yield
 
 
-def _resume_key(source: str, origin: str) -> str:
-    """The key of a recording's place; named after the recording, so two with one label are not confused."""
-    return f"tracking:resume:{source}:{uuid.uuid5(uuid.NAMESPACE_URL, origin)}"
+def resume_key(source: str, origin: str) -> str:
+    """The key of a recording's place; named after the recording, so two with one label are not confused.
+
+    It stays until the ledger has the place (`ingest/housekeeping.py`).
+    """
+    return f"{RESUME_PREFIX}{source}:{uuid.uuid5(uuid.NAMESPACE_URL, origin)}"
 
 
 def _queue() -> Any:

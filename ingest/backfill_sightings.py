@@ -8,7 +8,6 @@ data win, older ones fill gaps, first and last seen widen.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from copy import copy
 from itertools import islice
 from typing import TypeVar
 
@@ -19,7 +18,6 @@ from ingest.fusion import Fused
 from tracking.identities import (
     STATIC_FIELDS,
     AircraftSighting,
-    StationSighting,
     VesselSighting,
     upsert_aircraft,
     upsert_stations,
@@ -37,18 +35,14 @@ class Sightings:
 
     def __init__(self) -> None:
         self._fused = Fused()
-        self._oldest: dict[int, StationSighting] = {}
 
     def add(self, fused: Fused) -> None:
         """Take in what a batch saw; its sightings belong to this object from now on."""
         _merge(self._fused.vessels, fused.vessels)
         _merge(self._fused.aircraft, fused.aircraft)
         for key, station in fused.stations.items():
-            oldest = self._oldest.get(key)
-            if oldest is None or station.seen < oldest.seen:
-                self._oldest[key] = copy(station)
             known = self._fused.stations.get(key)
-            self._fused.stations[key] = _newer(station, known) if known else station
+            self._fused.stations[key] = known.with_later(station) if known else station
 
     def add_seen(self, ships: Iterable[Seen]) -> None:
         """Take in ships of a dump, those first that were seen last earlier."""
@@ -73,22 +67,11 @@ class Sightings:
             with transaction.atomic():
                 upsert_aircraft(aircraft)
         with transaction.atomic():
-            upsert_stations(self._oldest.values())  # a station's row takes its first_seen from what is written first
             upsert_stations(self._fused.stations.values())
 
     def clear(self) -> None:
         """Forget what was written."""
         self._fused = Fused()
-        self._oldest.clear()
-
-
-def _newer(one: StationSighting, other: StationSighting) -> StationSighting:
-    """The newer of two sightings of a station; what it lacks is taken from the older."""
-    newer, older = (one, other) if one.seen >= other.seen else (other, one)
-    newer.name, newer.aid_type = newer.name or older.name, newer.aid_type or older.aid_type
-    if newer.latitude is None:
-        newer.latitude, newer.longitude = older.latitude, older.longitude
-    return newer
 
 
 def _merge(into: dict[K, S], sightings: dict[K, S]) -> None:

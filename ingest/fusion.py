@@ -119,16 +119,9 @@ def _add_static(fused: Fused, static: VesselStatic | AircraftStatic) -> None:
 
 
 def _add_station(fused: Fused, report: StationReport) -> None:
-    """Keep the newest report of a station; what it lacks is taken from an older one."""
+    """Keep the newest report of a station, of one moment the first; what it lacks is taken from an older one."""
     sighting = StationSighting(
         report.mmsi, report.at, report.kind, report.latitude, report.longitude, report.name, report.aid_type
     )
-    other = fused.stations.get(report.mmsi)
-    if other is not None:
-        newer, older = (sighting, other) if sighting.seen >= other.seen else (other, sighting)
-        newer.name = newer.name or older.name
-        newer.aid_type = newer.aid_type or older.aid_type
-        if newer.latitude is None:
-            newer.latitude, newer.longitude = older.latitude, older.longitude
-        sighting = newer
-    fused.stations[report.mmsi] = sighting
+    known = fused.stations.get(report.mmsi)
+    fused.stations[report.mmsi] = known.with_later(sighting) if known else sighting

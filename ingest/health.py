@@ -38,11 +38,19 @@ logger = logging.getLogger(__name__)
 SAMPLES = 50  # of a batch's positions, for the distributions; each stands for its neighbours
 FLUSH_SECONDS = 2.0  # a round trip a batch would cost a small one 8 % of its time, and a flush of Redis's disk
 
-# KEYS: minute, targets, facts. ARGV: seconds to keep minutes, seconds to keep facts, ms of the last message or "",
-# number of counts, then field and count of each, then targets.
+TOTALLED = ("lines", "messages", "malformed", "rejected")  # what the script adds to the totals too, of any reason
+
+# KEYS: minute, targets, facts, totals. ARGV: seconds to keep minutes, seconds to keep facts and totals, ms of the last
+# message or "", number of counts, then field and count of each, then targets.
 _RECORD = """
+local totalled = {lines = true, messages = true, malformed = true, rejected = true}
 local last = 4 + 2 * tonumber(ARGV[4])
-for i = 5, last, 2 do redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1]) end
+for i = 5, last, 2 do
+  redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1])
+  local name = string.match(ARGV[i], '^[^.]*')
+  if totalled[name] then redis.call('HINCRBY', KEYS[4], name, ARGV[i + 1]) end
+end
+redis.call('EXPIRE', KEYS[4], ARGV[2])
 for i = last + 1, #ARGV, 500 do
   redis.call('PFADD', KEYS[2], unpack(ARGV, i, math.min(i + 499, #ARGV)))
 end
@@ -148,7 +156,7 @@ def _send(pending: Mapping[tuple[str, int], _Minute]) -> None:
     pipe = get_redis_connection("queue").pipeline(transaction=False)
     script = pipe.register_script(_RECORD)
     for (label, number), minute in pending.items():
-        names = [keys.minute(label, number), keys.targets(label, number), keys.facts(label)]
+        names = [keys.minute(label, number), keys.targets(label, number), keys.facts(label), keys.totals(label)]
         script(keys=names, args=minute.arguments(), client=pipe)
     pipe.execute()
 

@@ -3,6 +3,7 @@
     minute     hash, 2 h     counts of one feed and minute; distributions as `delay.<bucket>`, see `ingest/histogram.py`
     targets    HyperLogLog   the targets heard in that minute, 2 h
     facts      hash, 30 d    how its collector stands, the last message
+    totals     hash, 30 d    counts since the feed was first heard, for counters; begin anew 30 d after the last
     baseline   hash, 35 d    messages a minute by hour of the week (0 is Monday 0-1 h UTC), averaged over weeks
     alert      JSON, 30 d    the state that was last announced
 
@@ -29,6 +30,11 @@ def targets(label: str, number: int) -> str:
 def facts(label: str) -> str:
     """What the collector tells."""
     return f"tracking:{{health}}:facts:{label}"
+
+
+def totals(label: str) -> str:
+    """What only grows."""
+    return f"tracking:{{health}}:totals:{label}"
 
 
 def baseline(label: str) -> str:

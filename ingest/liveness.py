@@ -7,46 +7,49 @@ Pure: no clock, no server.
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import Any, TypeVar
 
 from ingest.fusion import Fused, Report
-from ingest.reports import AircraftReport, VesselReport
+from ingest.reports import VesselReport
 from tracking.identities import AircraftSighting, StationSighting, VesselSighting
 from tracking.live import Kind, LiveUpdate
 
 _VESSEL_DYNAMIC = ("speed", "course", "heading", "status")
 _AIRCRAFT_DYNAMIC = ("altitude", "ground_speed", "heading", "vertical_rate", "on_ground")
 
+K = TypeVar("K", int, str)
+
 
 def live_updates(fused: Fused) -> dict[Kind, list[LiveUpdate]]:
     """The updates of a batch, by kind."""
-    updates: dict[tuple[Kind, int | str], LiveUpdate] = {}
+    vessels: dict[int, LiveUpdate] = {}
+    aircraft: dict[str, LiveUpdate] = {}
     for _, report in fused.positions:
-        _add_position(updates, report)
+        if isinstance(report, VesselReport):
+            _add(vessels, report.vessel_id, _position(report.vessel_id, report, _VESSEL_DYNAMIC))
+        else:
+            update = _position(report.aircraft_id, report, _AIRCRAFT_DYNAMIC)
+            update.ages = {name: age for name, age in report.ages.items() if name in update.fields}
+            _add(aircraft, report.aircraft_id, update)
     for vessel in fused.vessels.values():
-        _add_static(updates, Kind.VESSEL, vessel)
-    for aircraft in fused.aircraft.values():
-        _add_static(updates, Kind.AIRCRAFT, aircraft)
-    by_kind: dict[Kind, list[LiveUpdate]] = {kind: [] for kind in Kind}
-    for (kind, _), update in updates.items():
-        by_kind[kind].append(update)
-    by_kind[Kind.STATION] = [_station(sighting) for sighting in fused.stations.values()]
-    return by_kind
+        _add_static(vessels, vessel)
+    for plane in fused.aircraft.values():
+        _add_static(aircraft, plane)
+    return {
+        Kind.VESSEL: list(vessels.values()),
+        Kind.AIRCRAFT: list(aircraft.values()),
+        Kind.STATION: [_station(sighting) for sighting in fused.stations.values()],
+    }
 
 
-def _add_position(updates: dict[tuple[Kind, int | str], LiveUpdate], report: Report) -> None:
+def _position(key: int | str, report: Report, names: tuple[str, ...]) -> LiveUpdate:
+    fields = {name: value for name in names if (value := getattr(report, name)) is not None}
+    fields["source"], fields["score"] = report.source, report.score
+    return LiveUpdate(str(key), report.timestamp.timestamp(), report.latitude, report.longitude, fields)
+
+
+def _add(updates: dict[K, LiveUpdate], key: K, update: LiveUpdate) -> None:
     """The newest position of a target wins; what it lacks keeps its value and its age."""
-    if isinstance(report, VesselReport):
-        key: tuple[Kind, int | str] = (Kind.VESSEL, report.vessel_id)
-        names: tuple[str, ...] = _VESSEL_DYNAMIC
-    else:
-        key, names = (Kind.AIRCRAFT, report.aircraft_id), _AIRCRAFT_DYNAMIC
-    update = LiveUpdate(str(key[1]), report.timestamp.timestamp(), report.latitude, report.longitude)
-    update.fields = {name: value for name in names if (value := getattr(report, name)) is not None}
-    update.fields["source"] = report.source
-    update.fields["score"] = report.score
-    if isinstance(report, AircraftReport):
-        update.ages = {name: age for name, age in report.ages.items() if name in update.fields}
     other = updates.get(key)
     updates[key] = update if other is None else _folded(update, other)
 
@@ -60,15 +63,13 @@ def _folded(update: LiveUpdate, other: LiveUpdate) -> LiveUpdate:
     return newer
 
 
-def _add_static(
-    updates: dict[tuple[Kind, int | str], LiveUpdate], kind: Kind, sighting: VesselSighting | AircraftSighting
-) -> None:
+def _add_static(updates: dict[Any, LiveUpdate], sighting: VesselSighting | AircraftSighting) -> None:
     """Static data of a target, with its position or alone; times in ISO 8601."""
     if sighting.static_at is None:
         return
-    update = updates.get((kind, sighting.key))
+    update = updates.get(sighting.key)
     if update is None:
-        update = updates[kind, sighting.key] = LiveUpdate(str(sighting.key), sighting.static_at.timestamp())
+        update = updates[sighting.key] = LiveUpdate(str(sighting.key), sighting.static_at.timestamp())
     update.static = {field: _as_json(value) for field, value in sighting.static.items()}
 
 

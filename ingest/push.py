@@ -2,8 +2,9 @@
 
 A request enters; batches go to the queue or to this host's spool, all of them or none, and the answer is 202 with the
 account of the lines. A 202 means accepted, exactly as for every other feed. After any other answer a receiver sends the
-same again; what a queue that timed out had taken all the same is counted as duplicates then. No session is needed, and
-no database while the queue's Redis answers: keys are verified against a copy (`ingest/push_feeds.py`).
+same again; what a queue that timed out had taken all the same is counted as duplicates then, unless both requests carry
+the same Idempotency-Key: then their batches have the same ids, and the ledger books them once. No session is needed,
+and no database while the queue's Redis answers: keys are verified against a copy (`ingest/push_feeds.py`).
 
 The bytes are of the feed's format. A feed of NMEA takes what AIS-catcher posts as well: a body that begins with `{`.
 Every request is assembled by itself: the sentences of a message must come in one.
@@ -18,6 +19,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -46,6 +48,9 @@ from resilience.spool import SpoolRefusal
 from tracking.api.errors import ErrorBody, Unavailable
 
 logger = logging.getLogger(__name__)
+
+LONGEST_IDEMPOTENCY_KEY = 255
+_IDEMPOTENT = uuid.UUID("0d9dbb0c-7c2e-4f0c-8a51-3f6d4b1c2e90")  # of the ids that are made from such keys
 
 
 class QueueUnavailable(Unavailable):
@@ -83,11 +88,19 @@ class Push(APIView):
         description="Bytes of the feed's format, plain or with Content-Encoding gzip: at most 1 MB as sent and 16 MB "
         "unpacked. Feeds of NMEA also take the JSON that AIS-catcher posts. The feed's key, made in the admin, is sent "
         "as `Authorization: Bearer KEY`, `Authorization: Token KEY`, `X-Api-Key: KEY` or as the password of HTTP basic "
-        "authentication. Send the same again after any answer but 202.",
+        "authentication. Send the same again after any answer but 202: with the same Idempotency-Key, it is counted "
+        "once even if the queue had taken it.",
         auth=[],
         parameters=[
             OpenApiParameter("label", str, OpenApiParameter.PATH, description="label (source) of the feed"),
             OpenApiParameter("X-Api-Key", str, OpenApiParameter.HEADER, description="the feed's key"),
+            OpenApiParameter(
+                "Idempotency-Key",
+                str,
+                OpenApiParameter.HEADER,
+                description=f"names this body, at most {LONGEST_IDEMPOTENCY_KEY} characters: the same body with the "
+                "same key is booked once while the ledger keeps its lines (KEEP_LEDGER_DAYS); another body is new",
+            ),
         ],
         request={media_type: OpenApiTypes.BINARY for media_type in push_body.MEDIA_TYPES},
         responses={
@@ -107,7 +120,7 @@ class Push(APIView):
         """202 with the account of the lines."""
         feed = _admitted(request, label)
         now = time.time_ns() // 1_000_000
-        batches = to_batches(feed, push_body.read(request._request), now)
+        batches = to_batches(feed, push_body.read(request._request), now, _idempotency_key(request._request))
         try:
             acceptance.enqueue_all(batches)
         except SpoolRefusal as error:
@@ -126,10 +139,12 @@ class Push(APIView):
         return super().perform_content_negotiation(request, force=True)
 
 
-def to_batches(feed: PushFeed, body: bytes, now: int) -> list[MessageBatch]:
+def to_batches(feed: PushFeed, body: bytes, now: int, idempotency_key: str = "") -> list[MessageBatch]:
     """The body as batches of the usual size, every line of it counted in one of them; `now` in ms. Raises ParseError.
 
-    A body of which nothing can be used makes one batch without messages, an empty one none.
+    A body of which nothing can be used makes one batch without messages, an empty one none. With an `idempotency_key`
+    the same body of the same feed makes batches of the same ids: it is cut by its messages, never by the time. Should
+    it be cut otherwise after all (INGEST_BATCH_SIZE was changed), all the ids differ.
     """
     assembly = _assembly(feed, body)
     run = uuid.uuid4()
@@ -147,7 +162,29 @@ def to_batches(feed: PushFeed, body: bytes, now: int) -> list[MessageBatch]:
         raise ParseError(str(error)) from error
     if messages or assembly.lines:
         batches.append(_batch(feed, run, messages, assembly, now))
+    if idempotency_key:
+        _name(batches, feed, body, idempotency_key)
     return batches
+
+
+def _name(batches: list[MessageBatch], feed: PushFeed, body: bytes, key: str) -> None:
+    """Give the batches ids that follow from the request alone (RFC 9562, version 5).
+
+    The body is part of them: a receiver that sends one key with everything loses nothing by it. So is how it was cut:
+    a part of one cut is no part of another.
+    """
+    cut = ",".join(str(len(batch.messages)) for batch in batches)
+    request = uuid.uuid5(uuid.uuid5(_IDEMPOTENT, feed.source), f"{sha256(body).hexdigest()} {cut} {key}")
+    for number, batch in enumerate(batches):
+        batch.id = uuid.uuid5(request, str(number))
+
+
+def _idempotency_key(request: HttpRequest) -> str:
+    """What the receiver calls its body, empty where it does not. Raises ParseError for one that is too long."""
+    key = request.headers.get("Idempotency-Key", "").strip()
+    if len(key) > LONGEST_IDEMPOTENCY_KEY:
+        raise ParseError(f"An Idempotency-Key may have {LONGEST_IDEMPOTENCY_KEY} characters.")
+    return key.encode(errors="backslashreplace").decode()
 
 
 def account(batches: list[MessageBatch]) -> Account:

@@ -8,7 +8,7 @@ feed that is disabled and one that lacks its collector. It never says why a sour
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ from django.conf import settings
 from django_redis import get_redis_connection
 
 from ingest import health_keys as keys
+from ingest.health import TOTALLED
 from ingest.health_reading import Health, Subject, read
 from ingest.health_state import State, span
 
@@ -26,6 +27,13 @@ LABELS_SECONDS = 30.0  # a look through all keys of the queue's Redis is not for
 
 _WORST_FIRST = (State.FAILING, State.SILENT, State.STALE_CLOCK, State.OFF, State.OK)
 _UNREACHED = "its source cannot be reached or read; the admin says why"
+
+_TOTALS = {
+    "lines": "Lines read, of whatever kind.",
+    "messages": "Messages accepted.",
+    "malformed": "Lines refused because they could not be read.",
+    "rejected": "Accepted messages that workers refused.",
+}
 
 
 class _Known(msgspec.Struct):
@@ -71,7 +79,7 @@ def feeds() -> dict[str, Any]:
         "summary": summary,
         "columns": ["feed", "state", "messages/s", "delay", "95 %", "last message", "why"],
         "rows": [_row(label, states[label], found[label], now) for label in worst[:MOST_ROWS]],
-        "metrics": _metrics(found, states),
+        "metrics": [*_metrics(found, states), *_totals(list(found))],
     }
 
 
@@ -150,6 +158,27 @@ def _metrics(found: Mapping[str, Health], states: Mapping[str, State]) -> list[d
             "From the event to its acceptance, over the last ten minutes.",
             _delays(found),
         ),
+    ]
+
+
+def _totals(labels: Sequence[str]) -> list[dict[str, Any]]:
+    """Counters of what feeds brought, as far as anything was counted. Raises redis.RedisError."""
+    pipe = get_redis_connection("queue").pipeline(transaction=False)
+    for label in labels:
+        pipe.hmget(keys.totals(label), TOTALLED)
+    counted = dict(zip(labels, pipe.execute() if labels else [], strict=True))
+    return [
+        {
+            "name": f"tracking_feed_{name}_total",
+            "type": "counter",
+            "help": _TOTALS[name],
+            "samples": [
+                {"labels": {"feed": label}, "value": float(counts[place] or 0)}
+                for label, counts in counted.items()
+                if any(counts)
+            ],
+        }
+        for place, name in enumerate(TOTALLED)
     ]
 
 

@@ -2,7 +2,7 @@
 
 from django.utils import timezone
 
-from ingest import bookkeeping, consumption
+from ingest import bookkeeping, consumption, housekeeping
 
 
 def process_batch(packed: bytes, stream: str) -> None:
@@ -11,6 +11,14 @@ def process_batch(packed: bytes, stream: str) -> None:
 
 
 def close_books() -> str:
-    """Roll up the closed days of the ledger; the count as text. Raises django.db errors: nothing is half done then."""
+    """Roll up the closed days of the ledger, and leave to it the places of recordings that it has; the counts as text.
+
+    Raises django.db and redis errors: nothing is half done then.
+    """
     closed = bookkeeping.close(timezone.now().date())
-    return f"{closed.lines} lines rolled up" + (", more are left for the next run" if closed.unfinished else "")
+    places = housekeeping.forget_places()
+    return (
+        f"{closed.lines} lines rolled up"
+        + (", more are left for the next run" if closed.unfinished else "")
+        + (f", {places} places of recordings left to the ledger" if places else "")
+    )

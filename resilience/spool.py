@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from django.conf import settings
 
-from resilience.host_lock import locked
+from resilience.host_lock import Lease, leased
 from resilience.spool_file import SpoolFile, SpoolRefusal, SpoolUnusable
 
 __all__ = ["Entry", "Spool", "SpoolDepth", "SpoolFull", "SpoolRefusal", "SpoolUnusable", "get_spool"]
@@ -35,6 +35,7 @@ Send = Callable[[str, Sequence[str], Mapping[str, str]], object]
 
 DRAIN_ENTRIES = 64  # at most so many are added in one transaction
 DRAIN_BYTES = 1024 * 1024  # and no more after so many bytes
+STALE_SECONDS = 30.0  # who drains and gives no sign of life for so long is frozen: the slowest step takes ten
 _SHRINK_BYTES = 16 * 1024 * 1024
 _SCHEMA = """
 BEGIN;
@@ -123,14 +124,26 @@ class Spool:
     def drain(self, send: Send, stop: threading.Event) -> bool:
         """Give all entries in their order to `send(stream, packages, alongside)` until none is left or `stop` is set.
 
-        False if another process is draining; then nothing was done. What `send` raises leaves the entries where they
+        False if another process is draining, or has taken this over. What `send` raises leaves the entries where they
         are. Raises SpoolUnusable; entries that were sent and could not be deleted are not sent again before they are,
         as long as this call lasts.
+
+        A process that was frozen for STALE_SECONDS is not waited for. When it wakes up it may send what it had in hand,
+        once: entries that others have sent meanwhile. It deletes no more than that, since ids are never given twice.
         """
         if self.is_empty():
             return True
-        with locked(self.directory / "drain.lock") as is_mine:
-            while is_mine and not stop.is_set():
+        with leased(self.directory / "drain.lock", STALE_SECONDS) as lease:
+            if lease is None:
+                return False
+            if lease.taken_from:
+                logger.warning(
+                    "%s has had the spool %s for over %g s without a sign of life; it is drained without it",
+                    lease.taken_from, self.directory, STALE_SECONDS
+                )  # fmt: skip
+            while not stop.is_set():
+                if not lease.renew():
+                    return False
                 head = self._file.read(_head, None)
                 if head is None:
                     self._shrink()
@@ -138,10 +151,10 @@ class Spool:
                 tag, run = head
                 alongside = {key: value for entry in run for key, value in entry.alongside.items()}
                 send(run[0].stream, [entry.package for entry in run], alongside)
-                self._delete(tag, run[-1].id, stop)
-        return is_mine
+                self._delete(tag, run[-1].id, stop, lease)
+        return True
 
-    def _delete(self, tag: str, last: int, stop: threading.Event) -> None:
+    def _delete(self, tag: str, last: int, stop: threading.Event, lease: Lease) -> None:
         """Delete all up to the id `last` of the file `tag`: a full disk must not make us send the same for ever."""
 
         def delete(connection: sqlite3.Connection) -> None:
@@ -156,7 +169,7 @@ class Spool:
                 self._file.write(delete)
                 return
             except SpoolUnusable:
-                if stop.wait(2.0):
+                if stop.wait(2.0) or not lease.renew():
                     raise
 
     def _shrink(self) -> None:

@@ -1,8 +1,8 @@
 """Empties this host's spool into the queue, in a thread of whichever process spooled or looked.
 
 A spool enters; its entries leave for the queue's streams. Of all the processes of a host one drains at a time, the
-others contend, so the death of one stops nothing. The thread ends when the spool is empty: it costs nothing in normal
-operation. Who appends calls `wake`, who starts calls `look`.
+others contend, so the death of one stops nothing, and its being frozen for half a minute only. The thread ends when the
+spool is empty: it costs nothing in normal operation. Who appends calls `wake`, who starts calls `look`.
 """
 
 import atexit

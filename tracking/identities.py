@@ -66,7 +66,10 @@ class AircraftSighting(msgspec.Struct, gc=False):
 
 
 class StationSighting(msgspec.Struct, gc=False):
-    """A base station or aid to navigation as a batch saw it last; None where a value is unknown."""
+    """A base station or aid to navigation as a batch saw it last; None where a value is unknown.
+
+    `first_seen`: None for what was seen once, at `seen`.
+    """
 
     mmsi: int
     seen: dt.datetime
@@ -75,11 +78,21 @@ class StationSighting(msgspec.Struct, gc=False):
     longitude: float | None
     name: str | None
     aid_type: int | None
+    first_seen: dt.datetime | None = None
 
     @property
     def key(self) -> int:
         """What identifies the station."""
         return self.mmsi
+
+    def with_later(self, other: "StationSighting") -> "StationSighting":
+        """Both as one: the newer, of one moment this; what it lacks is taken from the older. Changes the newer."""
+        newer, older = (other, self) if other.seen > self.seen else (self, other)
+        newer.first_seen = min(newer.first_seen or newer.seen, older.first_seen or older.seen)
+        newer.name, newer.aid_type = newer.name or older.name, newer.aid_type or older.aid_type
+        if newer.latitude is None:
+            newer.latitude, newer.longitude = older.latitude, older.longitude
+        return newer
 
 
 def _seen_sql(table: str, key: str, columns: dict[str, str]) -> str:
@@ -125,9 +138,9 @@ _AIRCRAFT_STATIC = _static_sql("tracking_aircraft", "icao", "text", AIRCRAFT_FIE
 # The newer sighting wins, an older one fills gaps and widens first_seen; a redelivered one writes nothing.
 _STATION_SQL = """
     INSERT INTO tracking_station AS known (mmsi, kind, name, aid_type, latitude, longitude, first_seen, last_seen)
-    SELECT mmsi, kind, COALESCE(name, ''), aid_type, latitude, longitude, seen, seen
-    FROM unnest(%b::integer[], %b::text[], %b::text[], %b::smallint[], %b::float8[], %b::float8[], %b::timestamptz[])
-        AS given(mmsi, kind, name, aid_type, latitude, longitude, seen)
+    SELECT mmsi, kind, COALESCE(name, ''), aid_type, latitude, longitude, COALESCE(first_seen, seen), seen
+    FROM unnest(%b::integer[], %b::text[], %b::text[], %b::smallint[], %b::float8[], %b::float8[], %b::timestamptz[],
+        %b::timestamptz[]) AS given(mmsi, kind, name, aid_type, latitude, longitude, first_seen, seen)
     ORDER BY mmsi
     ON CONFLICT (mmsi) DO UPDATE SET
         kind = CASE WHEN {newer} THEN excluded.kind ELSE known.kind END,
@@ -191,5 +204,5 @@ def upsert_stations(sightings: Iterable[StationSighting], using: str = "default"
     rows = sorted(sightings, key=lambda sighting: sighting.mmsi)
     if not rows:
         return
-    fields = ("mmsi", "kind", "name", "aid_type", "latitude", "longitude", "seen")
+    fields = ("mmsi", "kind", "name", "aid_type", "latitude", "longitude", "first_seen", "seen")
     arrays.execute(using, _STATION_SQL, ([getattr(row, field) for row in rows] for field in fields))

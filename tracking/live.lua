@@ -4,22 +4,26 @@
 --       3 polar: target -> latitude, from it on      4 fields: target -> the dynamic fields of its document
 -- ARGV  1 prefix of the documents' keys   2 TTL, seconds   3 how far ahead a report may be, seconds
 --       4 updates, MessagePack: array of {key, ts, latitude | nil, longitude | nil, fields, ages, document, static}
+--       5... names of the kind's dynamic fields
 -- Returns {written, stale, refused}.
 --
--- `fields` lists names, first those as fresh as ts, then after ";" those that are older: "course,position;heading".
--- It is "" for a target that only static reports have told of: the score in `active` is then no dynamic value's time,
--- so a position may be older than it. Kept beside the document, the list spares reading it: an update with the fields of
--- the one before, the ordinary case, needs no look at ages.
+-- `fields` is a number of bits, one for each of the names: from bit 0 on those as fresh as ts, from bit 15 on those that
+-- are older. It is 0 for a target that only static reports have told of: the score in `active` is then no dynamic
+-- value's time, so a position may be older than it. In the hash bit 30 says that the document has static values. Kept
+-- beside the document, the bits spare reading it: an update with the fields of the one before, the ordinary case, needs
+-- no look at ages, and one that leaves nothing of a document replaces it, at two thirds of the cost of a merge.
 --
 -- Documents are never decoded here: cjson shortens numbers and turns [] into {}. Patches come as text, and all that is
 -- added to them is ages.
 
 -- GEOADD takes 85.05112878 and 180 themselves, but the last cell ends before them and GEOSEARCH loses such members.
 local GEO_LIMIT, LAST_LONGITUDE = 85.05112878, 179.999999
+local OLDER, STATIC = 2 ^ 15, 2 ^ 30
 
 local active, geo, polar, fields = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local prefix, ttl, lead = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local updates = cmsgpack.unpack(ARGV[4])
+local updates, names = cmsgpack.unpack(ARGV[4]), {unpack(ARGV, 5)}
+local band, bor, bnot = bit.band, bit.bor, bit.bnot
 if #updates == 0 then return {0, 0, 0} end
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
@@ -35,13 +39,14 @@ for i, update in ipairs(updates) do
 end
 
 -- What is known of each target; a score past the TTL is a ghost whose document is gone, so the target is new.
-local scores, known = {}, {}
+local scores, known, has_static = {}, {}, {}
 local old_scores = redis.call('ZMSCORE', active, unpack(keys))
 local old_fields = redis.call('HMGET', fields, unpack(keys))
 for i, key in ipairs(keys) do
   local score = tonumber(old_scores[i] or nil)
   if score and score + ttl > now then
-    scores[key], known[key] = score, old_fields[i] or ''
+    local bits = tonumber(old_fields[i] or nil) or 0
+    scores[key], known[key], has_static[key] = score, bits % STATIC, bits >= STATIC
   end
 end
 
@@ -53,55 +58,45 @@ local function digits(number)
   end
 end
 
--- What becomes of the fields when a document that had `before` takes `given`: those that outlive the update and get an
--- age, as names; those that lose theirs, as changes to `ages`; and the fields after it. The pairs of a chunk are few.
-local plans = {}
-
-local function plan_for(before, given)
-  local pair = before .. '|' .. given
-  local plan = plans[pair]
-  if plan then return plan end
-  local fresh, older = given:match('^([^;]*);?(.*)$')
-  local fresh_before, older_before = before:match('^([^;]*);?(.*)$')
-  local is = {}
-  for name in fresh:gmatch('[^,]+') do is[name] = 'fresh' end
-  for name in older:gmatch('[^,]+') do is[name] = 'older' end
-  local outliving, renewed = {}, {}
-  for name in fresh_before:gmatch('[^,]+') do
-    if not is[name] then
-      outliving[#outliving + 1] = name
-      older = older .. ',' .. name
-    end
-  end
-  for name in older_before:gmatch('[^,]+') do
-    if not is[name] then
-      older = older .. ',' .. name
-    elseif is[name] == 'fresh' then
-      renewed[#renewed + 1] = '"' .. name .. '":null'
-    end
-  end
-  if older ~= '' then fresh = fresh .. ';' .. older:gsub('^,', '') end
-  plan = {outliving, table.concat(renewed, ','), fresh}
-  plans[pair] = plan
-  return plan
+local function joined(members, more)
+  return members .. ((members ~= '' and more ~= '') and ',' or '') .. more
 end
 
--- The changes to `ages` and the fields of a document that had the fields `before`, as of `previous`, and takes `given`.
+-- The names of bits; there are few combinations in a chunk.
+local named = {}
+
+local function names_of(bits)
+  local found = named[bits]
+  if found then return found end
+  found = {}
+  for i, name in ipairs(names) do
+    if band(bits, 2 ^ (i - 1)) ~= 0 then found[#found + 1] = name end
+  end
+  named[bits] = found
+  return found
+end
+
+-- Members of `ages` that give all of `bits` one value.
+local function members(bits, value)
+  return bits == 0 and '' or '"' .. table.concat(names_of(bits), '":' .. value .. ',"') .. '":' .. value
+end
+
+-- What becomes of a document that had the fields `before`, as of `previous`, and takes `given`: whether any values
+-- outlive that, the changes to `ages` (those that outlive get one, those that are fresh again lose theirs), and the
+-- fields after it.
 local function outlived(before, given, previous)
-  if before == given then return '', given end
-  local outliving, changes, after = unpack(plan_for(before, given))
-  if #outliving > 0 then
-    local aged = '":' .. digits(previous)
-    local text = '"' .. table.concat(outliving, aged .. ',"') .. aged
-    changes = changes == '' and text or text .. ',' .. changes
-  end
-  return changes, after
+  if before == given then return false, '', given end
+  local fresh, older = given % OLDER, math.floor(given / OLDER)
+  local fresh_before, older_before = before % OLDER, math.floor(before / OLDER)
+  local absent = bnot(bor(fresh, older))
+  local aging, still, renewed = band(fresh_before, absent), band(older_before, absent), band(older_before, fresh)
+  local changes = members(renewed, 'null')
+  if aging ~= 0 then changes = joined(members(aging, digits(previous)), changes) end
+  return aging + still > 0, changes, fresh + bor(older, aging, still) * OLDER
 end
 
-local function with_ages(document, ages, changes)
-  if ages == '' and changes == '' then return document end
-  local comma = (ages ~= '' and changes ~= '') and ',' or ''
-  return document:sub(1, -2) .. ',"ages":{' .. ages .. comma .. changes .. '}}'
+local function with_ages(document, ages)
+  return ages == '' and document or document:sub(1, -2) .. ',"ages":{' .. ages .. '}}'
 end
 
 -- Gathered for one command a set. A target that comes twice in a chunk is written twice, the later one last.
@@ -118,47 +113,55 @@ local function place(key, latitude, longitude)
   end
 end
 
-local function store(key, ts, given, ages, document)
-  local name, score, before = prefix .. key, scores[key], known[key]
-  local changes, after = '', given
-  if score then
-    changes, after = outlived(before, given, score)
-    redis.call('JSON.MERGE', name, '$', with_ages(document, ages, changes))
+local function remember(key, bits)
+  known[key] = bits
+  hset[#hset + 1] = key
+  hset[#hset + 1] = has_static[key] and bits + STATIC or bits
+end
+
+local function store(key, ts, given, ages, document, static)
+  local name, score, before, had_static = prefix .. key, scores[key], known[key], has_static[key]
+  local outlives, changes, after = false, '', given
+  if score then outlives, changes, after = outlived(before, given, score) end
+  if static ~= '' then document = document:sub(1, -2) .. ',' .. static:sub(2) end
+  if outlives or had_static then
+    redis.call('JSON.MERGE', name, '$', with_ages(document, joined(ages, changes)))
   else
-    redis.call('JSON.SET', name, '$', with_ages(document, ages, changes))
+    redis.call('JSON.SET', name, '$', with_ages(document, ages))
   end
-  redis.call('PEXPIREAT', name, string.format('%.0f', math.ceil((ts + ttl) * 1000)))
-  if after ~= before then
-    hset[#hset + 1] = key
-    hset[#hset + 1] = after
-  end
+  redis.call('PEXPIREAT', name, math.ceil((ts + ttl) * 1000))
+  has_static[key] = had_static or static ~= ''
+  if after ~= before or has_static[key] ~= (had_static or false) then remember(key, after) end
   zadd[#zadd + 1] = ts
   zadd[#zadd + 1] = key
-  scores[key], known[key] = ts, after
+  scores[key] = ts
 end
 
 -- Whether the update sets the document's time: static values do so only while there are no others.
 local function is_newest(ts, dynamic, score, before)
   if not score then return true end
-  if before == '' then return dynamic or ts > score end
+  if before == 0 then return dynamic or ts > score end
   return dynamic and ts > score
 end
 
 local written, stale, refused = 0, 0, 0
 for _, update in ipairs(updates) do
   local key, ts, latitude, longitude, given, ages, document, static = unpack(update, 1, 8)
-  local dynamic, score = given ~= '', scores[key]
+  local dynamic, score = given ~= 0, scores[key]
   if ts + ttl <= now or ts > now + lead then
     refused = refused + 1
   else
     local newest = is_newest(ts, dynamic, score, known[key])
     if newest then
-      store(key, ts, given, ages, document)
+      store(key, ts, given, ages, document, static)
       if latitude or not score then place(key, latitude, longitude) end
-    end
     -- A merge into a key that has gone would make a document without an expiry.
-    if static ~= '' and (newest or redis.call('EXISTS', prefix .. key) == 1) then
+    elseif static ~= '' and redis.call('EXISTS', prefix .. key) == 1 then
       redis.call('JSON.MERGE', prefix .. key, '$', static)
+      if not has_static[key] then
+        has_static[key] = true
+        remember(key, known[key])
+      end
     end
     if newest or not dynamic then written = written + 1 else stale = stale + 1 end
   end

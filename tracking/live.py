@@ -7,7 +7,7 @@ behind the cache alias "live" (here vessels; aircraft and stations alike):
     v2:vessels:active   sorted set of every target, by the document's ts: newest wins by it, and the reaper goes by it
     v2:vessels:geo      positions below 85.05112878 degrees of latitude, the limit of GEOADD
     v2:vessels:polar    sorted set of the targets beyond it, by latitude
-    v2:vessels:fields   hash of the names of each document's dynamic fields, by which live.lua keeps `ages`
+    v2:vessels:fields   hash of which dynamic fields each document has, by which live.lua keeps `ages`
 
 A document is {"id", "ts", "lat", "lon", dynamic fields, "ages", static fields}. `ts` is the event time of the newest
 dynamic value, epoch seconds; `ages` holds the event time of each field (or "position") whose value is older than `ts`,
@@ -57,14 +57,22 @@ class Kind(enum.StrEnum):
     STATION = "station"
 
 
+# The dynamic fields of each kind. Their places are bits in `fields`: names are only ever added, at the end, at most 15.
+FIELDS = {
+    Kind.VESSEL: ("position", "source", "score", "speed", "course", "heading", "status"),
+    Kind.AIRCRAFT: ("position", "source", "score", "altitude", "ground_speed", "heading", "vertical_rate", "on_ground"),
+    Kind.STATION: ("position", "source", "score"),
+}
+
+
 class LiveUpdate(msgspec.Struct):
     """What a batch tells of one target.
 
     `ts` is the event time of the newest dynamic value, epoch seconds; of the static values, where there is nothing
     else. `latitude` and `longitude` are WGS 84 degrees, None together. `fields` are the dynamic values present besides
-    the position, never None. `ages` is the event time of those fields, or of "position", that are older than `ts`.
-    `static` values are written without a comparison and do not move the time of dynamic ones. Names are identifiers,
-    and none of those that every document has.
+    the position, never None, with names from FIELDS. `ages` is the event time of those fields, or of "position", that
+    are older than `ts`. `static` values have names of their own, are written without a comparison and do not move the
+    time of dynamic ones.
     """
 
     key: str
@@ -91,7 +99,7 @@ class LiveState:
 
     def __init__(self, kind: Kind) -> None:
         plural = {Kind.VESSEL: "vessels", Kind.AIRCRAFT: "aircraft", Kind.STATION: "stations"}[kind]
-        self.prefix = f"v2:{kind}:"
+        self.kind, self.prefix = kind, f"v2:{kind}:"
         self.active, self.geo, self.polar, self.fields = self._sets = tuple(
             f"v2:{plural}:{name}" for name in ("active", "geo", "polar", "fields")
         )
@@ -100,16 +108,16 @@ class LiveState:
         """Write each update that is newer than its document, in one round trip whatever their number.
 
         Raises ValueError, before anything is written, for a latitude outside ±90, a longitude outside ±180, half a
-        position, a time that is no number, a field that is None or an age of what the update does not give.
+        position, a time that is no number, a field that is None or unknown, or an age of what the update does not give.
         """
-        targets = [_target(update) for update in updates]
+        targets = [_target(self.kind, update) for update in updates]
         if not targets:
             return LiveWrite()
         pipeline = get_redis_connection("live").pipeline(transaction=False)
         pipeline.script_load(WRITE)  # costs less than asking whether a restart or SCRIPT FLUSH has removed it
         for start in range(0, len(targets), TARGETS_PER_CALL):
             chunk = msgspec.msgpack.encode(targets[start : start + TARGETS_PER_CALL])
-            arguments = (self.prefix, settings.LIVE_TTL_SECONDS, LEAD_SECONDS, chunk)
+            arguments = (self.prefix, settings.LIVE_TTL_SECONDS, LEAD_SECONDS, chunk, *FIELDS[self.kind])
             pipeline.evalsha(_WRITE_SHA, len(self._sets), *self._sets, *arguments)
         _, *counts = pipeline.execute()
         return LiveWrite(*map(sum, zip(*counts, strict=True)))
@@ -185,17 +193,18 @@ class LiveState:
         return dict.fromkeys(key for keys in pipeline.execute() for key in _texts(keys))
 
 
-def _target(update: LiveUpdate) -> tuple[Any, ...]:
+def _target(kind: Kind, update: LiveUpdate) -> tuple[Any, ...]:
     """An update as live.lua takes it: {key, ts, latitude, longitude, fields, ages, document, static}."""
     _check(update)
     document: Document = {"id": update.key, "ts": update.ts}
-    names = tuple(update.fields)
     if update.latitude is not None:
         document |= {"lat": update.latitude, "lon": update.longitude}
-        names = ("position", *names)
     document |= update.fields
+    try:
+        fields = _bits(kind, tuple(update.fields), update.latitude is not None, tuple(update.ages))
+    except KeyError as unknown:
+        raise ValueError(f"{update.key}: no dynamic field of a live {kind}: {unknown}") from None
     ages = _json(update.ages)[1:-1] if update.ages else ""
-    fields = _field_list(names, tuple(update.ages))
     static = _json(update.static) if update.static else ""
     return update.key, update.ts, update.latitude, update.longitude, fields, ages, _json(document), static
 
@@ -216,10 +225,11 @@ def _check(update: LiveUpdate) -> None:
 
 
 @functools.lru_cache(maxsize=1024)
-def _field_list(names: tuple[str, ...], older: tuple[str, ...]) -> str:
-    """The fields as live.lua compares them: sorted, those older than ts after a semicolon."""
-    fresh = ",".join(sorted(set(names).difference(older)))
-    return f"{fresh};{','.join(sorted(older))}" if older else fresh
+def _bits(kind: Kind, names: tuple[str, ...], has_position: bool, older: tuple[str, ...]) -> int:
+    """The fields as live.lua compares them: those older than ts 15 bits above the others. Raises KeyError."""
+    given = {*names, "position"} if has_position else {*names}
+    bits = {name: 1 << place for place, name in enumerate(FIELDS[kind])}
+    return sum(bits[name] << 15 if name in older else bits[name] for name in given)
 
 
 def _json(value: Mapping[str, Any]) -> str:

@@ -7,8 +7,13 @@ third of the time of Django's own statement. Rows sorted by key cannot deadlock 
 The conflict rule: of two reports with the same key the greater (score, then earlier received_at, then source label,
 then latitude, longitude) wins position, source, score and every value it has; so the order of delivery never chooses
 the winner. What it lacks is filled from the other, unless the two tie up to the source label and name different
-places: then they contradict each other, and a mixture would be a report that nobody sent. `wins`, `complement` and
+places: then they contradict each other, and a mixture would be a report that nobody sent. Two that tie in all of these
+are equals: of each value the greater stays, any value rather than none, so no order and no cut into batches is seen in
+the row. (The greater report as a whole would not do: a row does not tell which of its values filled a gap.) `wins` and
 `fold` are the same rule for rows of one batch, because a statement must not hold one key twice.
+
+A value that filled a gap counts as the winner's own from then on. So which of several losers fills a gap, and whether
+it stands against an equal of the winner, does depend on the order of delivery.
 
 Not done here: partitions (`tracking/partitions.py` makes them before a batch), identities, validation.
 """
@@ -34,7 +39,10 @@ _ARRAY_TYPES = {
     "DateTimeField": "timestamptz",
     "CharField": "text",
 }
-_RANK = ("score", "received_at", "source", "latitude", "longitude")
+_PLACE = ("latitude", "longitude")
+_HEARD = ("score", "received_at", "source")
+_RANK = (*_HEARD, *_PLACE)
+_heard, _place = attrgetter(*_HEARD), attrgetter(*_PLACE)
 _ALWAYS = ("latitude", "longitude", "received_at", "source", "score")
 
 
@@ -69,12 +77,6 @@ def wins(challenger: PositionRow, holder: PositionRow) -> bool:
     )
 
 
-def complement(one: PositionRow, other: PositionRow) -> bool:
-    """Whether gaps of one may be filled from the other: not where one receiver names two places at once."""
-    same = (one.score, one.received_at, one.source) == (other.score, other.received_at, other.source)
-    return not same or (one.latitude, one.longitude) == (other.latitude, other.longitude)
-
-
 class Upsert:
     """The upsert statement of one position model: columns, SQL and parameters."""
 
@@ -95,7 +97,7 @@ class Upsert:
     def fold(self, rows: Iterable[Any]) -> tuple[list[Any], int, int]:
         """Rows of one batch with one row a key: (rows, merged, unchanged), the counts being of the rows folded away.
 
-        Rows are changed in place where the loser fills a gap of the winner.
+        Rows are changed in place where the winner takes a value of the loser.
         """
         identity = attrgetter(*self.key)
         kept: dict[Any, Any] = {}
@@ -108,22 +110,26 @@ class Upsert:
                 continue
             won = wins(row, holder)
             winner, loser = (row, holder) if won else (holder, row)
-            filled = complement(winner, loser) and self._fill(winner, loser)
+            taken = self._take(winner, loser)
             kept[key] = winner
-            if won or filled:
+            if won or taken:
                 merged += 1
             else:
                 unchanged += 1
         return list(kept.values()), merged, unchanged
 
-    def _fill(self, winner: Any, loser: Any) -> bool:
-        """Give the winner the values it lacks; whether it took any."""
-        gaps = [
-            column for column in self.filled if getattr(winner, column) is None and getattr(loser, column) is not None
-        ]
-        for column in gaps:
-            setattr(winner, column, getattr(loser, column))
-        return bool(gaps)
+    def _take(self, winner: Any, loser: Any) -> bool:
+        """Give the winner the values that it takes of the loser; whether there are any."""
+        at_once = _heard(winner) == _heard(loser)
+        if at_once and _place(winner) != _place(loser):
+            return False
+        taken = False
+        for column in self.filled:
+            mine, theirs = getattr(winner, column), getattr(loser, column)
+            if theirs is not None and (mine is None or (at_once and theirs > mine)):
+                setattr(winner, column, theirs)
+                taken = True
+        return taken
 
     def send(self, rows: Sequence[Any], using: str) -> tuple[int, int]:
         """Upsert the rows, at least one and none twice: how many were created and merged."""
@@ -137,28 +143,38 @@ class Upsert:
         names = ", ".join(f'"{column}"' for column in self.columns)
         given = ", ".join(self.casts)
         key = ", ".join(f'"{column}"' for column in self.key)
-        better = _row_of("excluded", _RANK, table), _row_of(table, _RANK, "excluded")
-        wins_sql = f"{better[0]} > {better[1]}"
-        assignments = [f'"{c}" = CASE WHEN {wins_sql} THEN excluded."{c}" ELSE {table}."{c}" END' for c in _ALWAYS]
-        tied = (_row_of(row, _RANK[:3], row) for row in (table, "excluded"))
-        places = (f'({row}."latitude", {row}."longitude")' for row in (table, "excluded"))
-        contradict = f"({' = '.join(tied)} AND {' <> '.join(places)})"
-        assignments += [
-            f'"{c}" = CASE WHEN {contradict} THEN CASE WHEN {wins_sql} THEN excluded."{c}" ELSE {table}."{c}" END'
-            f' WHEN {wins_sql} THEN COALESCE(excluded."{c}", {table}."{c}")'
-            f' ELSE COALESCE({table}."{c}", excluded."{c}") END'
-            for c in self.filled
-        ]
-        gaps = " OR ".join(f'({table}."{c}" IS NULL AND excluded."{c}" IS NOT NULL)' for c in self.filled)
+        assignments, changed = self._rule(table)
         return f"""
             WITH upserted AS (
                 INSERT INTO {table} ({names})
                 SELECT * FROM unnest({given}) AS given({names}) ORDER BY {key}
-                ON CONFLICT ({key}) DO UPDATE SET {", ".join(assignments)}
-                WHERE {wins_sql} OR ({gaps}) AND NOT {contradict}
+                ON CONFLICT ({key}) DO UPDATE SET {assignments}
+                WHERE {changed}
                 RETURNING (old.id IS NULL) AS created
             )
             SELECT count(*) FILTER (WHERE created), count(*) FILTER (WHERE NOT created) FROM upserted"""
+
+    def _rule(self, table: str) -> tuple[str, str]:
+        """The conflict rule as the assignments of an UPDATE and the condition that they change something.
+
+        Rows compare column by column up to the first difference, and values of equals are compared last of all: to
+        ordinary rows they cost nothing.
+        """
+        won = f"{_row_of('excluded', _RANK, table)} > {_row_of(table, _RANK, 'excluded')}"
+        at_once = f"{_row_of(table, _HEARD, table)} = {_row_of('excluded', _HEARD, 'excluded')}"
+        one_place = f"{_row_of(table, _PLACE, table)} = {_row_of('excluded', _PLACE, 'excluded')}"
+        assignments = [f'"{c}" = CASE WHEN {won} THEN excluded."{c}" ELSE {table}."{c}" END' for c in _ALWAYS]
+        assignments += [
+            f'"{c}" = CASE WHEN {at_once} THEN CASE WHEN {one_place} THEN GREATEST({table}."{c}", excluded."{c}")'
+            f' WHEN {won} THEN excluded."{c}" ELSE {table}."{c}" END'
+            f' WHEN {won} THEN COALESCE(excluded."{c}", {table}."{c}")'
+            f' ELSE COALESCE({table}."{c}", excluded."{c}") END'
+            for c in self.filled
+        ]
+        gaps = " OR ".join(f'({table}."{c}" IS NULL AND excluded."{c}" IS NOT NULL)' for c in self.filled)
+        greater = " OR ".join(f'excluded."{c}" > {table}."{c}"' for c in self.filled)
+        fills = f"({gaps}) AND NOT ({at_once} AND NOT {one_place})"
+        return ", ".join(assignments), f"{won} OR {fills} OR {at_once} AND {one_place} AND ({greater})"
 
 
 def _row_of(mine: str, columns: Sequence[str], theirs: str) -> str:
@@ -167,8 +183,8 @@ def _row_of(mine: str, columns: Sequence[str], theirs: str) -> str:
     Labels compare by code point, as in Python, whatever the server's collation: en_US puts "alpha" before "Zulu".
     """
     terms = {column: f'{mine}."{column}"' for column in columns}
-    terms["received_at"] = f'{theirs}."received_at"'
-    terms["source"] += ' COLLATE "C"'
+    if "source" in terms:
+        terms |= {"received_at": f'{theirs}."received_at"', "source": f'{mine}."source" COLLATE "C"'}
     return f"({', '.join(terms.values())})"
 
 

@@ -113,6 +113,7 @@ MATRIX: dict[str, dict[str, list[str]]] = {
             "test_everything_that_a_killed_writer_had_acknowledged_is_there",
             "test_when_the_draining_process_is_killed_another_goes_on",
             "test_a_disk_that_takes_no_more_refuses_and_loses_nothing",
+            "test_a_frozen_process_that_drains_is_not_waited_for_and_does_no_harm_when_it_wakes_up",
         ],
     },
     "16 a retry of dead letters killed in the middle, twenty times": {

@@ -1,8 +1,12 @@
 """Reports of one batch, folded: rows, sightings and live updates."""
 
 import datetime as dt
+from itertools import pairwise
 
 import pytest
+from django.db import transaction
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ingest.fusion import fuse
 from ingest.liveness import live_updates
@@ -10,7 +14,7 @@ from ingest.persistence import Counts, store_rows
 from ingest.reports import AircraftReport, AircraftStatic, Decoded, StationReport, VesselReport, VesselStatic
 from tests.ingest.messages import NOON
 from tracking.live import Kind
-from tracking.models import Aircraft, AircraftPosition, VesselPosition
+from tracking.models import Aircraft, AircraftPosition, Station, VesselPosition
 
 LATER = NOON + dt.timedelta(seconds=10)
 
@@ -109,3 +113,55 @@ def test_aircraft_are_stored_with_identity_and_position():
         (35000, False),
         (None, True),
     ]
+
+
+def aid(second, mmsi=992442001, **fields):
+    values = {"kind": "aid", "latitude": 52.0, "longitude": 4.0, "name": None, "aid_type": None}
+    return Decoded(station=StationReport(mmsi, NOON + dt.timedelta(seconds=second), **values | fields))
+
+
+def stations_of(reports, cuts):
+    """What is stored of the reports, cut into batches, in an empty table."""
+    with transaction.atomic():
+        for start, end in pairwise([0, *sorted(cuts), len(reports)]):
+            store_rows(fold(*reports[start:end]), Counts())
+        found = list(Station.objects.order_by("mmsi").values())
+        transaction.set_rollback(True)
+    return found
+
+
+heard = st.lists(st.builds(aid, st.integers(0, 9), mmsi=st.sampled_from([992442001, 2444])), min_size=1, max_size=8)
+
+
+@pytest.mark.django_db
+@settings(max_examples=40, deadline=None)
+@given(reports=heard, data=st.data())
+def test_when_a_station_was_first_and_last_seen_depends_on_no_order_and_no_cut(reports, data):
+    shuffled = data.draw(st.permutations(reports))
+    cuts = data.draw(st.lists(st.integers(0, len(reports)), max_size=4))
+    found = stations_of(shuffled, cuts)
+    assert found == stations_of(reports, []) == stations_of(reports, list(range(1, len(reports))))
+    for row in found:
+        times = [said.station.at for said in reports if said.station.mmsi == row["mmsi"]]
+        assert (row["first_seen"], row["last_seen"]) == (min(times), max(times))
+
+
+said = st.builds(aid, st.integers(0, 9), name=st.sampled_from([None, "A", "B"]), aid_type=st.sampled_from([None, 1, 2]))
+in_time = st.lists(said, min_size=1, max_size=6, unique_by=lambda one: one.station.at).map(
+    lambda reports: sorted(reports, key=lambda one: one.station.at)
+)
+
+
+@pytest.mark.django_db
+@settings(max_examples=40, deadline=None)
+@given(reports=in_time, data=st.data())
+def test_what_a_station_says_depends_on_no_cut(reports, data):
+    cuts = data.draw(st.lists(st.integers(0, len(reports)), max_size=4))
+    assert stations_of(reports, cuts) == stations_of(reports, [])
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("cuts", [[], [1]])
+def test_of_two_reports_of_a_station_of_one_moment_the_first_stays(cuts):
+    (row,) = stations_of([aid(0, name="A"), aid(0, name="B", aid_type=9)], cuts)
+    assert (row["name"], row["aid_type"]) == ("A", 9)

@@ -143,7 +143,7 @@ def test_every_key_ends_and_all_lie_in_one_slot(recorder, store):
     standing = stand()
     fold_baselines([standing], NOON_MS)
     found = store.keys("*")
-    assert len(found) == 4
+    assert len(found) == 5
     assert all(b":{health}:" in key for key in found)
     assert all(0 < store.ttl(key) <= health_keys.BASELINE_SECONDS for key in found)
     assert store.ttl(health_keys.minute("test", NOON_MS // MINUTE)) <= 7200
@@ -295,6 +295,19 @@ def test_an_hour_that_could_not_be_folded_is_folded_later(monkeypatch):
             fold_baselines([standing], (hour + 1) * 3_600_000)
     fold_baselines([standing], (hour + 1) * 3_600_000)
     assert usual(hour) == 100
+
+
+def test_totals_only_grow_from_minute_to_minute_and_from_process_to_process(recorder, store):
+    counts = LineCounts(9, 2, 5, {"checksum": 2, "group_incomplete": 1}, {})
+    for one, at in ((recorder, NOON_MS - MINUTE), (Recorder(wall=lambda: NOON_MS), NOON_MS)):
+        parcel = live([position(), position(lat=91, lon=181)], at, counts=counts)
+        accept(one, parcel)
+        book(one, parcel)
+    found = {name.decode(): int(count) for name, count in store.hgetall(health_keys.totals("test")).items()}
+    assert found == {"lines": 18, "messages": 4, "malformed": 6, "rejected": 2}
+    store.expire(health_keys.totals("test"), 10)
+    accept(recorder, live([position()]))
+    assert store.ttl(health_keys.totals("test")) > 86_400  # of a feed that goes on they never begin anew
 
 
 def test_counts_of_a_newer_version_are_passed_over(recorder, store):

@@ -17,6 +17,7 @@ import pytest
 import redis
 
 from resilience import spool_drain, spool_file
+from resilience.host_lock import Lease, leased
 from resilience.spool import Spool, SpoolDepth, SpoolFull, SpoolUnusable
 from resilience.spool_drain import Drainer
 
@@ -272,6 +273,99 @@ def test_when_the_draining_process_is_killed_another_goes_on(
     lines = [line.split() for line in log.read_text().splitlines()]
     assert {pid for pid, _ in lines} == {str(first.pid), str(second.pid)}
     assert [int(number) for pid, number in lines if pid == str(second.pid)] == list(range(100))  # the first ones again
+
+
+FROZEN = """
+import sys, threading, time
+from pathlib import Path
+from resilience.spool import Spool
+def send(stream, packages, alongside):
+    print(*packages, flush=True)
+    time.sleep(0.5)
+print(Spool(Path(sys.argv[1]), 10**9).drain(send, threading.Event()), flush=True)
+"""
+
+
+@pytest.mark.fault
+def test_a_frozen_process_that_drains_is_not_waited_for_and_does_no_harm_when_it_wakes_up(
+    spool: Spool,
+    children: list[subprocess.Popen[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    packages = [str(number) for number in range(200)]
+    spool.append("live", packages, {})
+    frozen = start(children, FROZEN, str(spool.directory))
+    assert frozen.stdout is not None
+    assert frozen.stdout.readline().split() == packages[:64]
+    frozen.send_signal(signal.SIGSTOP)
+    queue = Queue()
+    assert not spool.drain(queue.send, threading.Event())  # for now it might only be slow
+    monkeypatch.setattr("resilience.spool.STALE_SECONDS", 0.2)
+    wait_for(lambda: spool.drain(queue.send, threading.Event()), "another goes on without it")
+    assert [package for _, package in queue.taken] == packages
+    assert f"process {frozen.pid} has had the spool" in caplog.text
+    spool.append("live", ["later", "and later"], {})
+    frozen.send_signal(signal.SIGCONT)
+    assert frozen.communicate(timeout=PATIENCE_SECONDS)[0] == "False\n"  # it sent no more
+    assert spool.depth()[:2] == (2, len("later" + "and later"))
+    assert drained(spool) == ["later", "and later"]
+
+
+def test_a_lease_goes_to_another_only_if_it_is_not_renewed(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    path.touch()
+    os.utime(path, (0, 0))  # as of the last time that anybody needed it
+    with leased(path, 60) as first:
+        assert first is not None
+        assert (first.renew(), first.taken_from) == (True, "")
+        with leased(path, 60) as other:
+            assert other is None
+        os.utime(path, (0, 0))
+        with leased(path, 60) as second, leased(path, 60) as third:
+            assert second is not None
+            assert (second.taken_from, second.renew(), third) == (f"process {os.getpid()}", True, None)
+            assert not first.renew()
+    with leased(path, 60) as last:
+        assert last is not None
+        assert last.renew()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_of_many_that_find_a_stale_lease_one_gets_it(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    begin, end = threading.Barrier(8), threading.Barrier(8)
+    found: list[Lease | None] = []
+
+    def take() -> None:
+        begin.wait(PATIENCE_SECONDS)
+        with leased(path, 60) as lease:
+            found.append(lease)
+            end.wait(PATIENCE_SECONDS)
+
+    with leased(path, 60):
+        os.utime(path, (0, 0))
+        threads = [threading.Thread(target=take) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(PATIENCE_SECONDS)
+    assert [lease is not None for lease in found].count(True) == 1
+
+
+def test_a_child_that_was_forked_meanwhile_keeps_no_lock(tmp_path: Path) -> None:
+    with leased(tmp_path / "lock", 60) as lease:
+        assert lease is not None
+        pid = os.fork()
+        if pid == 0:
+            time.sleep(PATIENCE_SECONDS)
+            os._exit(0)
+    try:
+        with leased(tmp_path / "lock", 60) as again:
+            assert again is not None
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
 
 
 DISK_FULL = """

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from django.db import connection, connections
 
+from tests.patience import PATIENCE_SECONDS
 from tracking import partitions
 from tracking.models import VesselPosition
 from tracking.positions import Upserted
@@ -81,4 +82,4 @@ def side_by_side(*works: Callable[[], None]) -> None:
 
     with ThreadPoolExecutor(len(works)) as pool:
         for future in [pool.submit(closing, work) for work in works]:
-            future.result(timeout=60)
+            future.result(timeout=PATIENCE_SECONDS)

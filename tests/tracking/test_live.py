@@ -1,7 +1,6 @@
 """Live state on a real Redis with RedisJSON: who wins, what ages, what expires, what a box holds."""
 
 import random
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -124,13 +123,13 @@ def test_a_document_expires_a_ttl_after_its_event_and_a_newer_report_renews_it(v
 
 def test_the_reaper_leaves_no_ghost_of_what_has_expired(vessels, live_redis, settings, now):
     settings.LIVE_TTL_SECONDS = 600
-    expiring = now - 600 + 0.3
-    vessels.write([at(expiring, key="1"), at(expiring, 88.0, key="2"), at(now, key="3"), at(now, -89.0, key="4")])
-    vessels.write([LiveUpdate("5", expiring, static={"name": "A"})])
-    deadline = time.monotonic() + 5
-    while live_redis.exists("v2:vessel:1", "v2:vessel:2", "v2:vessel:5"):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    old = now - 300
+    vessels.write([at(old, key="1"), at(old, 88.0, key="2"), at(now, key="3"), at(now, -89.0, key="4")])
+    vessels.write([LiveUpdate("5", old, static={"name": "A"})])
+    for key in (f"v2:vessel:{number}" for number in (1, 2, 5)):
+        assert live_redis.pexpireat(key, live_redis.pexpiretime(key) - 600_000)  # as if ten minutes had passed
+    settings.LIVE_TTL_SECONDS = 200
+    assert not live_redis.exists("v2:vessel:1", "v2:vessel:2", "v2:vessel:5")
     assert vessels.count() == 2  # a ghost does not count, even before the reaper has come
     assert keys(vessels.in_box(-180, -90, 180, 90)) == {"3", "4"}
     assert (vessels.reap(limit=2), vessels.reap(), vessels.reap()) == (2, 1, 0)
@@ -185,9 +184,11 @@ def test_ages_given_are_stored_beside_those_that_arise(vessels, now):
     assert vessels.get("211")["ages"] == {"course": now - 2, "heading": now - 30}
 
 
-def test_any_order_of_fields_leaves_the_ages_that_a_plain_model_gives(vessels, now):
+@pytest.mark.parametrize("with_static", [0.0, 0.1])
+def test_any_order_of_fields_leaves_what_a_plain_model_gives(vessels, now, with_static):
     order = random.Random(7)
     values: dict[str, tuple[int, float]] = {}
+    static: dict[str, int] = {}
     for step in range(200):
         ts = now - 400 + step
         given = order.sample(["speed", "course", "heading", "status", "position"], order.randint(1, 5))
@@ -195,11 +196,15 @@ def test_any_order_of_fields_leaves_the_ages_that_a_plain_model_gives(vessels, n
         if "position" in given:
             update.latitude, update.longitude = float(step % 90), 1.0
         update.ages = {name: ts - 1.5 for name in given[1:] if order.random() < 0.2}
+        update.static = {name: step for name in ("name", "length") if order.random() < with_static}
         vessels.write([update])
         values |= {name: (step, update.ages.get(name, ts)) for name in given}
+        static |= update.static
         document = vessels.get("211")
         assert document["ages"] == {name: age for name, (_, age) in values.items() if age != ts}
-        assert all(document[name] == value for name, (value, _) in values.items() if name != "position")
+        known = {name: value for name, (value, _) in values.items() if name != "position"} | static
+        place = {"lat", "lon"} if "position" in values else set()
+        assert document == {name: document[name] for name in {"id", "ts", "ages"} | place} | known
 
 
 # --- static values ----------------------------------------------------------------------------------------------------
@@ -213,6 +218,15 @@ def test_static_values_make_a_target_without_position_that_takes_an_older_one(ve
     expected = {"id": "211", "ts": now - 3, "name": "MARIA", "lat": 54.5, "lon": 10.25, "ages": {}}
     assert vessels.get("211") == expected
     assert vessels.write([at(now - 4)]) == STALE
+
+
+def test_stale_static_values_outlive_the_position_that_follows(vessels, now):
+    vessels.write([at(now - 10, speed=1.0)])
+    stale = at(now - 20)
+    stale.static = {"name": "MARIA"}
+    assert vessels.write([stale]) == STALE
+    vessels.write([at(now, speed=2.0)])
+    assert (vessels.get("211")["name"], vessels.get("211")["speed"]) == ("MARIA", 2.0)
 
 
 def test_static_values_keep_a_target_alive_only_while_nothing_else_is_known(vessels, now):
@@ -316,13 +330,14 @@ def test_changes_come_oldest_first_within_the_box_and_limit(vessels, now):
 
 
 def test_numbers_survive_exactly(vessels, now):
-    exact = {"a": 1767225600.123, "b": 9007199254740991, "c": 12.3456789012345, "d": -0.1, "e": True, "f": 'Ærø "1"'}
+    names = ("speed", "course", "heading", "status", "score", "source")
+    exact = dict(zip(names, (1767225600.123, 9007199254740991, 12.3456789012345, -0.1, True, 'Ærø "1"'), strict=True))
     vessels.write([at(now - 0.125, 54.1234567890123, **exact), at(now, key="212")])
     document = vessels.get("211")
     assert {name: document[name] for name in exact} == exact
     assert (document["lat"], document["ts"]) == (54.1234567890123, now - 0.125)
-    vessels.write([at(now + 0.5, **{name: exact[name] for name in "abcde"})])
-    assert vessels.get("211")["ages"] == {"f": now - 0.125}
+    vessels.write([at(now + 0.5, **{name: exact[name] for name in names[:-1]})])
+    assert vessels.get("211")["ages"] == {"source": now - 0.125}
 
 
 def test_a_call_of_thousands_is_written_whole(vessels, now):
@@ -356,6 +371,7 @@ def test_a_server_that_forgot_the_scripts_is_told_again(vessels, live_redis, now
         {"latitude": None},
         {"ts": float("nan")},
         {"fields": {"heading": None}},
+        {"fields": {"altitude": 1000}},
         {"ages": {"heading": 1.0}},
     ],
 )

@@ -23,7 +23,7 @@ def public(settings: Any) -> None:
 def write(redis: Redis, kind: Kind, **places: tuple[float, float]) -> None:
     """Targets at (latitude, longitude), heard now by the server's clock."""
     now = float(redis.time()[0])
-    updates = [LiveUpdate(key, now, *place, {"speed": 7.5}, static={"name": "STAR"}) for key, place in places.items()]
+    updates = [LiveUpdate(key, now, *place, {"score": 75}, static={"name": "STAR"}) for key, place in places.items()]
     assert LiveState(kind).write(updates).written == len(places)
 
 

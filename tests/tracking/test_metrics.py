@@ -18,7 +18,7 @@ from resilience.spool import get_spool
 from tracking import embedded
 from tracking.live import Kind, LiveState, LiveUpdate
 
-FEED = "metrics-pier"
+FEED = 'pier "north" \\ é\n{}'  # a label of any characters
 BREAKER = "metrics-test"
 FAMILIES = {
     "tracking_dependency_up": "gauge",
@@ -26,6 +26,10 @@ FAMILIES = {
     "tracking_feed_state": "gauge",
     "tracking_feed_messages_per_second": "gauge",
     "tracking_feed_delay_seconds": "gauge",
+    "tracking_feed_lines": "counter",
+    "tracking_feed_messages": "counter",
+    "tracking_feed_malformed": "counter",
+    "tracking_feed_rejected": "counter",
     "tracking_queue_entries": "gauge",
     "tracking_queue_pending": "gauge",
     "tracking_queue_oldest_seconds": "gauge",
@@ -52,6 +56,8 @@ def known(live_redis: Any, settings: Any, tmp_path: Any, monkeypatch: Any) -> It
     for ago in (1, 2):
         keys.append(health_keys.minute(FEED, now // health_keys.MINUTE_MS - ago))
         queue.hset(keys[-1], mapping={"told": 1, "messages": 120, "delay.0": 10})
+    keys.append(health_keys.totals(FEED))
+    queue.hset(keys[-1], mapping={"lines": 260, "messages": 240, "malformed": 20})
     get_breaker(BREAKER).trip("a test", "to have one that is not closed")
     get_spool().append("live", ["package"], {})
     yield
@@ -95,6 +101,13 @@ def test_the_values_are_those_of_now():
     }
     assert values(found["tracking_feed_state"], "state", feed=FEED)["ok"] == 1
     assert values(found["tracking_feed_messages_per_second"], "feed")[FEED] == 2
+    totals = {name: found[f"tracking_feed_{name}"] for name in ("lines", "messages", "malformed", "rejected")}
+    assert {name: values(family, "feed")[FEED] for name, family in totals.items()} == {
+        "lines": 260,
+        "messages": 240,
+        "malformed": 20,
+        "rejected": 0,
+    }
     assert values(found["tracking_feed_delay_seconds"], "quantile", feed=FEED).keys() == {"0.5", "0.95"}
     assert set(values(found["tracking_queue_entries"], "stream")) == {"housekeeping", "live", "replay", "parked"}
     assert found["tracking_spool_entries"].samples[0].value == 1

@@ -8,7 +8,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.db import DataError, IntegrityError, ProgrammingError, transaction
 
-from tests.tracking.reports import NOON, Report, counts, side_by_side, stored, upsert, version
+from tests.tracking.reports import NOON, Report, counts, later, side_by_side, stored, upsert, version
 from tracking.models import AircraftPosition, VesselPosition
 from tracking.positions import Upserted
 
@@ -67,7 +67,7 @@ def test_aircraft_have_the_same_door() -> None:
     row |= {"source": "a", "score": 9}
     first = AircraftPosition(**row, on_ground=False)
     assert counts(AircraftPosition.objects.bulk_create([first], update_conflicts=True)) == (1, 0, 0)
-    filling = AircraftPosition(**row, altitude=3000, on_ground=True)
+    filling = AircraftPosition(**row | {"received_at": later(1)}, altitude=3000, on_ground=True)
     assert counts(AircraftPosition.objects.bulk_create([filling], update_conflicts=True)) == (0, 1, 0)
     assert AircraftPosition.objects.values_list("altitude", "on_ground").get() == (3000, False)
 
