@@ -16,7 +16,6 @@ import threading
 import uuid
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
@@ -27,12 +26,12 @@ from django.db import close_old_connections, connections
 from django_redis import get_redis_connection
 
 from ingest import pipeline
-from ingest.fusion import Fused
+from ingest.live_thread import LiveThread
 from ingest.models import Batch
 from ingest.persistence import Counts
 from ingest.reports import MessageBatch
 from resilience import spool_drain
-from resilience.breaker import Breaker, CircuitOpen, in_process_breaker
+from resilience.breaker import CircuitOpen, in_process_breaker
 from resilience.broker import LIVE, REPLAY, StreamsBroker
 from resilience.deadline import deadline
 from resilience.spool import SpoolRefusal, SpoolUnusable, get_spool
@@ -188,23 +187,16 @@ class InlineAcceptance:
 
     def __init__(self, stop: threading.Event) -> None:
         self._stop = stop
-        self._live = ThreadPoolExecutor(1, thread_name_prefix="live")
-        self._writing: Future[None] | None = None
+        self._live = LiveThread()
 
     def accept(self, batch: MessageBatch) -> Counts:
         """Process the batch, waiting while PostgreSQL is away. Raises what a bug raises."""
         booking = _until_done(
-            lambda: pipeline.process(batch, in_process_breaker, self._write_live),
+            lambda: pipeline.process(batch, in_process_breaker, self._live.write),
             self._stop,
             "the database does not take batches",
         )
         return booking.counts
-
-    def _write_live(self, fused: Fused, breaker: Breaker) -> None:
-        """One batch at a time, so no more than one waits in memory."""
-        if self._writing is not None:
-            self._writing.result()
-        self._writing = self._live.submit(pipeline.write_live, fused, breaker)
 
     def resume_point(self, source: str, origin: str) -> ResumePoint | None:
         """What the ledger knows; waits for it. Raises Interrupted when stopped meanwhile."""
@@ -212,9 +204,7 @@ class InlineAcceptance:
 
     def close(self) -> None:
         """The last batch's live state is written; Django's connections belong to threads."""
-        self._live.shutdown()
-        if self._writing is not None:
-            self._writing.result()
+        self._live.close()
         connections.close_all()
 
 

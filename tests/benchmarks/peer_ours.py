@@ -11,7 +11,6 @@ import json
 import os
 import sys
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -47,7 +46,7 @@ def main(arguments: list[str]) -> None:
 
     from ingest.clocks import moment
     from ingest.fusion import fuse
-    from ingest.pipeline import write_live
+    from ingest.live_thread import LiveThread
     from ingest.reports import Decoded, VesselReport
     from resilience.breaker import in_process_breaker
 
@@ -60,22 +59,19 @@ def main(arguments: list[str]) -> None:
 
     decode = msgspec.json.Decoder(Position).decode
     breaker = in_process_breaker("live")
-    writing: Future[None] | None = None
+    live = LiveThread()
     connection.ensure_connection()
     get_redis_connection("live").ping()
     began, count = time.perf_counter(), 0
-    with Path(arguments[0]).open("rb") as lines, ThreadPoolExecutor(1) as live:
+    with Path(arguments[0]).open("rb") as lines:
         while batch := [report(decode(line)) for line in islice(lines, BATCH)]:
             fused = fuse((ordinal, Decoded(position=position)) for ordinal, position in enumerate(batch))
             for model, rows in fused.rows.items():
                 done: Any = model._default_manager.bulk_create(rows, update_conflicts=True)
                 count += done.created
             if "--live" in arguments:
-                if writing is not None:
-                    writing.result()
-                writing = live.submit(write_live, fused, breaker)
-        if writing is not None:
-            writing.result()
+                live.write(fused, breaker)
+    live.close()
     sys.stdout.write(json.dumps({"n": count, "seconds": time.perf_counter() - began}) + "\n")
 
 
