@@ -10,6 +10,9 @@ if worker and data_dir.name != worker:
 
 from tracking.settings import *  # noqa: E402, F403
 
+# No promise of the project: a test may be kept waiting for a core while it connects.
+for database in DATABASES.values():  # noqa: F405
+    database["OPTIONS"]["connect_timeout"] = 30
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # noqa: F405
 # The live server of the browser tests finds static files itself; the real server is tested by test_up.py.

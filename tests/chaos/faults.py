@@ -17,10 +17,11 @@ import redis
 
 from tests.chaos.stage import Stage
 from tests.faults.processes import wait_until
+from tests.patience import PATIENCE_SECONDS
 
 # Below the lock_timeout of the pooled role: workers must still be waiting when one is killed.
 _LOCK_SECONDS = 2.0
-_WORKERS_SECONDS = 15.0
+_WORKERS_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def freeze_postgres(stage: Stage) -> None:
     server.freeze()
     stage.stay(15)
     server.thaw()
-    wait_until(server.answers, 10, "PostgreSQL answers after its thaw")
+    wait_until(server.answers, PATIENCE_SECONDS, "PostgreSQL answers after its thaw")
     stage.back("a freeze of PostgreSQL", gone_at)
 
 

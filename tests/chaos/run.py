@@ -26,12 +26,13 @@ from tests.chaos.traffic import LINK_SECONDS, PUSH_LABEL, RECORDING_LABEL, Traff
 from tests.faults.proxy import Proxy
 from tests.faults.servers import Servers
 from tests.faults.system import STOP_SECONDS, System
+from tests.patience import PATIENCE_SECONDS
 
 RESET_SECONDS = 2.0
 CLOSING_SECONDS = 2.0  # after the reset time
-START_SECONDS = 60.0
-SEND_SECONDS = 90.0  # for what is still to be sent when everything is healed
-DRAIN_SECONDS = 120.0
+START_SECONDS = 180.0
+SEND_SECONDS = 300.0  # for what is still to be sent when everything is healed
+DRAIN_SECONDS = 300.0
 LIVE_SECONDS = 10.0
 BUSY = 503
 _LONGER_THAN_FAULTS = 1.1  # so that traffic flows at the last return, too
@@ -142,7 +143,8 @@ def _judge(stage: Stage, traffic: Traffic, found: Reckoning) -> None:
     for back in stage.returns:
         _judge_closing(stage, back, history, found)
     heard = found.stored - set(traffic.recorded_ships)  # recordings write no live state
-    if not wait(lambda: not missing_in_live(heard), LIVE_SECONDS, lambda: None):
+    patience = LIVE_SECONDS if stage.scale == 1 else PATIENCE_SECONDS
+    if not wait(lambda: not missing_in_live(heard), patience, lambda: None):
         found.complaints.append(f"live state lacks {missing_in_live(heard)} of {len(heard)} ships")
     accounts = stage.system.servers.manage("accounts", check=False)
     stage.say(f"manage.py accounts ends with {accounts.returncode}\n{accounts.stdout.rstrip()}")

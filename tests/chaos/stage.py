@@ -23,7 +23,7 @@ from resilience.streams import StreamDepth
 from tests.faults.processes import wait_until
 from tests.faults.system import System
 
-CLOSING_PATIENCE_SECONDS = 10.0
+CLOSING_PATIENCE_SECONDS = 30.0
 
 
 @dataclass

@@ -21,13 +21,13 @@ from typing import Any
 
 import psutil
 
+from tests.patience import PATIENCE_SECONDS
 from tracking.embedded import paths
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
-STOP_SECONDS = 30.0
+STOP_SECONDS = PATIENCE_SECONDS
 POLL_SECONDS = 0.02
-_LOWEST_PORT = 12_000
-_HIGHEST_PORT = 32_000
+_LOWEST_PORT, _PORTS, _SHARES = 12_000, 20_000, 8
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, what: str, poll: float = POLL_SECONDS) -> None:
@@ -39,20 +39,23 @@ def wait_until(condition: Callable[[], bool], seconds: float, what: str, poll: f
         time.sleep(poll)
 
 
-def free_port() -> int:
-    """A loopback TCP port on which nobody listens, below those that the kernel gives to outgoing connections.
+def free_port(kind: int = socket.SOCK_STREAM) -> int:
+    """A loopback port on which nobody listens, below those that the kernel gives to outgoing connections.
 
     Among those a client that reconnects to a dead server would sooner or later be given the server's own port and
-    talk to itself, or hold it while the server wants to come back.
+    talk to itself, or hold it while the server wants to come back. Each of pytest-xdist's workers has a share of its
+    own: what one of them has chosen and not bound yet, the others do not choose.
     """
+    share = _PORTS // _SHARES
+    first = _LOWEST_PORT + share * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % _SHARES)
     for _ in range(200):
-        port = random.SystemRandom().randrange(_LOWEST_PORT, _HIGHEST_PORT)
-        with socket.socket() as probe:
+        port = random.SystemRandom().randrange(first, first + share)
+        with socket.socket(socket.AF_INET, kind) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with suppress(OSError):
                 probe.bind(("127.0.0.1", port))
                 return port
-    raise RuntimeError(f"no free TCP port between {_LOWEST_PORT} and {_HIGHEST_PORT}")
+    raise RuntimeError(f"no free port between {first} and {first + share}")
 
 
 def listens(port: int) -> bool:
@@ -120,7 +123,7 @@ class Process:
                 process.kill()
         self._process.kill()
         self._process.wait(STOP_SECONDS)
-        wait_until(lambda: not any(map(_lives, family)), STOP_SECONDS, f"the children of {self.pid} end")
+        wait_until(lambda: not any(map(lives, family)), STOP_SECONDS, f"the children of {self.pid} end")
 
     def kill_main(self) -> None:
         """SIGKILL to the main process alone: what it forked becomes orphans."""
@@ -161,7 +164,7 @@ class Process:
         return self.log.read_text(errors="replace")[-characters:]
 
 
-def _lives(process: psutil.Process) -> bool:
+def lives(process: psutil.Process) -> bool:
     """Whether a process still does something: a zombie only waits for somebody to read its exit status."""
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)

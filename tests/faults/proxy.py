@@ -21,12 +21,12 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from tests.faults.processes import free_port
+from tests.patience import PATIENCE_SECONDS
 
 T = TypeVar("T")
 
 _CHUNK = 65536
 _POLL_SECONDS = 0.02
-_PATIENCE_SECONDS = 10.0
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -66,7 +66,7 @@ class Proxy:
         self._do(self._close())
         self._do(self._end_all())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(_PATIENCE_SECONDS)
+        self._thread.join(PATIENCE_SECONDS)
 
     def set(self, mode: Mode | str, latency: float = 0.0) -> None:
         """Switch to a mode; `latency` in seconds. Open connections live on, except when it goes down."""
@@ -95,7 +95,7 @@ class Proxy:
         return len(self._links)
 
     def _do(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(_PATIENCE_SECONDS)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_SECONDS)
 
     async def _listen(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)

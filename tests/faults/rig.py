@@ -26,10 +26,13 @@ from resilience.breaker import Breaker, BreakerConfig, Phase, RedisStore, Snapsh
 from resilience.broker import LIVE, StreamsBroker
 from tests.faults.invariants import Fate, Traffic, fate, queued
 from tests.faults.processes import BASE_DIR, Process, manage, wait_until
+from tests.faults.proxy import Proxy
 from tests.faults.servers import Servers
+from tests.patience import PATIENCE_SECONDS, SLACK_SECONDS
 
 RESET_SECONDS = 2.0  # of the breaker, as in tests.faults.servers.FAST
-PATIENCE_SECONDS = 30.0
+CLOSING_SECONDS = RESET_SECONDS + 2.0 + SLACK_SECONDS  # from the return of the database to a closed breaker
+SLOW_SECONDS = 0.01  # of each answer and each question on a slow line
 TABLES = (
     "ingest_batch, resilience_deadletter, tracking_vesselposition, tracking_aircraftposition, tracking_vessel,"
     " tracking_aircraft, tracking_station"
@@ -74,6 +77,16 @@ class Rig:
             self._environment = self.servers.environment(pooled, **(own | environment))
         self.workers = Process(manage("workers"), self._log, self._environment, cwd=BASE_DIR)
         return self.workers
+
+    @contextmanager
+    def slow_line(self) -> Iterator[tuple[Proxy, str]]:
+        """A proxy before PostgreSQL and the address behind it: too slow for any machine to be done too soon.
+
+        Set it to "ok" to have a line as fast as any.
+        """
+        with Proxy(self.servers.postgres.port) as proxy:
+            proxy.set("ok", SLOW_SECONDS)
+            yield proxy, self.servers.postgres.url(port=proxy.port)
 
     def kill_workers(self) -> None:
         """The whole cluster, at once."""
@@ -122,7 +135,7 @@ class Rig:
     # --- looking ------------------------------------------------------------------------------------------------------
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
         """Ask PostgreSQL, past everything that stands before it."""
-        with psycopg.connect(self.servers.postgres.url(), connect_timeout=5, autocommit=True) as connection:
+        with psycopg.connect(self.servers.postgres.url(), connect_timeout=30, autocommit=True) as connection:
             return connection.execute(sql).fetchall()
 
     def booked(self) -> int:
@@ -145,7 +158,7 @@ class Rig:
         """The breaker of the database, as all workers see it."""
         return self.breaker.snapshot()
 
-    def wait_for_phase(self, phase: Phase, seconds: float) -> float:
+    def wait_for_phase(self, phase: Phase, seconds: float = PATIENCE_SECONDS) -> float:
         """Wait until the breaker is in `phase`; how long that took."""
         begun = time.monotonic()
         self.wait(lambda: self.snapshot().state.phase is phase, f"the breaker is {phase}", seconds)

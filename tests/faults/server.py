@@ -18,9 +18,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tests.faults.processes import Process, free_port, unprivileged, wait_until
+from tests.patience import PATIENCE_SECONDS
 from tracking.embedded import postgres, processes
 
-START_SECONDS = 30.0
+START_SECONDS = PATIENCE_SECONDS
 
 
 class Server(ABC):

@@ -25,7 +25,7 @@ def chaos(*arguments: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         cwd=ROOT,
-        timeout=300,
+        timeout=1200,
     )
 
 

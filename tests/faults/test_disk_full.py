@@ -13,7 +13,7 @@ import pytest
 
 from resilience.breaker import Phase
 from tests.faults.processes import unprivileged
-from tests.faults.rig import RESET_SECONDS, Rig
+from tests.faults.rig import CLOSING_SECONDS, Rig
 
 SIZE = "6m"
 CAP_SYS_ADMIN = 21
@@ -86,11 +86,11 @@ def test_a_full_disk_opens_the_breaker_and_costs_nothing_once_there_is_room_agai
         with rig.steady_traffic(pause=0.05):
             rig.wait(lambda: rig.booked() >= 5, "work has begun")
             filler = fill(disk)
-            rig.wait_for_phase(Phase.OPEN, 20)
+            rig.wait_for_phase(Phase.OPEN)
             opened = next(one for one in rig.snapshot().history if one.to_phase is Phase.OPEN)
             assert "No space left on device" in opened.reason
             assert not rig.fate().check().dead
             filler.unlink()
-            assert rig.wait_for_phase(Phase.CLOSED, 15) < RESET_SECONDS + 2.0
+            assert rig.wait_for_phase(Phase.CLOSED) < CLOSING_SECONDS
         assert not rig.drain().dead
         rig.kill_workers()

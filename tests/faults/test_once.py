@@ -9,7 +9,6 @@ from typing import Any
 import psycopg
 import pytest
 from django.db import connection, connections
-from django.utils import timezone
 
 from ingest import persistence, pipeline
 from ingest.acceptance import enqueue
@@ -18,9 +17,11 @@ from ingest.reports import MessageBatch
 from resilience.breaker import get_breaker
 from resilience.streams import LIVE
 from tests.faults.invariants import Traffic, fate, here, mmsis
+from tests.faults.processes import wait_until
 from tests.faults.schema import refused_ships
 from tests.ingest.messages import batch
 from tests.ingest.test_queue import payloads, work
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = [
     pytest.mark.fault,
@@ -52,7 +53,7 @@ def at_once(*works: Callable[[], object]) -> None:
 
     def run(work: Callable[[], object]) -> None:
         try:
-            together.wait(20)
+            together.wait(PATIENCE_SECONDS)
             work()
         except BaseException as error:
             errors.append(error)
@@ -63,7 +64,7 @@ def at_once(*works: Callable[[], object]) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(40)
+        thread.join(PATIENCE_SECONDS)
         assert not thread.is_alive()
     if errors:
         raise errors[0]
@@ -147,34 +148,45 @@ def held(mmsi: int) -> Iterator[psycopg.Cursor[Any]]:
     parameters = {**connection.get_connection_params(), "cursor_factory": psycopg.Cursor}
     parameters.pop("context", None)
     with psycopg.connect(**parameters) as other, other.cursor() as cursor:
-        cursor.execute("SET LOCAL deadlock_timeout = '60s'")
-        cursor.execute("SELECT FROM tracking_vesselposition WHERE vessel_id = %s FOR UPDATE", [mmsi])
+        cursor.execute("SET LOCAL deadlock_timeout = '1h'")
+        lock(cursor, mmsi)
         yield cursor
         other.commit()
+
+
+def lock(cursor: psycopg.Cursor[Any], mmsi: int) -> None:
+    cursor.execute("SELECT FROM tracking_vesselposition WHERE vessel_id = %s FOR UPDATE", [mmsi])
 
 
 def test_a_deadlock_with_somebody_else_is_tried_again_and_the_breaker_knows_nothing_of_it(
     traffic: Traffic, contended: list[str]
 ) -> None:
+    """The worker has the first ship and wants the last, the other has the last and wants the first.
+
+    PostgreSQL looks for a deadlock once, a second after a wait began: the worker must begin to wait for the last when
+    the other waits already. So a third one holds the worker up in the middle until then.
+    """
     parcel = traffic.batch(50)
     pipeline.process(parcel)
-    first, *_, last = sorted(mmsis(parcel))
+    first, *_, last = ships = sorted(mmsis(parcel))
     again = same_ships(parcel, parcel.messages)
     with held(last) as other:
         worker = threading.Thread(target=lambda: (pipeline.process(again), connections.close_all()))
-        worker.start()
-        wait_for_a_waiter()
-        other.execute("SELECT FROM tracking_vesselposition WHERE vessel_id = %s FOR UPDATE", [first])
-    worker.join(20)
+        wanting = threading.Thread(target=lock, args=[other, first])
+        with held(ships[25]):
+            worker.start()
+            wait_for_waiters(1)
+            wanting.start()
+            wait_for_waiters(2)
+        wanting.join(PATIENCE_SECONDS)
+    worker.join(PATIENCE_SECONDS)
     assert contended == ["40P01"]
     state = get_breaker("database").snapshot().state
     assert (state.failures, state.failed_total) == (0, 0)
     assert here("SELECT sum(messages), sum(stored), sum(duplicate) FROM ingest_batch") == [(100, 50, 50)]
 
 
-def wait_for_a_waiter() -> None:
-    """Until a backend of this database waits for a row."""
-    end = timezone.now().timestamp() + 10
+def wait_for_waiters(number: int) -> None:
+    """Until so many backends of this database wait for a row."""
     question = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    while here(question) == [(0,)]:
-        assert timezone.now().timestamp() < end, "nobody waits for the row"
+    wait_until(lambda: here(question) == [(number,)], PATIENCE_SECONDS, f"{number} wait for a row")

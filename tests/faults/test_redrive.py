@@ -17,6 +17,7 @@ from resilience.dead_letters import Result
 from resilience.models import DeadLetter
 from tests.faults.invariants import Traffic, fate
 from tests.faults.schema import refused_ships
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = [
     pytest.mark.fault,
@@ -97,7 +98,7 @@ def killed_while_retrying(number: int) -> int:
     connections.close_all()
     process = fork.Process(target=retry_and_die, args=(stage, 1 + number // len(STAGES) % 2))
     process.start()
-    process.join(30)
+    process.join(PATIENCE_SECONDS)
     return process.exitcode or 0
 
 

@@ -14,6 +14,7 @@ from django_q.scheduler import scheduler
 from django_q.signing import SignedPackage
 
 from resilience.broker import HOUSEKEEPING, StreamsBroker
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.fault, pytest.mark.django_db(transaction=True)]
 
@@ -42,7 +43,7 @@ def at_once(broker: StreamsBroker) -> None:
     def look() -> None:
         try:
             for _ in range(PASSES):
-                together.wait(20)
+                together.wait(PATIENCE_SECONDS)
                 scheduler(broker=broker)
         finally:
             connections.close_all()
@@ -51,7 +52,7 @@ def at_once(broker: StreamsBroker) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE_SECONDS)
         assert not thread.is_alive()
 
 

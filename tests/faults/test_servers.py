@@ -1,16 +1,17 @@
 """The harness itself: a server that is said to be killed, frozen or cut off is so, and comes back with its data."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 import redis
 
 from tests.faults.pgbouncer import shipped_parameters
-from tests.faults.processes import wait_until
+from tests.faults.processes import lives, wait_until
 from tests.faults.proxy import Proxy
 from tests.faults.servers import NO_PGBOUNCER, Server, Servers
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.fault
 
@@ -34,17 +35,13 @@ def proxied(servers: Servers) -> Iterator[tuple[Proxy, str]]:
 def test_a_killed_server_is_gone_with_all_its_children_and_comes_back(servers: Servers, name: str) -> None:
     server: Server = getattr(servers, name)
     assert server.process is not None
-    family = [server.pid, *(child.pid for child in server.process.children())]
+    family = [psutil.Process(server.pid), *server.process.children()]
     server.kill()
     assert not server.is_running
     assert not server.answers()
-    assert not [pid for pid in family if Path(f"/proc/{pid}/cwd").exists() and _lives(pid)]
+    assert not [process for process in family if lives(process)]
     server.start()
-    assert server.answers()
-
-
-def _lives(pid: int) -> bool:
-    return "(zombie)" not in Path(f"/proc/{pid}/status").read_text()
+    wait_until(server.answers, PATIENCE_SECONDS, f"{name} answers again")
 
 
 @pytest.mark.parametrize("name", ["postgres", "queue", "live"])
@@ -54,7 +51,7 @@ def test_a_frozen_server_does_not_answer_until_it_is_thawed(servers: Servers, na
     assert server.is_running
     assert not server.answers()
     server.thaw()
-    wait_until(server.answers, 10, f"{name} answers after its thaw")
+    wait_until(server.answers, PATIENCE_SECONDS, f"{name} answers after its thaw")
 
 
 def test_what_the_queue_has_taken_outlives_a_kill(servers: Servers) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from tests.faults.processes import Process, wait_until
 from tests.faults.system import RESTART_SECONDS, Child
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.fault
 
@@ -33,7 +34,7 @@ def child(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Child]:
 
 def tended(child: Child) -> None:
     """What the supervisor does when the main process has ended, without its pauses."""
-    wait_until(lambda: not child.is_running, 10, "it has ended")
+    wait_until(lambda: not child.is_running, PATIENCE_SECONDS, "it has ended")
     now = time.monotonic()
     child.tend(now)
     child.tend(now + RESTART_SECONDS / 2)
@@ -72,12 +73,12 @@ def test_a_child_that_failed_is_not_done(child: Child) -> None:
 
 @pytest.mark.parametrize("child", [(FORKS, False)], indirect=True)
 def test_what_a_killed_main_process_leaves_behind_is_killed_too(child: Child) -> None:
-    wait_until(lambda: bool(child.process.children()), 10, "it has forked")
+    wait_until(lambda: bool(child.process.children()), PATIENCE_SECONDS, "it has forked")
     [orphan] = child.process.children()
     child.kill_main()
     assert _lives(orphan)
     tended(child)
-    wait_until(lambda: not _lives(orphan), 10, "the orphan has ended")
+    wait_until(lambda: not _lives(orphan), PATIENCE_SECONDS, "the orphan has ended")
 
 
 def _lives(process: psutil.Process) -> bool:

@@ -18,10 +18,10 @@ from ingest.acceptance import enqueue
 from ingest.management.commands import accounts as command
 from tests.ingest.messages import batch, position
 from tests.ingest.test_accounts import WHOLE, book
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.django_db
 PROJECT = Path(__file__).resolve().parents[2]
-TODAY = timezone.now().date()
 
 
 def accounts(*args):
@@ -54,7 +54,7 @@ def test_each_feed_has_its_sums():
 
 def test_a_feed_and_a_day_can_be_chosen():
     book(**WHOLE)
-    assert feeds("--source", "test", "--day", TODAY.isoformat())["test"]["lines"] == 12
+    assert feeds("--source", "test", "--day", day(0))["test"]["lines"] == 12
     assert feeds("--day", "2020-01-01") == {}
 
 
@@ -64,7 +64,7 @@ def test_days_can_be_shown_and_bounded_also_those_that_were_rolled_up():
     before = feeds("--by-day")["test"]
     assert list(before) == [day(20), day(9), day(3), day(0)]
     assert before[day(9)]["lines"] == 24
-    bookkeeping.close(TODAY)
+    bookkeeping.close(timezone.now().date())
     assert feeds("--by-day")["test"] == before
     assert list(feeds("--by-day", "--since", day(9))["test"]) == [day(9), day(3), day(0)]
     assert list(feeds("--by-day", "--until", day(9))["test"]) == [day(20), day(9)]
@@ -74,14 +74,14 @@ def test_days_can_be_shown_and_bounded_also_those_that_were_rolled_up():
 
 def test_accounts_that_do_not_add_up_fail_and_name_feed_day_and_equation():
     book(**WHOLE | {"foreign": 3})
-    with pytest.raises(CommandError, match=f"test on {TODAY}: lines = foreign"):
+    with pytest.raises(CommandError, match=f"test on {day(0)}: lines = foreign"):
         accounts()
 
 
 def test_errors_that_cancel_out_over_two_days_are_found_also_when_rolled_up():
     days_ago(9, foreign=3)
     days_ago(10, foreign=1)
-    bookkeeping.close(TODAY)
+    bookkeeping.close(timezone.now().date())
     with pytest.raises(CommandError, match=f"test on {day(10)}: lines.*\ntest on {day(9)}: lines"):
         accounts()
     out = io.StringIO()
@@ -119,7 +119,7 @@ def test_without_postgresql_it_says_so_and_shows_no_traceback():
     environment = os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings", "DATABASE_URL": away}
     done = subprocess.run(
         [sys.executable, "manage.py", "accounts"],
-        cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=60, check=False,
+        cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
     )  # fmt: skip
     assert done.returncode == 1
     assert "PostgreSQL does not answer, so the ledger cannot be read" in done.stderr

@@ -88,4 +88,5 @@ def test_a_ledger_that_does_not_answer_in_time_leaves_the_page_usable(admin_clie
         cursor.execute("LOCK TABLE ingest_batch IN ACCESS EXCLUSIVE MODE")
         side_by_side(lambda: pages.append(shown(admin_client, feed)))
     assert "manage.py accounts --source pier --by-day" in pages[0] and "unknown" in pages[0]
+    monkeypatch.undo()
     assert "No batch" in shown(admin_client, feed)

@@ -24,6 +24,7 @@ from ingest.sources import SourceError, open_source
 from ingest.sources import aisstream as source_module
 from ingest.sources.aisstream import AisStreamSource
 from ingest.sources.aisstream_options import WORLD, parse_url
+from tests.patience import PATIENCE_SECONDS
 
 HEARD = 1722320263_375  # 2024-07-30 06:17:43.375 UTC
 TIME = "2024-07-30 06:17:43.375540658 +0000 UTC"
@@ -344,7 +345,7 @@ def play(handler, count=1, clock=None, once=False, query=""):
                 f"aisstream://hunter2@127.0.0.1:{port}/v0/stream?tls=off{query}", once=once, clock=clock
             )
             chunks = []
-            async with asyncio.timeout(10), contextlib.aclosing(source.chunks()) as stream:
+            async with asyncio.timeout(PATIENCE_SECONDS), contextlib.aclosing(source.chunks()) as stream:
                 async for chunk in stream:
                     chunks.append(chunk)
                     if len(chunks) >= count:
@@ -470,7 +471,7 @@ def test_a_port_where_nobody_listens_is_tried_again(caplog):
     async def scenario():
         source = AisStreamSource("aisstream://hunter2@127.0.0.1:1?tls=off", clock=clock)
         reading = asyncio.create_task(anext(source.chunks()))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while len(clock.waits) < 2:
                 await asyncio.sleep(0.01)
         reading.cancel()

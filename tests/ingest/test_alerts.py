@@ -16,6 +16,7 @@ from ingest.health_reading import Subject
 from ingest.health_state import State, Verdict
 from ingest.standing import Standing
 from tests.ingest.messages import NOON_MS, batch, position
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.serial
 
@@ -86,7 +87,7 @@ def test_of_many_processes_one_announces(sent):
     gate = threading.Barrier(8)
 
     def judge_it(_):
-        gate.wait(10)
+        gate.wait(PATIENCE_SECONDS)
         return announce("pier", SILENT, NOON_MS, sent.append)
 
     with ThreadPoolExecutor(8) as processes:
@@ -180,7 +181,7 @@ class Hook:
 
     def close(self):
         self._server.shutdown()
-        self._thread.join(10)
+        self._thread.join(PATIENCE_SECONDS)
         self._server.server_close()
 
 

@@ -1,16 +1,19 @@
 """A backfill as a process that is killed or stopped in the middle: the same command again, and it is as if once."""
 
+import contextlib
 import json
 import signal
 import subprocess
-import threading
 
 import psutil
 import pytest
 
 from ingest.models import Batch
+from tests.faults.processes import wait_until
+from tests.faults.schema import held_back
 from tests.ingest.dumps import dump
 from tests.ingest.test_ingest_command import manage
+from tests.patience import PATIENCE_SECONDS
 from tracking.models import Vessel, VesselPosition
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases=["default", "direct"]), pytest.mark.serial]
@@ -31,19 +34,18 @@ def start(csv):
     )
 
 
-def in_the_middle(process):
-    """Wait until some batches are stored, and not all."""
-    patience = threading.Event()
-    for _ in range(600):
-        if process.poll() is not None or Batch.objects.count() >= 3:
-            break
-        patience.wait(0.05)
-    assert process.poll() is None, "it ended before it could be disturbed"
-    return psutil.Process(process.pid).children()
+@contextlib.contextmanager
+def in_the_middle(csv):
+    """A running backfill of which some batches are stored and the others are not before the body is left."""
+    with held_back(after=3):
+        process = start(csv)
+        wait_until(lambda: process.poll() is not None or Batch.objects.count() >= 3, PATIENCE_SECONDS, "work has begun")
+        assert process.poll() is None, "it ended before it could be disturbed"
+        yield process, psutil.Process(process.pid).children()
 
 
 def account(process):
-    out, said = process.communicate(timeout=60)
+    out, said = process.communicate(timeout=2 * PATIENCE_SECONDS)
     assert process.returncode == 0, said
     return json.loads(out.splitlines()[-1]), said
 
@@ -57,11 +59,10 @@ def as_if_once(said):
 
 
 def test_a_killed_backfill_goes_on_where_it_was_and_leaves_no_worker(csv):
-    process = start(csv)
-    workers = in_the_middle(process)
-    process.kill()
-    process.communicate(timeout=30)
-    _, alive = psutil.wait_procs(workers, timeout=30)
+    with in_the_middle(csv) as (process, workers):
+        process.kill()
+    process.communicate(timeout=PATIENCE_SECONDS)
+    _, alive = psutil.wait_procs(workers, timeout=PATIENCE_SECONDS)
     assert not alive
     said, _ = account(start(csv))
     as_if_once(said)
@@ -69,9 +70,9 @@ def test_a_killed_backfill_goes_on_where_it_was_and_leaves_no_worker(csv):
 
 
 def test_workers_that_are_killed_are_replaced(csv):
-    process = start(csv)
-    for worker in in_the_middle(process):
-        worker.kill()
+    with in_the_middle(csv) as (process, workers):
+        for worker in workers:
+            worker.kill()
     said, words = account(process)
     as_if_once(said)
     assert "a worker died (signal 9)" in words
@@ -79,9 +80,8 @@ def test_workers_that_are_killed_are_replaced(csv):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_finishes_what_is_in_hand_and_says_how_to_go_on(csv, number):
-    process = start(csv)
-    in_the_middle(process)
-    process.send_signal(number)
+    with in_the_middle(csv) as (process, _):
+        process.send_signal(number)
     said, words = account(process)
     assert not said["whole"]
     assert said["stored"] == said["messages"] == VesselPosition.objects.count() < ROWS

@@ -19,6 +19,7 @@ from ingest.fusion import fuse
 from ingest.reports import Message, MessageBatch
 from tests.ingest.dumps import HEADER, dump
 from tests.ingest.test_ais_csv import AMERICAN_2025, DANISH, MARINECADASTRE_2025, dane
+from tests.patience import PATIENCE_SECONDS
 
 ODD = [
     dane(),
@@ -115,12 +116,12 @@ def test_a_channel_never_blocks_the_parent_and_keeps_messages_whole():
     got = []
     reading = threading.Thread(target=lambda: got.extend(iter(worker.receive, None)))
     reading.start()
-    end = time.monotonic() + 30
+    end = time.monotonic() + PATIENCE_SECONDS
     while not parent.flush():
         assert time.monotonic() < end
         time.sleep(0.001)
     parent.close()
-    reading.join(30)
+    reading.join(PATIENCE_SECONDS)
     assert got == [*big, b""]
 
 

@@ -24,6 +24,7 @@ from ingest.replay import MessageHandler
 from resilience.models import DeadLetter
 from tests.ingest.messages import batch, position
 from tests.ingest.test_accounts import WHOLE, book
+from tests.patience import PATIENCE_SECONDS
 from tests.resilience.letters import make_letter
 from tests.tracking.reports import side_by_side
 from tracking.models import VesselPosition
@@ -165,7 +166,7 @@ def test_two_at_once_count_each_line_once() -> None:
     for _ in range(60):
         at(-2)
     before = by_day(Selection())
-    together, lines = threading.Barrier(2, timeout=10), []
+    together, lines = threading.Barrier(2, timeout=PATIENCE_SECONDS), []
 
     def close() -> None:
         together.wait()
@@ -184,7 +185,7 @@ def killed(work: Callable[[Callable[[], None]], None]) -> None:
 
         def here() -> None:
             os.write(writing, b"!")
-            threading.Event().wait(30)
+            threading.Event().wait(600)
 
         try:
             work(here)
@@ -225,7 +226,7 @@ def test_killed_within_a_transaction_it_has_done_nothing() -> None:
             here()
 
     killed(work)
-    until = time.monotonic() + 10  # PostgreSQL notices by itself, and lets go of the locks
+    until = time.monotonic() + PATIENCE_SECONDS  # PostgreSQL notices by itself, and lets go of the locks
     while not (closed := bookkeeping.close(TODAY).lines) and time.monotonic() < until:
         assert by_day(Selection()) == before
     assert closed == 30 and by_day(Selection()) == before

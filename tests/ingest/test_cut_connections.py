@@ -9,6 +9,7 @@ from ingest.collector import Collector, Options
 from ingest.sources.tcp import TcpSource
 from tests.ingest.messages import position
 from tests.ingest.test_collector import Kept
+from tests.patience import PATIENCE_SECONDS
 
 CUTS = 100
 LINES = [position(mmsi=211000000 + number) for number in range(5)]
@@ -34,7 +35,7 @@ def test_a_hundred_cuts_cost_only_the_lines_in_flight_and_no_descriptor(monkeypa
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         source = TcpSource("127.0.0.1", server.sockets[0].getsockname()[1])
         collector = Collector(source, Options("test", arrival_clock, "nmea"), kept)
-        async with asyncio.timeout(60), server:
+        async with asyncio.timeout(PATIENCE_SECONDS), server:
             await collector.run(stop)
         return collector
 

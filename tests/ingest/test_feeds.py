@@ -14,7 +14,9 @@ from ingest.health import recorder
 from ingest.health_reading import Subject, read
 from ingest.models import Feed
 from resilience.broker import StreamsBroker
+from tests.faults.processes import free_port
 from tests.ingest.messages import position
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.serial]
 
@@ -28,19 +30,13 @@ def quick(monkeypatch):
     get_redis_connection("queue").flushdb()
 
 
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def waiting():
     return StreamsBroker().depths()["live"].waiting
 
 
 async def until(condition):
-    """Poll for at most twenty seconds."""
-    async with asyncio.timeout(20):
+    """Poll for as long as tests wait."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not await asyncio.to_thread(condition):
             await asyncio.sleep(0.05)
 
@@ -60,13 +56,13 @@ def run(scenario):
             await scenario()
         finally:
             stop.set()
-            await asyncio.wait_for(running, 20)
+            await asyncio.wait_for(running, PATIENCE_SECONDS)
 
     asyncio.run(both())
 
 
 def test_enabled_feeds_are_accepted_and_disabled_ones_are_not():
-    port = free_port()
+    port = free_port(socket.SOCK_DGRAM)
     Feed.objects.create(name="Receiver", source="receiver", url=f"udp://127.0.0.1:{port}")
     Feed.objects.create(name="Off", source="off", url="sim://?ships=50", enabled=False)
 
@@ -81,7 +77,7 @@ def test_enabled_feeds_are_accepted_and_disabled_ones_are_not():
 
 
 def test_a_feed_that_is_disabled_in_the_admin_stops_without_a_restart():
-    port = free_port()
+    port = free_port(socket.SOCK_DGRAM)
 
     Feed.objects.create(name="Receiver", source="receiver", url=f"udp://127.0.0.1:{port}")
 
@@ -106,7 +102,7 @@ def test_a_feed_that_is_disabled_in_the_admin_stops_without_a_restart():
 
 
 def test_a_feed_that_cannot_run_says_so_and_stops_no_other(caplog):
-    port = free_port()
+    port = free_port(socket.SOCK_DGRAM)
     Feed.objects.create(name="Broken", source="broken", url="gopher://127.0.0.1:1")
     Feed.objects.create(name="Receiver", source="receiver", url=f"udp://127.0.0.1:{port}")
 
@@ -134,7 +130,7 @@ def test_a_file_feed_outside_its_directory_is_refused(tmp_path, settings, caplog
 
 
 def test_a_feed_that_is_added_in_the_admin_starts_without_a_restart():
-    port = free_port()
+    port = free_port(socket.SOCK_DGRAM)
 
     def add():
         Feed.objects.create(name="Receiver", source="receiver", url=f"udp://127.0.0.1:{port}")
@@ -155,7 +151,7 @@ def test_a_feed_that_is_added_in_the_admin_starts_without_a_restart():
 
 def test_a_running_feed_is_told_of_and_a_silent_one_is_announced(settings, caplog):
     settings.FEED_SILENT_SECONDS = 0
-    Feed.objects.create(name="Receiver", source="receiver", url=f"udp://127.0.0.1:{free_port()}")
+    Feed.objects.create(name="Receiver", source="receiver", url=f"udp://127.0.0.1:{free_port(socket.SOCK_DGRAM)}")
 
     async def scenario():
         await until(lambda: "feed receiver is silent: no message for" in caplog.text)
@@ -166,7 +162,7 @@ def test_a_running_feed_is_told_of_and_a_silent_one_is_announced(settings, caplo
 
 
 def test_what_a_feed_brings_is_counted_and_disabling_it_ends_its_alert(settings, caplog):
-    port = free_port()
+    port = free_port(socket.SOCK_DGRAM)
     caplog.set_level("INFO")
     Feed.objects.create(name="Receiver", source="receiver", url=f"udp://127.0.0.1:{port}")
 

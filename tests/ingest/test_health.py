@@ -20,6 +20,7 @@ from ingest.reports import LineCounts
 from ingest.standing import Standing, fold_baselines, tell
 from resilience.broker import LIVE
 from tests.ingest.messages import NOON_MS, batch, position
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.serial
 
@@ -176,7 +177,7 @@ def test_what_is_recorded_is_sent_by_itself_from_another_thread(recorder, monkey
     monkeypatch.setattr(health, "FLUSH_SECONDS", 0.01)
     monkeypatch.setattr(health, "_send", send)
     recorder.accepted(live([position()]))
-    assert sent.wait(10)
+    assert sent.wait(PATIENCE_SECONDS)
     [(thread, minutes_sent)] = threads
     assert thread != threading.get_ident() and minutes_sent == 1
 

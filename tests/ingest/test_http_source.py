@@ -10,6 +10,7 @@ import pytest
 from ingest.sources import SourceError, open_source, pacing
 from ingest.sources.http import HttpSource
 from tests.ingest.web import GOOD, FakeClock, answer, failing, once, only_one_loopback_address, poll, serving, take
+from tests.patience import PATIENCE_SECONDS, SLACK_SECONDS
 
 
 @pytest.fixture(autouse=True)
@@ -134,7 +135,7 @@ def test_two_feeds_of_a_host_never_ask_at_the_same_time():
     async def run():
         async with serving(unhurried) as server, serving(unhurried) as other:
             sources = [HttpSource(f"{server.url}/{n}", once=True) for n in range(4)]
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 await asyncio.gather(*(take(source) for source in sources))
             return server, other
 
@@ -157,12 +158,13 @@ def test_http_urls_are_polled_as_often_as_the_feed_wants():
             await take(source)
             stream = source.chunks()
             reading = asyncio.create_task(anext(stream))
-            while source.status.next_poll is None:
-                await asyncio.sleep(0.005)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while source.status.next_poll is None:
+                    await asyncio.sleep(0.005)
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
             return documents, source.status
 
     documents, status = asyncio.run(run())
     assert documents == [b'{"now":1}\n']
-    assert status.next_poll - status.last_success == pytest.approx(60_000, abs=2000)
+    assert status.next_poll - status.last_success == pytest.approx(60_000, abs=2000 + SLACK_SECONDS * 1000)

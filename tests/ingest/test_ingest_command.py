@@ -16,6 +16,7 @@ from django.db import connection
 
 from ingest.models import Batch
 from tests.ingest.messages import position, static
+from tests.patience import PATIENCE_SECONDS
 from tracking.models import Vessel, VesselPosition
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases=["default", "direct"]), pytest.mark.serial]
@@ -186,7 +187,7 @@ def test_standard_input_is_a_recording():
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
-    out, _ = process.communicate(LOG.decode(), timeout=60)
+    out, _ = process.communicate(LOG.decode(), timeout=PATIENCE_SECONDS)
     assert process.returncode == 0
     assert json.loads(out.splitlines()[-1])["stored"] == 30
 
@@ -196,13 +197,13 @@ def test_a_signal_flushes_and_ends_with_the_account(number):
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"tcp://127.0.0.1:{server.getsockname()[1]}"
         process = manage("ingest", url, "--inline", "--json", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        server.settimeout(30)
+        server.settimeout(PATIENCE_SECONDS)
         client, _ = server.accept()
         with client:
             client.sendall(position() + b"\n" + position(mmsi=211000001)[:20])
             _until(lambda: VesselPosition.objects.exists() or process.poll() is not None)
             process.send_signal(number)
-            out, _ = process.communicate(timeout=30)
+            out, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0
     said = json.loads(out.splitlines()[-1])
     assert (said["stored"], said["lines"]) == (1, 2)
@@ -213,10 +214,10 @@ def test_no_wait_tells_what_still_waits(log):
 
 
 def _until(condition):
-    """Poll for at most thirty seconds."""
+    """Poll for as long as tests wait."""
     patience = threading.Event()
-    for _ in range(300):
+    for _ in range(int(PATIENCE_SECONDS / 0.1)):
         if condition():
             return
         patience.wait(0.1)
-    raise AssertionError("it did not come about within 30 s")
+    raise AssertionError(f"it did not come about within {PATIENCE_SECONDS:g} s")

@@ -23,6 +23,7 @@ from ingest.feeds import FeedRunner
 from ingest.live_keeper import LOADED, LOADING, LiveKeeper, NotNow
 from resilience.breaker import Breaker, CircuitOpen, MemoryStore, get_breaker
 from tests.ingest.messages import batch, position, sentences, static
+from tests.patience import PATIENCE_SECONDS, SLACK_SECONDS
 from tests.resilience.letters import forget_breakers
 from tracking import embedded
 from tracking.embedded import redis as embedded_redis
@@ -176,7 +177,7 @@ def test_nothing_ends_the_thread_and_each_reason_is_told_once(monkeypatch, caplo
         raise CircuitOpen("live", 1.0) if len(looks) < 5 else ZeroDivisionError("a bug")
 
     with LiveKeeper(broken):
-        until(lambda: len(looks) >= 10, 10)
+        until(lambda: len(looks) >= 10)
     told = [record for record in caplog.records if record.name == "ingest.live_keeper"]
     assert [record.levelno for record in told] == [logging.WARNING, logging.ERROR]
     assert "waits for its Redis" in told[0].message and told[1].exc_info
@@ -189,10 +190,10 @@ def test_the_feed_runner_keeps_live_state_complete(live):
         stop = asyncio.Event()
         running = asyncio.create_task(FeedRunner().run(stop))
         try:
-            await asyncio.to_thread(until, lambda: live.exists(LOADED), 20)
+            await asyncio.to_thread(until, lambda: live.exists(LOADED))
         finally:
             stop.set()
-            await asyncio.wait_for(running, 20)
+            await asyncio.wait_for(running, PATIENCE_SECONDS)
 
     asyncio.run(run())
     assert set(documents()[Kind.VESSEL]) == {"244660123"}
@@ -217,7 +218,7 @@ class Traffic:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join(20)
+        self._thread.join(PATIENCE_SECONDS)
         assert not self._thread.is_alive() and self.error is None, self.error
 
     def _run(self) -> None:
@@ -230,10 +231,10 @@ class Traffic:
             connections.close_all()
 
 
-def until(condition: Callable[[], Any], seconds: float) -> None:
-    end = time.monotonic() + seconds
+def until(condition: Callable[[], Any]) -> None:
+    end = time.monotonic() + PATIENCE_SECONDS
     while not condition():
-        assert time.monotonic() < end, f"not within {seconds} s"
+        assert time.monotonic() < end, f"not within {PATIENCE_SECONDS} s"
         time.sleep(0.05)
 
 
@@ -283,19 +284,19 @@ def test_after_an_outage_of_the_live_redis_everything_stored_meanwhile_is_live_w
 ):
     before, always, meanwhile = range(211000001, 211000021), range(211000101, 211000121), range(211000201, 211000221)
     with LiveKeeper(), Traffic(before, always) as traffic:
-        until(lambda: len(newest()) == 40 and not lacking(newest()), 20)
+        until(lambda: len(newest()) == 40 and not lacking(newest()))
         traffic.fleets = (always, meanwhile)
         rows = VesselPosition.objects.count()
         back = stop(settings)
         request.addfinalizer(lambda: embedded.start(settings.DATA_DIR, ["live"]))
         try:
-            until(lambda: get_breaker("live").snapshot().state.opened_total >= 1, 20)
-            until(lambda: VesselPosition.objects.count() >= rows + 20 * 40, 20)  # history grows on
+            until(lambda: get_breaker("live").snapshot().state.opened_total >= 1)
+            until(lambda: VesselPosition.objects.count() >= rows + 20 * 40)  # history grows on
             traffic.fleets = (always,)
         finally:
             back()
         returned, stored = time.monotonic(), newest()
-        until(lambda: not lacking(stored), 10)
+        until(lambda: not lacking(stored))
         took = time.monotonic() - returned
-        until(lambda: live_missed.token() is None, 10)
-    assert len(stored) == 60 and took < 10
+        until(lambda: live_missed.token() is None)
+    assert len(stored) == 60 and took < 10 + SLACK_SECONDS

@@ -9,6 +9,7 @@ from ingest.formats import FORMATS, guess
 from ingest.simulator import Simulation, parse_url
 from ingest.sources import Chunk
 from ingest.sources.sim import CHUNK_MS, SimulatorSource
+from tests.patience import PATIENCE_SECONDS
 
 START = dt.datetime(2026, 3, 1, 12, 0, 7, 345_000, tzinfo=dt.UTC)
 START_MS = int(START.timestamp() * 1000)
@@ -28,11 +29,14 @@ class Clock:
 
 
 def read(url: str, clock: Clock, until_ms: int) -> list[Chunk]:
-    """The chunks up to one that was sent `until_ms` after the start, within ten seconds."""
+    """The chunks up to one that was sent `until_ms` after the start."""
 
     async def collect() -> list[Chunk]:
         chunks = []
-        async with asyncio.timeout(10), contextlib.aclosing(SimulatorSource(url, now=clock).chunks()) as stream:
+        async with (
+            asyncio.timeout(PATIENCE_SECONDS),
+            contextlib.aclosing(SimulatorSource(url, now=clock).chunks()) as stream,
+        ):
             async for chunk in stream:
                 chunks.append(chunk)
                 if chunk.at >= START_MS + until_ms:

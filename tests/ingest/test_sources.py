@@ -13,16 +13,18 @@ from ingest.framing import LineFramer
 from ingest.sources import SourceError, label_of, open_source
 from ingest.sources.options import SourceOptions
 from ingest.sources.udp import Inbox
+from tests.faults.processes import free_port
+from tests.patience import PATIENCE_SECONDS
 
 LINES = [b"!AIVDM,1,1,,A,one,0*00", b"!AIVDM,1,1,,A,two,0*00"]
 TEXT = b"\n".join(LINES) + b"\n"
 
 
 async def read(source, until, offset=0):
-    """The chunks up to and including the one with which `until(bytes)` holds, within ten seconds."""
+    """The chunks up to and including the one with which `until(bytes)` holds, or TimeoutError."""
     data, chunks = b"", []
     stream = source.chunks(offset)
-    async with asyncio.timeout(10), contextlib.aclosing(stream):
+    async with asyncio.timeout(PATIENCE_SECONDS), contextlib.aclosing(stream):
         async for chunk in stream:
             chunks.append(chunk)
             data += chunk.data
@@ -31,10 +33,20 @@ async def read(source, until, offset=0):
     return data, chunks
 
 
-def free_port(kind=socket.SOCK_STREAM):
+async def until(condition):
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+def is_taken(port, kind=socket.SOCK_STREAM):
+    """Whether somebody listens there."""
     with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -113,7 +125,7 @@ def test_a_tcp_client_waits_for_a_server_that_is_not_there_yet(monkeypatch, capl
 
     async def scenario():
         reading = asyncio.create_task(read(open_source(f"tcp://127.0.0.1:{port}"), lambda data: data == TEXT))
-        await asyncio.sleep(0.2)
+        await until(lambda: "cannot connect to tcp://127.0.0.1" in caplog.text)
 
         async def serve(reader, writer):
             writer.write(TEXT)
@@ -124,7 +136,6 @@ def test_a_tcp_client_waits_for_a_server_that_is_not_there_yet(monkeypatch, capl
             return await reading
 
     assert asyncio.run(scenario())[0] == TEXT
-    assert "cannot connect to tcp://127.0.0.1" in caplog.text
 
 
 def test_once_an_unreachable_host_is_an_error():
@@ -154,7 +165,7 @@ def test_lines_of_two_connections_are_never_mixed():
         reading = asyncio.create_task(
             read(open_source(f"tcp-listen://127.0.0.1:{port}"), lambda d: d.count(b"\n") == 2)
         )
-        await asyncio.sleep(0.1)
+        await until(lambda: is_taken(port))
         writers = [(await asyncio.open_connection("127.0.0.1", port))[1] for _ in range(2)]
         for half in (slice(0, 10), slice(10, None)):
             for writer, line in zip(writers, LINES, strict=True):
@@ -175,7 +186,7 @@ def test_datagrams_are_whole_lines_with_or_without_their_end():
 
     async def scenario():
         reading = asyncio.create_task(read(open_source(f"udp://127.0.0.1:{port}"), lambda d: d.count(b"\n") == 2))
-        await asyncio.sleep(0.1)
+        await until(lambda: is_taken(port, socket.SOCK_DGRAM))
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.sendto(LINES[0], ("127.0.0.1", port))
             sender.sendto(LINES[1] + b"\n", ("127.0.0.1", port))

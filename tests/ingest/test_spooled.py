@@ -6,7 +6,6 @@ import io
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -33,7 +32,9 @@ from ingest.models import Batch, Feed
 from resilience import spool_drain
 from resilience.spool import SpoolFull, get_spool
 from resilience.streams import Streams
+from tests.faults.processes import free_port
 from tests.ingest.messages import batch, position
+from tests.patience import PATIENCE_SECONDS
 from tracking import embedded
 from tracking.models import VesselPosition
 
@@ -46,7 +47,6 @@ fault = pytest.mark.fault
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "correct-horse-battery-staple"
-PATIENCE_SECONDS = 30.0
 NOWHERE = "redis://127.0.0.1:1/0"
 
 
@@ -77,7 +77,7 @@ def children():
     for child in started:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
-        child.communicate(timeout=10)
+        child.communicate(timeout=PATIENCE_SECONDS)
 
 
 def stop_queue():
@@ -277,7 +277,7 @@ def test_a_collector_killed_while_redis_is_down_neither_skips_nor_repeats(queue,
     children.append(collector)
     until(lambda: spool.depth().entries >= 3, "it spools")
     os.killpg(collector.pid, signal.SIGKILL)
-    assert collector.wait(10) == -signal.SIGKILL
+    assert collector.wait(PATIENCE_SECONDS) == -signal.SIGKILL
     held = spool.depth().entries
     assert 3 <= held <= 6
 
@@ -492,7 +492,7 @@ def test_a_web_process_killed_after_its_202s_loses_none_of_them(queue, spool, ch
     children.append(runner)
     until(lambda: length("live") == already + 20, "another process drains the spool")
     runner.send_signal(signal.SIGTERM)
-    assert runner.wait(20) == 0
+    assert runner.wait(PATIENCE_SECONDS) == 0
     assert spool.is_empty()
     assert work("live") == already + 20
     booked = account(Q())
@@ -500,18 +500,12 @@ def test_a_web_process_killed_after_its_202s_loses_none_of_them(queue, spool, ch
     assert violations(booked) == []
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def pushed(port, number):
     """The status of a push to a real web process; 0: nobody answers."""
     url, body = f"http://127.0.0.1:{port}/api/push/pier/", position(mmsi=211000000 + number) + b"\n"
     request = urllib.request.Request(url, body, {"X-Api-Key": KEY, "Content-Type": "text/plain"})
     try:
-        with urllib.request.urlopen(request, timeout=20) as response:
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as response:
             return response.status
     except urllib.error.HTTPError as error:
         return error.code

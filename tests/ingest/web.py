@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NamedTuple
 
 from ingest.sources.http import HttpSource
+from tests.patience import PATIENCE_SECONDS
 
 
 class Request(NamedTuple):
@@ -112,10 +113,10 @@ GOOD = answer(body=b'{"now":1}')
 
 
 async def take(source: HttpSource, count: int = 1) -> list[bytes]:
-    """The first `count` documents, within ten seconds."""
+    """The first `count` documents. Raises TimeoutError where they do not come."""
     chunks = []
     stream = source.chunks()
-    async with asyncio.timeout(10), contextlib.aclosing(stream):
+    async with asyncio.timeout(PATIENCE_SECONDS), contextlib.aclosing(stream):
         async for chunk in stream:
             chunks.append(chunk)
             if len(chunks) == count:

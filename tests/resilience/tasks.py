@@ -5,7 +5,7 @@ import time
 
 from django_redis import get_redis_connection
 
-HOLD_SECONDS = 20.0
+HOLD_SECONDS = 45.0  # less than a worker is given for a task
 
 
 def note(run: str, label: str) -> None:

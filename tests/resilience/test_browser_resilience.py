@@ -15,6 +15,7 @@ from pytest_django.live_server_helper import LiveServer
 from resilience import redrive, tasks
 from resilience.breaker import Phase, get_breaker
 from resilience.models import DeadLetter, LetterJob
+from tests.patience import PATIENCE_SECONDS
 from tests.resilience.conftest import UserWith
 from tests.resilience.letters import SENTENCE, RecordingHandler, make_letter
 
@@ -39,7 +40,9 @@ def chromium(django_db_setup: None, live_server: LiveServer) -> Iterator[Browser
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
         # Playwright's loop runs in this thread, so Django takes it for an asynchronous one.
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        browser = playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=ARGUMENTS, timeout=PATIENCE_SECONDS * 1000
+        )
         yield browser
         browser.close()
 
@@ -56,7 +59,7 @@ def visit(chromium: Browser, live_server: LiveServer) -> Iterator[Visit]:
         session = client.cookies["sessionid"].value
         context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(PATIENCE_SECONDS * 1000)
         page.on("pageerror", lambda error: errors.append(str(error)))
         return page
 

@@ -17,6 +17,7 @@ from resilience.breaker import Phase, get_breaker
 from resilience.dead_letters import NoHandler, Result, next_retry, retry, retry_due
 from resilience.failures import MAX_ATTEMPTS
 from resilience.models import DeadLetter
+from tests.patience import PATIENCE_SECONDS
 from tests.resilience.letters import HEARD_AT, RecordingHandler, Refusal, fail_with, make_letter
 
 NOW = datetime(2026, 3, 1, 13, tzinfo=UTC)
@@ -370,7 +371,7 @@ def in_threads(*works: Callable[[], object]) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=PATIENCE_SECONDS)
         assert not thread.is_alive()
 
 
@@ -383,11 +384,11 @@ def held_elsewhere(letter: DeadLetter) -> Iterator[None]:
         with transaction.atomic():
             DeadLetter.objects.select_for_update().get(pk=letter.pk)
             held.set()
-            done.wait(timeout=10)
+            done.wait(timeout=PATIENCE_SECONDS)
 
     thread = threading.Thread(target=in_threads, args=[hold])
     thread.start()
-    assert held.wait(timeout=10)
+    assert held.wait(timeout=PATIENCE_SECONDS)
     yield
     done.set()
-    thread.join(timeout=10)
+    thread.join(timeout=PATIENCE_SECONDS)

@@ -11,6 +11,7 @@ from django.db import OperationalError, connection, transaction
 
 from resilience.deadline import DeadlineExceeded, deadline
 from resilience.sqlstate import Verdict, classify
+from tests.patience import SLACK_SECONDS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -30,7 +31,7 @@ def test_a_slow_call_fails_at_its_deadline_and_the_next_query_gets_a_new_connect
     begun = time.monotonic()
     with pytest.raises(OperationalError) as raised, deadline(0.3):
         query("SELECT pg_sleep(5)")
-    assert 0.25 < time.monotonic() - begun < 2
+    assert 0.25 < time.monotonic() - begun < 0.3 + SLACK_SECONDS
     assert classify(raised.value) is Verdict.INFRASTRUCTURE
     assert query("SELECT pg_backend_pid()") != before
 
@@ -54,21 +55,23 @@ def test_a_transaction_that_meets_its_deadline_is_rolled_back_and_the_next_one_w
 
 def test_a_finished_call_leaves_no_timer_and_no_descriptor() -> None:
     query()
-    threads, descriptors = threading.active_count(), open_descriptors()
+    threads, descriptors = set(threading.enumerate()), open_descriptors()
     for _ in range(20):
         with deadline(60):
             query()
-    assert (threading.active_count(), open_descriptors()) == (threads, descriptors)
+    assert set(threading.enumerate()) <= threads  # those of other tests may end meanwhile
+    assert open_descriptors() <= descriptors
 
 
 def test_a_missed_deadline_leaves_no_timer_and_no_descriptor() -> None:
     query()
-    threads, descriptors = threading.active_count(), open_descriptors()
+    threads, descriptors = set(threading.enumerate()), open_descriptors()
     for _ in range(3):
         with pytest.raises(OperationalError), deadline(0.05):
             query("SELECT pg_sleep(5)")
         query()
-    assert (threading.active_count(), open_descriptors()) == (threads, descriptors)
+    assert set(threading.enumerate()) <= threads
+    assert open_descriptors() <= descriptors
 
 
 def test_an_error_of_the_body_within_its_time_is_left_as_it_is() -> None:

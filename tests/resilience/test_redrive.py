@@ -17,6 +17,7 @@ from resilience.breaker import get_breaker
 from resilience.models import DeadLetter, LetterJob
 from resilience.selection import Selection
 from resilience.streams import REPLAY, STREAMS, Streams
+from tests.patience import PATIENCE_SECONDS
 from tests.resilience.letters import RecordingHandler, Refusal, fail_with, make_letter
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.serial, pytest.mark.usefixtures("handler", "queue")]
@@ -141,7 +142,7 @@ def cancel(job: LetterJob) -> str:
     """From another connection, which waits for the letter in hand: so it is asked for and not waited for."""
     thread = threading.Thread(target=in_thread, args=[lambda: redrive.cancel(job.pk)])
     thread.start()
-    transaction.on_commit(lambda: thread.join(timeout=10))
+    transaction.on_commit(lambda: thread.join(timeout=PATIENCE_SECONDS))
     return "stored"
 
 
@@ -226,7 +227,7 @@ def test_a_later_slice_takes_over_and_the_earlier_one_adds_none(handler: Recordi
     def overtaken(letter: DeadLetter) -> str:
         if len(handler.replayed) == 2:
             thread = threading.Thread(target=in_thread, args=[lambda: work(job)])
-            transaction.on_commit(lambda: (thread.start(), thread.join(timeout=20)))
+            transaction.on_commit(lambda: (thread.start(), thread.join(timeout=PATIENCE_SECONDS)))
         return "stored"
 
     handler.act = overtaken
@@ -244,7 +245,7 @@ def test_two_slices_at_once_count_each_letter_once(handler: RecordingHandler) ->
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=PATIENCE_SECONDS)
         assert not thread.is_alive()
     work(job)
     assert figures(job) == (20, 20, 20, 0, 0)

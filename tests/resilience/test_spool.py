@@ -20,9 +20,9 @@ from resilience import spool_drain, spool_file
 from resilience.host_lock import Lease, leased
 from resilience.spool import Spool, SpoolDepth, SpoolFull, SpoolUnusable
 from resilience.spool_drain import Drainer
+from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_SECONDS = 20.0
 
 
 class Queue:
@@ -60,7 +60,7 @@ def children() -> Iterator[list[subprocess.Popen[str]]]:
     yield started
     for child in started:
         child.kill()
-        child.communicate(timeout=10)
+        child.communicate(timeout=PATIENCE_SECONDS)
 
 
 def drained(spool: Spool) -> list[str]:
@@ -391,7 +391,7 @@ def test_a_disk_that_takes_no_more_refuses_and_loses_nothing(
 ) -> None:
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY
     child = start(children, DISK_FULL, str(spool.directory))
-    assert child.communicate(timeout=20)[0] == "refused\nrefused\n"
+    assert child.communicate(timeout=PATIENCE_SECONDS)[0] == "refused\nrefused\n"
     assert child.returncode == 0
     assert drained(spool) == ["before", "after"]
 
@@ -538,7 +538,7 @@ def test_stopping_waits_for_the_batch_in_hand_only_so_long(spool: Spool) -> None
     assert begun.wait(PATIENCE_SECONDS)
     began = time.monotonic()
     drainer.stop(0.1)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < PATIENCE_SECONDS / 2
     go.set()
     wait_for(spool.is_empty, "what was sent is deleted")
 

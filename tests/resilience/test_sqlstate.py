@@ -1,6 +1,5 @@
 """The verdict on errors that a real PostgreSQL, a real Redis and psycopg raised."""
 
-import socket
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -167,21 +166,15 @@ def test_a_session_that_was_ended_is_infrastructure_then_and_afterwards(two_sess
         assert classify(raised.value) is Verdict.INFRASTRUCTURE
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 def test_a_refused_connection_is_infrastructure() -> None:
     with pytest.raises(psycopg.OperationalError) as raised:
-        psycopg.connect(make_conninfo(host="127.0.0.1", port=free_port(), connect_timeout=1))
+        psycopg.connect(make_conninfo(host="127.0.0.1", port=1, connect_timeout=1))
     assert classify(raised.value) is Verdict.INFRASTRUCTURE
 
 
 def test_an_unreachable_redis_is_infrastructure() -> None:
     with pytest.raises(redis.ConnectionError) as raised:
-        redis.Redis(port=free_port(), retry=Retry(NoBackoff(), 0)).ping()
+        redis.Redis(port=1, retry=Retry(NoBackoff(), 0)).ping()
     assert classify(raised.value) is Verdict.INFRASTRUCTURE
 
 

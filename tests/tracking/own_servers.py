@@ -10,11 +10,10 @@ from pathlib import Path
 
 import psutil
 
+from tests.patience import PATIENCE_SECONDS
 from tracking import embedded
 from tracking.embedded import postgres, processes
 from tracking.embedded.redis import pid_of
-
-END_SECONDS = 10.0
 
 
 class Servers:
@@ -38,7 +37,7 @@ class Servers:
         for process in family:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-        assert processes.wait_until(lambda: not any(map(_lives, family)), END_SECONDS)
+        assert processes.wait_until(lambda: not any(map(_lives, family)), PATIENCE_SECONDS)
 
     def freeze(self, name: str) -> None:
         for process in self._family(name):

@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -23,6 +22,8 @@ from django.db import DatabaseError, connection, transaction
 from django.urls import resolve
 from gunicorn.config import Config
 
+from tests.faults.processes import free_port
+from tests.patience import PATIENCE_SECONDS
 from tracking.embedded.paths import POSTGRES_USER, is_root
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -218,12 +219,6 @@ def test_the_pooled_role_changes_rows_but_no_tables() -> None:
                 cursor.execute(refused)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture
 def pooled_role() -> Iterator[None]:
     """The role of the init script, committed; dropped afterwards."""
@@ -256,7 +251,7 @@ def test_a_real_pgbouncer_takes_the_configuration_and_lets_only_the_pooled_role_
     command = ["pgbouncer", *user, str(tmp_path / "pgbouncer.ini")]
     pooler = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
-        with connect_within(10.0, port, "secret", log) as client:
+        with connect_within(PATIENCE_SECONDS, port, "secret", log) as client:
             assert client.execute("SHOW statement_timeout").fetchone() == ("15s",)
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 client.execute("CREATE TABLE mine (id int)")
@@ -264,7 +259,7 @@ def test_a_real_pgbouncer_takes_the_configuration_and_lets_only_the_pooled_role_
             psycopg.connect(f"host=127.0.0.1 port={port} user=tracking_pooled password=wrong dbname=tracking")
     finally:
         pooler.terminate()
-        pooler.wait(10)
+        pooler.wait(PATIENCE_SECONDS)
         log.close()
 
 

@@ -18,6 +18,7 @@ import pytest
 from redis import ConnectionPool, Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from tests.patience import PATIENCE_SECONDS
 from tracking import embedded
 from tracking.embedded import paths, postgres, processes
 
@@ -55,7 +56,7 @@ def _pids(data_dir: Path) -> dict[str, int | None]:
 def _database(data_dir: Path) -> str:
     config = environ.Env.db_url_config(embedded.postgres_url(data_dir))
     arguments = {"host": config["HOST"], "port": config["PORT"], "user": config["USER"], "dbname": config["NAME"]}
-    with psycopg.connect(**arguments, connect_timeout=3) as connection:
+    with psycopg.connect(**arguments, connect_timeout=30) as connection:
         row = connection.execute("SELECT current_database()").fetchone()
     return str(row[0]) if row else ""
 
@@ -91,7 +92,7 @@ def test_servers_killed_with_kill_9_start_again_at_once_with_their_data(place: P
     for pid in first.values():
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
-    assert processes.wait_until(lambda: not _pids(data_dir), 5.0)
+    assert processes.wait_until(lambda: not _pids(data_dir), PATIENCE_SECONDS)
     embedded.start(data_dir)
     assert set(_pids(data_dir)) == set(first)
     assert not set(_pids(data_dir).values()) & set(first.values())
@@ -130,7 +131,7 @@ def test_four_starts_at_once_make_one_server_each(place: Path) -> None:
         for _ in range(4)
     ]
     for starter in starters:
-        _, errors = starter.communicate(timeout=60)
+        _, errors = starter.communicate(timeout=2 * PATIENCE_SECONDS)
         assert starter.returncode == 0, errors.decode()
     assert set(_pids(data_dir)) == set(embedded.SERVICES)
     cluster = postgres.directory_of(data_dir)
@@ -248,8 +249,8 @@ def test_a_cluster_that_became_unreachable_is_not_replaced_by_an_empty_one(place
 
 def test_a_frozen_redis_gets_no_second_one_beside_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data_dir = place / "data"
-    monkeypatch.setattr(processes, "ANSWER_SECONDS", 0.1)
     embedded.ensure_redis(data_dir, "queue")
+    monkeypatch.setattr(processes, "ANSWER_SECONDS", 0.1)
     pid = _pids(data_dir)["queue"]
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.db import DataError, IntegrityError, connection, transaction
 
+from tests.patience import PATIENCE_SECONDS
 from tests.tracking.reports import NOON, later, side_by_side
 from tracking.identities import (
     REWRITE_SECONDS,
@@ -219,7 +220,7 @@ def test_whole_numbers_among_the_stations_coordinates_do_not_fail_the_batch() ->
 
 @pytest.mark.django_db(transaction=True)
 def test_two_writers_of_the_same_identities_in_opposite_order_never_deadlock() -> None:
-    together, numbers = threading.Barrier(2, timeout=10), range(1, 401)
+    together, numbers = threading.Barrier(2, timeout=PATIENCE_SECONDS), range(1, 401)
 
     def write(order: int) -> None:
         for turn in range(6):

@@ -9,6 +9,7 @@ import pytest
 from django.db import OperationalError, connection, transaction
 from django.db.models import Count, Max
 
+from tests.patience import PATIENCE_SECONDS
 from tests.tracking.reports import NOON, Report, drop_partitions, side_by_side, upsert
 from tracking import partitions, tasks
 from tracking.models import AircraftPosition, Vessel, VesselPosition
@@ -43,8 +44,8 @@ def rows_by_table() -> dict[str, int]:
 
 
 def wait_for_locks(waiting: int) -> None:
-    """Until so many backends wait for a lock of a table; at most 5 seconds."""
-    end = time.monotonic() + 5
+    """Until so many backends wait for a lock of a table."""
+    end = time.monotonic() + PATIENCE_SECONDS
     with connection.cursor() as cursor:
         while time.monotonic() < end:
             cursor.execute("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted AND locktype = 'relation'")
@@ -163,7 +164,7 @@ def test_retention_drops_older_days_and_empties_the_default_of_them() -> None:
 
 @both
 def test_two_makers_of_the_same_days_share_the_work() -> None:
-    together, made = threading.Barrier(2, timeout=10), []
+    together, made = threading.Barrier(2, timeout=PATIENCE_SECONDS), []
 
     def make(order: int) -> None:
         together.wait()
@@ -176,7 +177,7 @@ def test_two_makers_of_the_same_days_share_the_work() -> None:
 @both
 def test_writers_at_work_lose_no_row_while_their_days_are_made() -> None:
     """They write into days that have no partition yet, whose rows are moved under them."""
-    together = threading.Barrier(3, timeout=10)
+    together = threading.Barrier(3, timeout=PATIENCE_SECONDS)
 
     def write(vessel: int) -> None:
         together.wait()
@@ -193,8 +194,9 @@ def test_writers_at_work_lose_no_row_while_their_days_are_made() -> None:
 
 
 @both
-def test_a_writer_that_comes_while_its_day_is_made_is_not_refused() -> None:
+def test_a_writer_that_comes_while_its_day_is_made_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """The maker waits for a reader of the default partition, the writer for the maker: then the row has a new place."""
+    monkeypatch.setattr(partitions, "LOCK_TIMEOUT", "60s")  # the maker gives up for no slow test
     made = threading.Event()
 
     def make() -> None:
@@ -205,19 +207,24 @@ def test_a_writer_that_comes_while_its_day_is_made_is_not_refused() -> None:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(f"LOCK TABLE {TABLE}_default IN ACCESS SHARE MODE")
             reading.set()
-            release.wait(10)
+            release.wait(PATIENCE_SECONDS)
 
     def write() -> None:
         wait_for_locks(1)
         upsert(Report())
 
     def let_go() -> None:
-        reading.wait(10)
+        reading.wait(PATIENCE_SECONDS)
         wait_for_locks(2)
         release.set()
 
     reading, release = threading.Event(), threading.Event()
-    side_by_side(read, lambda: reading.wait(10) and make(), lambda: reading.wait(10) and write(), let_go)
+    side_by_side(
+        read,
+        lambda: reading.wait(PATIENCE_SECONDS) and make(),
+        lambda: reading.wait(PATIENCE_SECONDS) and write(),
+        let_go,
+    )
     assert made.is_set() and rows_by_table() == {"20260501": 1}
 
 

@@ -8,6 +8,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.db import DataError, IntegrityError, ProgrammingError, transaction
 
+from tests.patience import PATIENCE_SECONDS
 from tests.tracking.reports import NOON, Report, counts, later, side_by_side, stored, upsert, version
 from tracking.models import AircraftPosition, VesselPosition
 from tracking.positions import Upserted
@@ -180,7 +181,7 @@ ROUNDS = 6
 
 @pytest.mark.django_db(transaction=True)
 def test_two_writers_of_the_same_keys_in_opposite_order_never_deadlock() -> None:
-    together = threading.Barrier(2, timeout=10)
+    together = threading.Barrier(2, timeout=PATIENCE_SECONDS)
 
     def write(source: str, order: int) -> None:
         for score in range(ROUNDS):

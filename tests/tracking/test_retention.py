@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 
+from tests.patience import PATIENCE_SECONDS
 from tests.tracking.reports import NOON, Report, drop_partitions, side_by_side, stored, upsert
 from tracking import partitions, retention, tasks
 from tracking.models import Aircraft, Vessel
@@ -27,6 +28,13 @@ def no_partitions(transactional_db: None) -> Iterator[None]:
     drop_partitions()
     yield
     drop_partitions()
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever wants a lock gets it, on however slow a machine."""
+    monkeypatch.setattr(partitions, "LOCK_TIMEOUT", "60s")
+    monkeypatch.setattr(partitions, "DROP_LOCK_TIMEOUT", "60s")
 
 
 def days(*offsets: int) -> list[dt.date]:
@@ -107,10 +115,10 @@ def test_a_table_in_use_keeps_its_days_without_an_error_and_writers_go_on(monkey
     assert drop(DAY) == (2, 0, 0)
 
 
-def test_writers_at_work_lose_no_row_of_today_while_old_days_are_dropped() -> None:
+def test_writers_at_work_lose_no_row_of_today_while_old_days_are_dropped(patient: None) -> None:
     partitions.make(days(*range(-20, 1)))
     upsert(*(Report(timestamp=at(day)) for day in range(-20, 0)))
-    together, refused = threading.Barrier(3, timeout=10), []
+    together, refused = threading.Barrier(3, timeout=PATIENCE_SECONDS), []
 
     def write(vessel: int) -> None:
         together.wait()
@@ -126,9 +134,9 @@ def test_writers_at_work_lose_no_row_of_today_while_old_days_are_dropped() -> No
     assert sorted(stored()) == sorted((vessel, at(minute / 1440)) for vessel in (1, 2) for minute in range(120))
 
 
-def test_two_at_once_share_the_days() -> None:
+def test_two_at_once_share_the_days(patient: None) -> None:
     partitions.make(days(*range(-20, 0)))
-    together, dropped = threading.Barrier(2, timeout=10), []
+    together, dropped = threading.Barrier(2, timeout=PATIENCE_SECONDS), []
 
     def remove() -> None:
         together.wait()

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
 from tracking.supervisor import Program, Supervisor, how_it_ended
 
 SLEEP = "import time; time.sleep(60)"
@@ -29,7 +30,7 @@ def python(code: str, name: str = "program") -> Program:
     return Program(name, [sys.executable, "-c", textwrap.dedent(code)])
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
