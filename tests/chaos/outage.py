@@ -1,9 +1,10 @@
 """`python -m tests.chaos.outage --minutes 10 --rate 2000`: the database is away for long, then live state for a while.
 
-A fleet's traffic goes on all the time. PostgreSQL is killed and comes back: how much the queue grew, when the breaker
-closed, how fast the backlog went. Then live Redis is killed and comes back: when live state was complete. In the end
-each message is accounted for. Servers, programs and data are the run's own, in a temporary directory that is kept when
-something is wrong. The last line tells the figures; the exit code is 0 only if all promises held.
+A fleet's traffic goes on all the time. PostgreSQL is killed and comes back: how much the queue grew, what people were
+told meanwhile, when the breaker closed, how fast the backlog went. Then live Redis is killed and comes back: when live
+state was complete. In the end each message is accounted for. Servers, programs and data are the run's own, in a
+temporary directory that is kept when something is wrong. The last line tells the figures; the exit code is 0 only if
+all promises held.
 """
 
 from __future__ import annotations

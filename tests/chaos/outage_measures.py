@@ -49,6 +49,7 @@ class Figures:
     drain_a_second: float = 0.0
     times_arrival: float = 0.0
     live_seconds: float = -1.0
+    status_seconds: float = -1.0
     lost: int = -1
     duplicated: int = -1
     complaints: list[str] = field(default_factory=list)
@@ -69,7 +70,7 @@ class Figures:
             f"sent {self.sent} lost {self.lost} duplicated {self.duplicated} "
             f"queue +{self.grown_bytes / 1e6:.1f} MB ({self.bytes_a_message:.0f} B/message) "
             f"breaker {self.closed_seconds:.1f} s drained {self.drain_a_second:.0f}/s "
-            f"({self.times_arrival:.1f}x) live {self.live_seconds:.1f} s"
+            f"({self.times_arrival:.1f}x) live {self.live_seconds:.1f} s status {self.status_seconds:.3f} s"
         )
 
 

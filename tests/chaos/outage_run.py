@@ -18,6 +18,7 @@ from resilience.breaker_store import RedisStore
 from tests.chaos import outage_measures as measures
 from tests.chaos.outage_fleet import Fleet, FleetFeed
 from tests.chaos.outage_measures import Figures
+from tests.chaos.outage_pages import Pages
 from tests.chaos.stage import Stage
 from tests.chaos.traffic import wait
 from tests.faults.servers import Servers
@@ -29,6 +30,8 @@ CLOSING_SECONDS = 2.0  # after the reset time
 QUEUE_BYTES = 100_000_000  # that the queue may grow by
 TIMES_ARRIVAL = 5.0  # how fast a backlog has to go
 LIVE_SECONDS = 10.0  # after which live state has to be complete
+STATUS_SECONDS = 0.1  # within which the status page has to answer, at the median
+ASK_SECONDS = 2.0
 FRESH_SECONDS = 2.0  # the queue is empty but for traffic when nothing in it is older
 START_SECONDS = 180.0
 LEAST_DRAIN_SECONDS = 300.0
@@ -53,7 +56,7 @@ def run(servers: Servers, plan: Plan) -> Figures:
     feed = FleetFeed(Fleet(plan.ships), plan.rate)
     servers.manage("migrate", "--database", "direct", "--no-input")
     servers.manage("partitions", "--ahead", "2")
-    settings = {"BREAKER_RESET_SECONDS": str(RESET_SECONDS)}
+    settings = {"BREAKER_RESET_SECONDS": str(RESET_SECONDS), "LIVE_PUBLIC": "true"}
     with System(servers, plan.pooled, **settings) as system, feed:
         outage = Outage(Stage(system, random.Random(0)), feed)
         outage.figures.speed_is_judged = plan.away_seconds >= JUDGED_SECONDS
@@ -84,6 +87,7 @@ class Outage:
             stage.system.start_pgbouncer()
         stage.system.start_workers()
         stage.system.start_feeds()
+        stage.system.start_web()
         ships = len(feed.fleet.ships)
 
         def progress() -> None:
@@ -100,15 +104,30 @@ class Outage:
         before, sent, gone = measures.queued(self._servers), feed.sent, time.monotonic()
         stage.say(f"PostgreSQL is killed with -9; {sent} messages sent, {measures.booked(self._url)} booked; {before}")
         self._servers.postgres.kill()
-        while (left := seconds - (time.monotonic() - gone)) > 0:
-            time.sleep(min(PROGRESS_SECONDS, left))
-            stage.say(f"{feed.sent - sent} messages since; {measures.queued(self._servers)}")
+        pages, next_at = Pages(stage.system.web_port), PROGRESS_SECONDS
+        while (passed := time.monotonic() - gone) < seconds:
+            if passed > next_at:
+                stage.say(f"{feed.sent - sent} messages since; {measures.queued(self._servers)}")
+                next_at += PROGRESS_SECONDS
+            pages.ask()
+            time.sleep(min(ASK_SECONDS, max(0.0, seconds - passed)))
+        self._judge(pages)
         after, kept, away = measures.queued(self._servers), feed.sent - sent, time.monotonic() - gone
         self.figures.grown_bytes = after.used - before.used
         self.figures.bytes_a_message = (after.stream - before.stream) / max(1, kept)
         grown = f"the queue grew by {self.figures.grown_bytes / 1e6:.1f} MB"
         stage.say(f"away for {away:.0f} s: {kept} messages, {kept / away:.0f}/s; {grown}")
         self.figures.expect(self.figures.grown_bytes < QUEUE_BYTES, grown)
+
+    def _judge(self, pages: Pages) -> None:
+        """The status page told the truth in time, and the live API went on."""
+        figures = self.figures
+        figures.status_seconds = pages.median_seconds
+        answers = f"the status page answered {len(pages.seconds)} times"
+        self._stage.say(f"{answers}, within {max(pages.seconds, default=0):.3f} s at most: PostgreSQL is {pages.state}")
+        figures.expect(pages.state == "down", f"the status page says that PostgreSQL is {pages.state or 'nothing'}")
+        figures.expect(not pages.failures, f"{len(pages.failures)} pages failed: {pages.failures[:3]}")
+        figures.expect_speed(figures.status_seconds < STATUS_SECONDS, f"{answers} in {figures.status_seconds:.3f} s")
 
     def database_returns(self, away_seconds: float) -> None:
         """PostgreSQL serves again; when the breaker closes, and how fast the backlog goes while traffic goes on."""
@@ -232,7 +251,7 @@ class Outage:
     def stop(self) -> None:
         """Stop everything in good order; nobody may have ended before."""
         children = self._stage.system.children
-        for name in ("feeds", "workers"):
+        for name in ("web", "feeds", "workers"):
             self.figures.expect(children[name].stop(), f"{name} did not end within {STOP_SECONDS:.0f} s of SIGTERM")
         for child in children.values():
             self.figures.expect(not child.unexpected, f"{child.name} ended by itself: {', '.join(child.unexpected)}")

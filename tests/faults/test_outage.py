@@ -20,7 +20,7 @@ pytestmark = pytest.mark.fault
 ROOT = Path(__file__).resolve().parents[2]
 LAST_LINE = re.compile(
     r"sent (\d+) lost 0 duplicated 0 queue \+[\d.]+ MB \((\d+) B/message\) "
-    r"breaker [\d.]+ s drained \d+/s \([\d.]+x\) live [\d.]+ s"
+    r"breaker [\d.]+ s drained \d+/s \([\d.]+x\) live [\d.]+ s status 0\.\d+ s"
 )
 
 
