@@ -229,9 +229,10 @@ def test_two_writers_of_the_same_identities_in_opposite_order_never_deadlock() -
             stations = [StationSighting(n, at, "aid", 54.0, 10.0, str(turn), None) for n in numbers]
             aircraft = [AircraftSighting(f"{n:06x}", at, at, at, {"callsign": str(turn)}) for n in numbers]
             together.wait()
-            upsert_vessels(vessels[::order])
-            upsert_aircraft(aircraft[::order])
-            upsert_stations(stations[::order])
+            with transaction.atomic():  # the rows are locked by the first statement, in order, for all that follow
+                upsert_vessels(vessels[::order])
+                upsert_aircraft(aircraft[::order])
+                upsert_stations(stations[::order])
 
     side_by_side(lambda: write(1), lambda: write(-1))
     assert set(Vessel.objects.values_list("name", flat=True)) == {"5"} and Vessel.objects.count() == 400
