@@ -18,16 +18,21 @@ RANKED = ("latitude", "longitude", "received_at", "source", "score")
 VALUES = ("speed", "course", "heading", "status")
 
 
-class Report(msgspec.Struct):
-    """A light row, as the pipeline passes them."""
+class Ranked(msgspec.Struct):
+    """What ranks the rows of both kinds."""
 
-    vessel_id: int = 211000001
     timestamp: dt.datetime = NOON
     latitude: float = 54.0
     longitude: float = 10.0
     received_at: dt.datetime = NOON
     source: str = "north"
     score: int = 50
+
+
+class Report(Ranked):
+    """A light row of a vessel, as the pipeline passes them."""
+
+    vessel_id: int = 211000001
     speed: float | None = None
     course: float | None = None
     heading: int | None = None

@@ -1,6 +1,5 @@
 """Reports that tie in all that ranks them: the same row comes of them in any order and however they are cut."""
 
-import datetime as dt
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -11,21 +10,15 @@ from django.db import connection, models, transaction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.tracking.reports import NOON, Report, counts, later, upsert
+from tests.tracking.reports import NOON, Ranked, Report, counts, later, upsert
 from tracking.models import AircraftPosition, VesselPosition
 from tracking.positions import upsert_of
 
 
-class AirReport(msgspec.Struct):
+class AirReport(Ranked):
     """A light row of an aircraft."""
 
     aircraft_id: str = "4ca7b5"
-    timestamp: dt.datetime = NOON
-    latitude: float = 54.0
-    longitude: float = 10.0
-    received_at: dt.datetime = NOON
-    source: str = "north"
-    score: int = 50
     altitude: int | None = None
     ground_speed: float | None = None
     heading: float | None = None
