@@ -6,13 +6,14 @@ SEED ?= 1
 MESSAGES ?= 50000
 MINUTES ?= 10
 RATE ?= 2000
+SIEGE_RATE ?= 1000
 
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint bench chaos outage clean
+.PHONY: help install run test lint bench chaos outage siege clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 16
@@ -45,6 +46,9 @@ chaos: $(INSTALLED) ## kill everything under traffic, then count (SEED=1 MESSAGE
 
 outage: $(INSTALLED) ## keep the database away under traffic, then count (MINUTES=10 RATE=2000)
 	@$(BIN)/python -m tests.chaos.outage --minutes $(MINUTES) --rate $(RATE)
+
+siege: $(INSTALLED) ## attack everything beside honest traffic, then count (MINUTES=10 SIEGE_RATE=1000)
+	@$(BIN)/python -m tests.siege --minutes $(MINUTES) --rate $(SIEGE_RATE)
 
 clean: ## remove .venv and caches; your data in .data stays
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -54,10 +54,10 @@ def main(arguments: list[str]) -> int:
 def _options(arguments: list[str]) -> argparse.Namespace:
     """The options; ends the program with code 2 where they are wrong or contradict each other."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.outage", description="A long outage under traffic.")
-    parser.add_argument("--minutes", type=_between(0.05, 120), default=10, help="without PostgreSQL (default 10)")
-    parser.add_argument("--rate", type=_between(10, 10_000), default=2000, help="messages a second (default 2000)")
-    parser.add_argument("--ships", type=_between(60, MOST_SHIPS), default=18_000, help="in the fleet (default 18000)")
-    parser.add_argument("--live-seconds", type=_between(1, 600), default=30, help="without live Redis (default 30)")
+    parser.add_argument("--minutes", type=between(0.05, 120), default=10, help="without PostgreSQL (default 10)")
+    parser.add_argument("--rate", type=between(10, 10_000), default=2000, help="messages a second (default 2000)")
+    parser.add_argument("--ships", type=between(60, MOST_SHIPS), default=18_000, help="in the fleet (default 18000)")
+    parser.add_argument("--live-seconds", type=between(1, 600), default=30, help="without live Redis (default 30)")
     parser.add_argument("--direct", action="store_true", help="without PgBouncer between programs and PostgreSQL")
     options = parser.parse_args(arguments)
     if options.ships < least_ships(options.rate):
@@ -65,7 +65,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     return options
 
 
-def _between(least: float, most: float) -> Callable[[str], float]:
+def between(least: float, most: float) -> Callable[[str], float]:
     """A number for argparse, both ends allowed."""
 
     def number(text: str) -> float:
