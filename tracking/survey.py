@@ -172,12 +172,13 @@ def _section(question: Question, memory: Memory, inquiry: Inquiry[Answer], deadl
             return _without(question, memory, now, f"cannot be used ({type(error).__name__})")
         return _made(question, answer, answer["state"], answer["summary"], age_seconds=0.0)
     silent = memory.silence(inquiry.started, now)
-    summary = f"no answer for {span(silent)}"
     if memory.error is not None or silent >= SILENT_SECONDS:
-        return _without(question, memory, now, summary)
+        return _without(question, memory, now, f"no answer for {span(silent)}")
     if memory.answer is None:
         return _made(question, _NOTHING, "unknown", "asked for the first time, no answer yet")
-    return _made(question, memory.answer, memory.answer["state"], summary, memory.age(now), answered=False)
+    # Slow is not silent: the latest answer stands, with its age.
+    state, summary = memory.answer["state"], memory.answer["summary"]
+    return _made(question, memory.answer, state, summary, memory.age(now), answered=False)
 
 
 def _without(question: Question, memory: Memory, now: float, summary: str) -> Section:
