@@ -51,7 +51,7 @@ class TcpSource(LiveSource):
         *,
         once: bool = False,
         guarded: bool = False,
-        clock: Callable[[], float] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._host, self._port, self._once, self._guarded = host, port, once, guarded
         self._clock = clock
