@@ -11,18 +11,22 @@ HOUSEKEEPING_MINUTES = 60
 
 
 class IngestConfig(AppConfig):
-    """Registers how its dead letters are replayed, who takes batches that no worker survives, and who follows feeds."""
+    """Registers how dead letters are replayed, who takes batches that no worker survives, who follows feeds, and who
+    tells up to when things may be deleted."""
 
     name = "ingest"
     verbose_name = "Ingest"
 
     def ready(self) -> None:
-        from ingest import consumption, push_feeds, replay
-        from resilience import dead_letters, spent
+        from ingest import consumption, push_feeds, reckoning, replay
+        from resilience import clocks, dead_letters, spent
+        from tracking import retention
 
         for kind, handler in replay.HANDLERS.items():
             dead_letters.register(kind, handler)
         spent.on_spent(consumption.bury)
+        clocks.bound_by(reckoning.newest_reception)
+        retention.reckon_by(reckoning.today)
         for signal in (post_save, post_delete):
             signal.connect(push_feeds.on_change, sender="ingest.Feed", dispatch_uid="ingest.push_feeds")
         post_migrate.connect(schedule_housekeeping, sender=self, dispatch_uid="ingest.schedule_housekeeping")

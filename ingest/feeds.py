@@ -163,7 +163,11 @@ async def _collect(feed: Wanted, leave: asyncio.Event, give_up: threading.Event,
     """One run of one feed; recordings go on where they were."""
     _check_place(feed.url)
     source = open_source(
-        feed.url, poll_seconds=feed.poll_seconds, options=msgspec.json.decode(feed.options), label=feed.source
+        feed.url,
+        poll_seconds=feed.poll_seconds,
+        options=msgspec.json.decode(feed.options),
+        label=feed.source,
+        guarded=True,
     )
     acceptance = QueueAcceptance(give_up)
     point = await asyncio.to_thread(_resume_point, acceptance, feed.source, source) if source.recorded else None

@@ -15,6 +15,7 @@ It waits for what is away (PostgreSQL, either Redis, a breaker that is open), sa
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import threading
 import time
@@ -27,7 +28,6 @@ import redis
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connections
-from django.utils import timezone
 from django_redis import get_redis_connection
 
 from ingest import live_missed
@@ -112,7 +112,7 @@ class LiveKeeper:
 
     def _load(self, client: redis.Redis, lock: str) -> int:
         """All pages of all kinds; how many targets were written or already newer."""
-        within = live_reload.span(timezone.now(), settings.LIVE_TTL_SECONDS)
+        within = live_reload.span(_server_time(client), settings.LIVE_TTL_SECONDS)
         renew = client.register_script(_RENEW)
         loaded = 0
         for kind in Kind:
@@ -197,6 +197,12 @@ def _note() -> bytes | None:
 def _lock_ms() -> int:
     seconds: float = settings.DATABASE_DEADLINE_SECONDS + LOCK_SLACK_SECONDS
     return round(seconds * 1000)
+
+
+def _server_time(client: redis.Redis) -> dt.datetime:
+    """The clock by which live state takes reports and lets them expire; that of this host may be another."""
+    seconds, microseconds = client.time()
+    return dt.datetime.fromtimestamp(seconds + microseconds / 1e6, dt.UTC)
 
 
 def _release(client: redis.Redis, lock: str) -> None:

@@ -1,8 +1,7 @@
 """What django-q2 runs: thin entries into the pipeline, named in settings.QUEUE_ALLOWED_TASKS."""
 
-from django.utils import timezone
-
-from ingest import bookkeeping, consumption, housekeeping
+from ingest import bookkeeping, consumption, housekeeping, reckoning
+from tracking.retention import RetentionRefused
 
 
 def process_batch(packed: bytes, stream: str) -> None:
@@ -15,7 +14,10 @@ def close_books() -> str:
 
     Raises django.db and redis errors: nothing is half done then.
     """
-    closed = bookkeeping.close(timezone.now().date())
+    try:
+        closed = bookkeeping.close(reckoning.today())
+    except RetentionRefused as refusal:
+        return f"0 lines rolled up: {refusal}"
     places = housekeeping.forget_places()
     return (
         f"{closed.lines} lines rolled up"

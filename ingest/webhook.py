@@ -1,8 +1,9 @@
 """Sends announcements to ALERT_WEBHOOK_URL: JSON by POST, from a thread of its own, so that nobody waits for it.
 
-The address comes from the settings, not from whoever edits feeds: https goes wherever it says. http goes in clear, so
-only to hosts in the networks of FEED_ALLOW_NETWORKS. No redirect is followed, an answer is waited for at most
-TIMEOUT_SECONDS, a failure is logged and not repeated. The log names the host only: the rest may be a secret.
+The address comes from the settings, not from whoever edits feeds: https goes wherever it says, link-local addresses
+excepted. http goes in clear, so only to hosts in the networks of FEED_ALLOW_NETWORKS. No redirect is followed, an
+answer is waited for at most TIMEOUT_SECONDS, a failure is logged and not repeated. The log names the host only: the
+rest may be a secret.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from typing import Any
 import httpx
 from django.conf import settings
 
-from ingest.sources.addresses import networks
+from ingest.sources.addresses import embedded, is_never, networks
+from ingest.sources.special_purpose import Address
 
 logger = logging.getLogger(__name__)
 
@@ -91,17 +93,24 @@ def _checked(text: str) -> httpx.URL:
         raise Refused("it is no URL") from error
     if url.scheme not in ("https", "http") or not url.host:
         raise Refused("it must begin with https:// and name a host")
-    if url.scheme == "http" and not _is_listed(url):
+    found = _addresses(url)
+    if any(is_never(address) for address in found):
+        raise Refused(f"{url.host} is link-local: that leads to services of the machine's provider")
+    if url.scheme == "http" and not _are_listed(found):
         raise Refused(f"http:// goes in clear: use https://, or list the network of {url.host} in FEED_ALLOW_NETWORKS")
     return url
 
 
-def _is_listed(url: httpx.URL) -> bool:
-    """Whether every address of the host lies in a network of FEED_ALLOW_NETWORKS."""
-    allowed = networks(settings.FEED_ALLOW_NETWORKS)
+def _addresses(url: httpx.URL) -> list[Address]:
+    """Where packets to the host end, nowhere where its name has no address."""
     try:
-        found = socket.getaddrinfo(url.host, url.port or 80, type=socket.SOCK_STREAM)
-    except OSError:
-        return False
-    addresses = [ipaddress.ip_address(str(entry[4][0])) for entry in found]
-    return all(any(address in network for network in allowed) for address in addresses)
+        found = socket.getaddrinfo(url.host, url.port or 443, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return []
+    return [embedded(ipaddress.ip_address(str(entry[4][0]))) for entry in found]
+
+
+def _are_listed(found: list[Address]) -> bool:
+    """Whether there are addresses, and every one of them lies in a network of FEED_ALLOW_NETWORKS."""
+    allowed = networks(settings.FEED_ALLOW_NETWORKS)
+    return bool(found) and all(any(address in network for network in allowed) for address in found)

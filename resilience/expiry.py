@@ -4,20 +4,22 @@ Neither time nor this module ever deletes a letter that is unresolved: an expire
 be retried by a person; its handler accounts for it as discarded.
 """
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
 
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 
-from resilience import dead_letters
+from resilience import clocks, dead_letters
 from resilience.breaker import get_breaker
 from resilience.dead_letters import BREAKER, OPEN, SCHEDULE, deadline_seconds, is_away
 from resilience.deadline import deadline
 from resilience.handlers import handler_of, kinds
 from resilience.models import DeadLetter, LetterJob
+
+logger = logging.getLogger(__name__)
 
 _AT_ONCE = 100
 _DELETED_AT_ONCE = 1000
@@ -26,7 +28,7 @@ _DELETED_AT_ONCE = 1000
 @dataclass(slots=True)
 class ExpirySummary:
     """How many letters expired, how many were deleted, how many are overdue but have no handler that could account for
-    them (1,000 at most counted). `stopped` is empty, `breaker`, `unavailable` or `time`."""
+    them (1,000 at most counted). `stopped` is empty, `breaker`, `unavailable`, `clocks` or `time`."""
 
     expired: int = 0
     deleted: int = 0
@@ -40,14 +42,17 @@ class ExpirySummary:
 
 
 def expire(now: datetime | None = None, seconds: float = 45) -> ExpirySummary:
-    """Apply KEEP_DEAD_LETTERS_DAYS (0: for ever) for at most `seconds` and the transaction then in hand."""
+    """Apply KEEP_DEAD_LETTERS_DAYS (0: for ever) for at most `seconds` and the transaction then in hand.
+
+    `now` is `clocks.settled_now()` unless told: while the clocks differ nothing is done.
+    """
     summary = ExpirySummary()
     if settings.KEEP_DEAD_LETTERS_DAYS <= 0:
         return summary
-    now = now or timezone.now()
-    horizon = now - timedelta(days=settings.KEEP_DEAD_LETTERS_DAYS)
     end = monotonic() + seconds
     try:
+        now = now or clocks.settled_now()
+        horizon = now - timedelta(days=settings.KEEP_DEAD_LETTERS_DAYS)
         while not summary.stopped and (number := _expire_some(horizon, now)):
             summary.expired += number
             summary.stopped = _must_stop(end)
@@ -55,6 +60,9 @@ def expire(now: datetime | None = None, seconds: float = 45) -> ExpirySummary:
             summary.deleted += number
             summary.stopped = _must_stop(end)
         summary.unhandled = _unhandled(horizon)
+    except clocks.ClocksDiffer as error:
+        logger.error("no dead letter expires: %s", error)
+        summary.stopped = "clocks"
     except Exception as error:
         if not is_away(error):
             raise

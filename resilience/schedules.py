@@ -1,5 +1,7 @@
 """Schedules of django-q2 that the project needs: made after migrations, left alone afterwards.
 
+A host whose clock ran ahead leaves schedules that are due when that time has come; `bring_back` mends them.
+
 An operator may rename, reschedule or double one in the admin, so a schedule is known by its function.
 """
 
@@ -7,7 +9,7 @@ from typing import Any
 
 import django.apps
 from django.core.exceptions import MultipleObjectsReturned
-from django.db import connections, router
+from django.db import connection, connections, router
 
 
 def ensure_schedule(func: str, name: str, minutes: int, using: str = "default", apps: Any = None) -> None:
@@ -28,3 +30,18 @@ def ensure_schedule(func: str, name: str, minutes: int, using: str = "default", 
         schedule.objects.using(using).get_or_create(func=func, defaults=values)
     except MultipleObjectsReturned:
         return  # the operator wants it more often
+
+
+def bring_back() -> int:
+    """Make due the schedules that are set to later than their interval and a day from now; how many.
+
+    By the database's clock. So an operator may put one off until tomorrow; a pause is `repeats` 0. Raises django.db
+    errors.
+    """
+    table = django.apps.apps.get_model("django_q", "Schedule")._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {table} SET next_run = now() WHERE schedule_type = 'I' AND repeats <> 0"
+            " AND next_run > now() + make_interval(days => 1, mins => minutes)"
+        )
+        return int(cursor.rowcount)

@@ -40,6 +40,7 @@ from django_q.worker import worker
 from resilience.breaker import release_probes_of_the_dead
 from resilience.deadline import deadline
 from resilience.resubmission import working_on
+from resilience.schedules import bring_back
 
 logger = logging.getLogger(__name__)
 
@@ -124,6 +125,7 @@ class SafeSentinel(cluster.Sentinel):  # type: ignore[misc]
         close_old_connections()  # before the deadline, which holds on to the connection it finds
         try:
             with deadline(settings.DATABASE_DEADLINE_SECONDS):
+                bring_back()
                 scheduler(broker=self.broker)
         except Error as error:
             logger.warning("schedules wait for the database: %s", error)

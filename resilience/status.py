@@ -1,4 +1,5 @@
-"""What the status page and the metrics say of the queue, the spool, the breakers and the dead letters.
+"""What the status page and the metrics say of the queue, the spool, the breakers, the dead letters
+and the clocks.
 
 Plain data leave, in the form that `tracking/status.py` describes. For everybody to read: the reasons of breakers hold
 drivers' texts, of which only the kind of the error is told.
@@ -13,6 +14,7 @@ from typing import Any
 
 from django_redis import get_redis_connection
 
+from resilience import clocks
 from resilience.admission import BAD_SIGNATURE
 from resilience.breaker import Phase, RedisStore, Snapshot, get_breaker
 from resilience.broker import LIVE, STREAMS, StreamsBroker
@@ -56,6 +58,12 @@ def sections() -> list[dict[str, Any]]:
             "title": "Circuit breakers",
             "ask": breakers,
             "without": "While the queue's Redis is away, each process decides for itself.",
+        },
+        {
+            "name": "clocks",
+            "title": "Clocks",
+            "ask": compared_clocks,
+            "without": "They are held against PostgreSQL's. Nothing is deleted or expires until it is back.",
         },
     ]
 
@@ -150,6 +158,18 @@ def breakers() -> dict[str, Any]:
     columns = ["breaker", "state", "since", "failures", "opened", "next try", "why"]
     summary = f"not closed: {', '.join(refusing)}" if refusing else "all closed" if found else "none used yet"
     return _answer("degraded" if refusing else "ok", summary, columns, [_row(each) for each in found], metrics)
+
+
+def compared_clocks() -> dict[str, Any]:
+    """How far each clock is from PostgreSQL's. Raises django.db.Error."""
+    found = clocks.read()
+    differ = found.apart > clocks.MOST_SECONDS_APART
+    summary = f"{_span(found.apart)} apart at most"
+    metric = _gauge("tracking_clock_ahead_seconds", "How far a clock is ahead of PostgreSQL's.", "clock", found.ahead)
+    rows = [[name, f"{seconds:+.1f} s"] for name, seconds in found.ahead.items()]
+    if differ:
+        summary += f", more than {clocks.MOST_SECONDS_APART:.0f} s: nothing is deleted, closed or expires"
+    return _answer("degraded" if differ else "ok", summary, ["clock", "ahead"], rows, [metric])
 
 
 def _row(breaker: Snapshot) -> list[str]:

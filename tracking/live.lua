@@ -13,6 +13,10 @@
 -- beside the document, the bits spare reading it: an update with the fields of the one before, the ordinary case, needs
 -- no look at ages, and one that leaves nothing of a document replaces it, at two thirds of the cost of a merge.
 --
+-- A document ahead of this server's clock, as one that was written before the clock was set back, would stay the newest
+-- until its time has come. It loses to a report that is not ahead and nearer to the clock than itself: to every one of
+-- now, and not to one that a slow feed brings late while the document is ahead by the difference of two hosts' clocks.
+--
 -- Documents are never decoded here: cjson shortens numbers and turns [] into {}. Patches come as text, and all that is
 -- added to them is ages.
 
@@ -122,7 +126,8 @@ end
 local function store(key, ts, given, ages, document, static)
   local name, score, before, had_static = prefix .. key, scores[key], known[key], has_static[key]
   local outlives, changes, after = false, '', given
-  if score then outlives, changes, after = outlived(before, given, score) end
+  -- No value is from later than the document: what a document ahead leaves behind is as fresh as the report.
+  if score then outlives, changes, after = outlived(before, given, math.min(score, ts)) end
   if static ~= '' then document = document:sub(1, -2) .. ',' .. static:sub(2) end
   if outlives or had_static then
     redis.call('JSON.MERGE', name, '$', with_ages(document, joined(ages, changes)))
@@ -140,8 +145,9 @@ end
 -- Whether the update sets the document's time: static values do so only while there are no others.
 local function is_newest(ts, dynamic, score, before)
   if not score then return true end
-  if before == 0 then return dynamic or ts > score end
-  return dynamic and ts > score
+  local newer = ts > score or (score > now and ts <= now and now - ts <= score - now)
+  if before == 0 then return dynamic or newer end
+  return dynamic and newer
 end
 
 local written, stale, refused = 0, 0, 0

@@ -12,9 +12,10 @@ behind the cache alias "live" (here vessels; aircraft and stations alike):
 A document is {"id", "ts", "lat", "lon", dynamic fields, "ages", static fields}. `ts` is the event time of the newest
 dynamic value, epoch seconds; `ages` holds the event time of each field (or "position") whose value is older than `ts`,
 so a field without an age is as fresh as `ts`. A document lives until `ts` + LIVE_TTL_SECONDS, by the server's clock.
-A target known by static reports alone has the `ts` of the newest of them and no position, and takes any dynamic value
-that follows, even a slightly older one. Numbers come back as they were written up to 15 significant digits; RedisJSON's
-parser can miss the last bit of longer ones (under a nanometre of a position).
+One that lies ahead of that clock loses to a report that is not and is nearer to it, so a clock set back freezes no
+target. A target known by static reports alone has the `ts` of the newest of them and no position, and takes any dynamic
+value that follows, even a slightly older one. Numbers come back as they were written up to 15 significant digits;
+RedisJSON's parser can miss the last bit of longer ones (under a nanometre of a position).
 
 Does not decode, validate or fuse, and keeps no history: all of it can be rebuilt from PostgreSQL. Errors of Redis
 (redis.RedisError) reach the caller, who has the breaker.
@@ -159,9 +160,10 @@ class LiveState:
         return int(client.zcount(self.active, f"({dead_since!r}", "+inf"))
 
     def reap(self, limit: int = 5000) -> int:
-        """Forget targets whose document has expired, oldest first, at most `limit`; returns how many they were."""
+        """Forget targets whose document has expired, oldest first, and those a TTL or more ahead of the server's clock,
+        at most `limit` of either; returns how many they were."""
         reap = get_redis_connection("live").register_script(REAP)
-        return int(reap(keys=self._sets, args=(settings.LIVE_TTL_SECONDS, limit)))
+        return int(reap(keys=self._sets, args=(self.prefix, settings.LIVE_TTL_SECONDS, limit)))
 
     def clear(self) -> None:
         """Forget everything of this kind."""

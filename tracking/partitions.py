@@ -83,6 +83,14 @@ def sizes(table: str) -> list[PartitionSize]:
         return [PartitionSize(table, name, _day(name), rows, size) for name, rows, size in cursor.fetchall()]
 
 
+def today() -> dt.date:
+    """The day (UTC) by the database's clock."""
+    with connections["direct"].cursor() as cursor:
+        cursor.execute("SELECT (now() AT TIME ZONE 'UTC')::date")
+        day: dt.date = cursor.fetchone()[0]
+        return day
+
+
 def make(days: Iterable[dt.date]) -> int:
     """Make the missing partitions of both tables for these days; how many were made.
 

@@ -1,12 +1,13 @@
 """Retention: positions older than KEEP_VESSEL_POSITIONS_DAYS and KEEP_AIRCRAFT_POSITIONS_DAYS go, whole days at a time.
 
-Enters today (UTC); leaves fewer partitions. 0 keeps all. What is dropped is history only: identities, live state and
-the accounts stay, and whoever shows a target without a position says so. Recordings of days that are too old can be
-ingested, are counted, and go with the next run.
+Enters today (UTC), which `today` tells; leaves fewer partitions. 0 keeps all. What is dropped is history only:
+identities, live state and the accounts stay, and whoever shows a target without a position says so. Recordings of days
+that are too old can be ingested, are counted, and go with the next run.
 """
 
 import datetime as dt
 import logging
+from collections.abc import Callable
 from typing import NamedTuple
 
 from django.conf import settings
@@ -25,11 +26,32 @@ SETTINGS = {
 TABLE_SECONDS = 20.0  # the task that does both tables has 60
 
 
+_reckoning: Callable[[], dt.date] = partitions.today
+
+
+class RetentionRefused(Exception):
+    """Nobody can say what is old enough to be dropped; the message says why."""
+
+
 class Expired(NamedTuple):
     """What a drop would take: partitions, oldest first, and how many rows of the default partition."""
 
     partitions: list[PartitionSize]
     rows: int
+
+
+def reckon_by(reckoning: Callable[[], dt.date]) -> None:
+    """Register who tells from which day the days that are kept are counted back; else the database does."""
+    global _reckoning
+    _reckoning = reckoning
+
+
+def today() -> dt.date:
+    """The day (UTC) from which the days that are kept are counted back, never by this host's clock.
+
+    Raises RetentionRefused and django.db errors.
+    """
+    return _reckoning()
 
 
 def edges(today: dt.date) -> dict[str, dt.date]:

@@ -180,7 +180,7 @@ QUEUE_ALLOWED_TASKS = [
 
 # --- ingest and resilience --------------------------------------------------------------------------------------------
 FEED_FILES_DIR = Path(env.str("FEED_FILES_DIR", default=str(DATA_DIR / "recordings"))).resolve()
-FEED_ALLOW_NETWORKS = env.list("FEED_ALLOW_NETWORKS", default=[])  # of people's own receivers, CIDR
+FEED_ALLOW_NETWORKS = env.list("FEED_ALLOW_NETWORKS", default=[])  # CIDR: that feeds reach beside public ones
 addresses.networks(FEED_ALLOW_NETWORKS)  # a wrong one stops the start
 FEED_SILENT_SECONDS = env.int("FEED_SILENT_SECONDS", default=120)  # longer for a feed that is usually slow
 ALERT_WEBHOOK_URL = env.str("ALERT_WEBHOOK_URL", default="")  # https://, told of silent and failing feeds

@@ -85,12 +85,15 @@ def open_source(
     poll_seconds: float = 5.0,
     options: Mapping[str, Any] | None = None,
     label: str | None = None,
+    guarded: bool = False,
 ) -> Source:
     """The source that `url` names; nothing is opened yet. Raises SourceError for an unknown or incomplete one.
 
     `once`: end when the other side hangs up, or after one document, instead of connecting again. `poll_seconds`:
     between two requests of http(s). `options`: see `ingest/sources/options.py`. `label`: whose circuit breaker guards
     requests of http(s), shared by all processes; None: one that this source has alone.
+    `guarded`: the address was given by somebody who edits feeds, not by one who may run commands on this host; http(s)
+    and aisstream are guarded for everybody.
     """
     from ingest.sources.aisstream import AisStreamSource
     from ingest.sources.file import FileSource
@@ -123,7 +126,7 @@ def open_source(
         )
     host, port = _host_and_port(url)
     if scheme == "tcp":
-        return TcpSource(host, port, once=once)
+        return TcpSource(host, port, once=once, guarded=guarded)
     return TcpListenSource(host, port) if scheme == "tcp-listen" else UdpSource(host, port, given)
 
 

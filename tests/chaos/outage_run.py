@@ -56,7 +56,11 @@ def run(servers: Servers, plan: Plan) -> Figures:
     feed = FleetFeed(Fleet(plan.ships), plan.rate)
     servers.manage("migrate", "--database", "direct", "--no-input")
     servers.manage("partitions", "--ahead", "2")
-    settings = {"BREAKER_RESET_SECONDS": str(RESET_SECONDS), "LIVE_PUBLIC": "true"}
+    settings = {
+        "BREAKER_RESET_SECONDS": str(RESET_SECONDS),
+        "LIVE_PUBLIC": "true",
+        "FEED_ALLOW_NETWORKS": "127.0.0.0/8",  # the fleet's receiver
+    }
     with System(servers, plan.pooled, **settings) as system, feed:
         outage = Outage(Stage(system, random.Random(0)), feed)
         outage.figures.speed_is_judged = plan.away_seconds >= JUDGED_SECONDS

@@ -230,9 +230,11 @@ def test_a_hook_that_is_not_there_is_logged(hook, settings, said):
         ("ftp://host/", "it must begin with https://"),
         ("https://", "it must begin with https://"),
         ("https://host:port/", "it is no URL"),
+        ("https://169.254.169.254/latest/", "169.254.169.254 is link-local"),
+        ("https://[::ffff:169.254.169.254]/latest/", "::ffff:169.254.169.254 is link-local"),
     ],
 )
-def test_http_is_for_listed_networks_only(settings, said, url, text):
+def test_http_is_for_listed_networks_only_and_link_local_addresses_for_nobody(settings, said, url, text):
     settings.ALERT_WEBHOOK_URL, settings.FEED_ALLOW_NETWORKS = url, []
     webhook.send({"feed": "pier"})
     [(level, line)] = said()

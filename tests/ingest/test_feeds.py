@@ -9,6 +9,7 @@ from django.db import connections
 from django_redis import get_redis_connection
 
 from ingest import feeds
+from ingest import health_keys as keys
 from ingest.feeds import FeedRunner
 from ingest.health import recorder
 from ingest.health_reading import Subject, read
@@ -99,6 +100,20 @@ def test_a_feed_that_is_disabled_in_the_admin_stops_without_a_restart():
         await until(lambda: not bound())
 
     run(scenario)
+
+
+def test_a_feed_of_the_table_does_not_reach_the_services_of_this_host_unless_they_are_listed(settings):
+    settings.FEED_ALLOW_NETWORKS = []
+    reached, port = [], free_port()
+    Feed.objects.create(name="Inside", source="inside", url=f"tcp://127.0.0.1:{port}")
+
+    async def scenario():
+        async with await asyncio.start_server(lambda reader, writer: reached.append(1), "127.0.0.1", port):
+            told = keys.facts("inside")
+            await until(lambda: b"FEED_ALLOW_NETWORKS" in (get_redis_connection("queue").hget(told, "error") or b""))
+
+    run(scenario)
+    assert reached == []
 
 
 def test_a_feed_that_cannot_run_says_so_and_stops_no_other(caplog):

@@ -108,6 +108,56 @@ def test_a_report_of_the_future_is_refused(vessels, live_redis, now):
     assert vessels.write([at(now + 50)]) == WRITTEN
 
 
+def ahead(redis: Redis, seconds: float, key: str = "211") -> None:
+    """The clock was set back: what was written a moment ago now lies so far ahead."""
+    redis.zincrby("v2:vessels:active", seconds, key)
+    redis.pexpireat(f"v2:vessel:{key}", redis.pexpiretime(f"v2:vessel:{key}") + round(seconds * 1000))
+
+
+@pytest.mark.parametrize("set_back", [30.0, 3600.0, 400 * 86400.0])
+def test_a_clock_that_was_set_back_freezes_no_target(vessels, live_redis, settings, now, set_back):
+    vessels.write([at(now, speed=1.0, heading=90, key=key) for key in ("211", "212")])
+    ahead(live_redis, set_back)
+    ahead(live_redis, set_back, "212")
+    assert vessels.write([at(now - 2, 10.0, 20.0, speed=2.0)]) == WRITTEN
+    document = vessels.get("211")
+    assert (document["ts"], document["lat"], document["speed"], document["heading"]) == (now - 2, 10.0, 2.0, 90)
+    assert document["ages"] == {"heading": now - 2}, "no value is later than its document"
+    due = int((now - 2 + settings.LIVE_TTL_SECONDS) * 1000)
+    assert due <= live_redis.pexpiretime("v2:vessel:211") <= due + 1
+    assert keys(vessels.in_box(19, 9, 21, 11)) == {"211"}
+    assert vessels.write([at(now - 1, speed=3.0)]) == WRITTEN, "from then on the newest wins"
+    assert vessels.write([at(now - 1.5, speed=9.0)]) == STALE
+
+
+def test_a_report_that_was_taken_while_ahead_loses_to_one_of_now(vessels, now):
+    vessels.write([at(now + 50, speed=1.0)])
+    assert vessels.write([at(now + 40, speed=2.0)]) == STALE, "of two that are ahead the newer stays"
+    assert vessels.write([at(now, speed=2.0)]) == WRITTEN
+    assert vessels.get("211")["speed"] == 2.0
+
+
+def test_a_late_report_of_a_slow_feed_does_not_replace_one_that_is_a_little_ahead(vessels, now):
+    vessels.write([at(now + 20, speed=1.0)])
+    assert vessels.write([at(now - 600, speed=2.0)]) == STALE
+
+
+def test_static_values_alone_that_lie_ahead_take_those_of_now(vessels, live_redis, now):
+    vessels.write([LiveUpdate("211", now, static={"name": "A"})])
+    ahead(live_redis, 3600)
+    vessels.write([LiveUpdate("211", now - 1, static={"name": "B"})])
+    assert (vessels.get("211")["ts"], vessels.get("211")["name"]) == (now - 1, "B")
+
+
+def test_whoever_is_not_heard_again_after_a_clock_was_set_back_far_is_forgotten(vessels, live_redis, settings, now):
+    vessels.write([at(now, key=key) for key in ("1", "2", "3")])
+    ahead(live_redis, settings.LIVE_TTL_SECONDS + 60, "1")
+    ahead(live_redis, settings.LIVE_TTL_SECONDS - 60, "2")
+    assert (vessels.reap(), vessels.reap()) == (1, 0)
+    assert known(live_redis) == {"active": 2, "geo": 2, "polar": 0, "fields": 2}
+    assert set(vessels.get_many("123")) == {"2", "3"}
+
+
 def test_a_replay_of_what_is_older_than_the_ttl_resurrects_no_ghost(vessels, live_redis, settings, now):
     old = now - settings.LIVE_TTL_SECONDS - 1
     assert vessels.write([at(old), LiveUpdate("212", old, static={"name": "GHOST"})]) == LiveWrite(refused=2)

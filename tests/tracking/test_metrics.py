@@ -38,6 +38,7 @@ FAMILIES = {
     "tracking_spool_oldest_seconds": "gauge",
     "tracking_dead_letters_open": "gauge",
     "tracking_breaker_state": "gauge",
+    "tracking_clock_ahead_seconds": "gauge",
     "tracking_breaker_opened": "counter",
 }
 
@@ -121,7 +122,7 @@ def test_without_postgresql_its_numbers_are_left_out_and_all_others_stay(monkeyp
     for name, value in {"HOST": "127.0.0.1", "PORT": "1"}.items():
         monkeypatch.setitem(connections.settings["default"], name, value)
     found = scraped()
-    assert set(FAMILIES) - set(found) == {"tracking_dead_letters_open"}
+    assert set(FAMILIES) - set(found) == {"tracking_dead_letters_open", "tracking_clock_ahead_seconds"}
     assert values(found["tracking_dependency_up"], "name") == {"postgresql": 0, "live_redis": 1, "queue_redis": 1}
 
 

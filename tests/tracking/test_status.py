@@ -112,7 +112,16 @@ def answered(name: str) -> dict[str, Any]:
 def test_all_is_well_when_everything_answers(own):
     body = ask_until_answered()
     assert body["status"] == "ok", body
-    assert list(body["sections"]) == ["postgresql", "live", "feeds", "queue", "spool", "dead_letters", "breakers"]
+    assert list(body["sections"]) == [
+        "postgresql",
+        "live",
+        "feeds",
+        "queue",
+        "spool",
+        "dead_letters",
+        "breakers",
+        "clocks",
+    ]
     assert {found["state"] for found in body["sections"].values()} == {"ok"}
     page = Client().get("/status")
     assert page["Content-Type"].startswith("text/html")

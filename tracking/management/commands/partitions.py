@@ -15,7 +15,6 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 from django.template.defaultfilters import filesizeformat
-from django.utils import timezone
 
 from tracking import partitions, retention
 from tracking.partitions import Dropped
@@ -43,11 +42,15 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Do what the options say and print the partitions. Raises CommandError."""
-        today = timezone.now().date()
-        days, edges = _days(options["make"], today, options["ahead"]), _edges(options, today)
         try:
+            today = partitions.today()
+            days, edges = _days(options["make"], today, options["ahead"]), _edges(options, today)
+            if options["drop_before"] is not None:
+                self.stderr.write("--drop-before is your decision: neither the settings nor the clocks are asked.")
             shown = self._plan(days, edges) if options["dry_run"] else self._change(days, edges, options["yes"])
             listed = [size for table in partitions.TABLES for size in partitions.sizes(table)]
+        except retention.RetentionRefused as error:
+            raise CommandError(f"{error}. Set the clocks right, or name the day yourself: --drop-before.") from error
         except partitions.TooManyDays as error:
             raise CommandError(f"{error}: call it again with fewer days.") from error
         except OperationalError as error:
@@ -114,10 +117,9 @@ def _edges(options: dict[str, Any], today: dt.date) -> dict[str, dt.date]:
         return dict.fromkeys(partitions.TABLES, before)
     if not options["retention"]:
         return {}
-    edges = retention.edges(today)
-    if not edges:
+    if not retention.edges(today):
         raise CommandError(f"All is kept for ever: set {' or '.join(retention.SETTINGS.values())} above 0.")
-    return edges
+    return retention.edges(retention.today())
 
 
 def _ask(going: dict[str, retention.Expired]) -> None:

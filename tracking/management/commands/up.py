@@ -5,7 +5,6 @@ simulated feed), then runs ingest, workers and web through `tracking.supervisor`
 other commands one by one; production runs them under its own supervisor (docker-compose.yml shows how).
 """
 
-import datetime as dt
 import io
 import logging
 import os
@@ -167,7 +166,7 @@ class Command(BaseCommand):
 def make_partitions() -> None:
     """Make the partitions of the days ahead, without a line in the log for each of them."""
     logging.getLogger(partitions.__name__).setLevel(logging.WARNING)
-    partitions.make_ahead(dt.datetime.now(dt.UTC).date())
+    partitions.make_ahead(partitions.today())
 
 
 def programs(host: str, port: int, workers: int | None) -> list[Program]:
