@@ -76,12 +76,14 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "tracking.web.attempts.AttemptLimits",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "tracking.urls"
+AUTHENTICATION_BACKENDS = ["tracking.web.attempts.LimitedBackend"]
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 WSGI_APPLICATION = "tracking.wsgi.application"
@@ -159,6 +161,12 @@ CACHES = {
     "default": _cache(LIVE_REDIS_URL, "cache", 2.0, IGNORE_EXCEPTIONS=True),
     "live": _cache(LIVE_REDIS_URL, "live", 2.0),
     "queue": _cache(QUEUE_REDIS_URL, "queue", 5.0),
+    # Of this process: failed log-ins are counted while every server is away.
+    "attempts": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": "attempts",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    },
 }
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
 LIVE_TTL_SECONDS = env.int("LIVE_TTL_SECONDS", default=1800)
