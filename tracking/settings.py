@@ -289,5 +289,9 @@ LOGGING = {
     "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
-    "loggers": {"django-q": {"level": "WARNING"}},  # it says four lines a task
+    "loggers": {
+        "django-q": {"level": "WARNING"},  # it says four lines a task
+        "waitress": {"level": "WARNING"},  # a line for every client that hangs up
+        "waitress.queue": {"level": "ERROR"},  # a line for every request that waits for a thread
+    },
 }

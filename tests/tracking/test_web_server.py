@@ -256,6 +256,30 @@ def test_probes_answer_while_every_thread_is_busy() -> None:
         assert client.recv(65536).startswith(b"HTTP/1.1 200")
 
 
+def test_what_is_being_answered_when_the_server_stops_is_answered() -> None:
+    release, busy = threading.Event(), threading.Event()
+
+    def slow(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        start_response("200 OK", [])
+        busy.set()
+        release.wait(PATIENCE_SECONDS)
+        return [b"x" * LARGE]
+
+    sock = serving.listen("127.0.0.1", 0)
+    server = WebServer(slow, sock, threads=1, connections=10, connections_per_address=10)
+    loop = threading.Thread(target=server.run)
+    loop.start()
+    with connect(int(sock.getsockname()[1]), REQUEST) as client:
+        assert busy.wait(PATIENCE_SECONDS)
+        server.stop()
+        release.set()
+        received = 0
+        while part := client.recv(65536):
+            received += len(part)
+    loop.join(PATIENCE_SECONDS)
+    assert received > LARGE
+
+
 @pytest.fixture
 def web() -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
     """`manage.py web` as `up` and the image start it."""

@@ -8,7 +8,6 @@ address if that has more than its share. Times are monotonic seconds.
 
 from __future__ import annotations
 
-import logging
 import socket
 import time
 from collections import Counter
@@ -32,13 +31,11 @@ HELD_BYTES_PER_SECOND = 64 * 1024  # a response that holds a thread meanwhile
 HEADER_BYTES = 32 * 1024
 BODY_BYTES = 1024 * 1024 + 64 * 1024  # a push has 1 MiB at most, everything else less
 WATERMARK_BYTES = 16 * 1024 * 1024  # of a response that wait for its reader; the thread is free below
-HELD_BYTES = 256 * 1024 * 1024  # of all requests and responses of a process
+HELD_BYTES = 128 * 1024 * 1024  # of all requests and responses of a process
 LINGER_SECONDS = 5.0  # for a peer that still sends a body which was refused: closed at once, it would not see why
 STOP_SECONDS = 10.0  # for what is being answered when the process must end
 PROBES = ("/health/live", "/health/ready", "/status")  # answered by a thread of their own
 PROBE_THREADS = 2
-
-logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it would say a line a request under load
 
 
 class BoundedParser(HTTPRequestParser):
@@ -200,6 +197,10 @@ class WebServer(TcpWSGIServer):
         deadline = time.monotonic() + STOP_SECONDS
         while any(open_.is_served or open_.total_outbufs_len for open_ in self._open()) and time.monotonic() < deadline:
             self._turn(0.1)
+        for dispatcher in (self.task_dispatcher, self._probes):
+            dispatcher.set_thread_count(0)
+        for connection in self._open():
+            connection.handle_close()
 
     def _turn(self, seconds: float) -> None:
         wasyncore.loop(timeout=seconds, map=self._map, use_poll=True, count=1)
