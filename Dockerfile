@@ -18,7 +18,7 @@ COPY resilience resilience
 
 # Static files are made once, here: no volume may cover them, it would keep those of an older image.
 ENV DATA_DIR=/data
-RUN SECRET_KEY=only-for-this-build python manage.py collectstatic --no-input --verbosity 0 \
+RUN SECRET_KEY=$(python -c 'import secrets; print(secrets.token_hex(32))') python manage.py collectstatic --no-input --verbosity 0 \
     && mkdir -m 0700 /data/spool \
     && chown -R tracking:tracking /data
 USER tracking
@@ -26,4 +26,4 @@ EXPOSE 8000
 
 # One main process and no shell: django-q2 hangs when SIGTERM reaches its children too.
 STOPSIGNAL SIGTERM
-CMD ["gunicorn", "tracking.wsgi", "--bind=0.0.0.0:8000", "--workers=2", "--threads=4", "--graceful-timeout=10", "--worker-tmp-dir=/dev/shm", "--no-control-socket"]
+CMD ["python", "manage.py", "web", "--host=0.0.0.0", "--port=8000"]

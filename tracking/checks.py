@@ -28,14 +28,6 @@ def queue_settings(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@register(Tags.security, deploy=True)
-def secret_key(**kwargs: Any) -> list[CheckMessage]:
-    """A short key is guessable, and the queue trusts what is signed with it."""
-    if len(settings.SECRET_KEY) >= 50:
-        return []
-    return [Error("SECRET_KEY is too short.", hint="Set SECRET_KEY to 50 random characters.", id="tracking.E002")]
-
-
 @register()
 def live_ttl(**kwargs: Any) -> list[CheckMessage]:
     """Ships at anchor report every three minutes, so a shorter life makes them blink."""

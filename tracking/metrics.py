@@ -1,6 +1,6 @@
 """`/metrics`: the numbers of the status page as Prometheus reads them, without a database or a login.
 
-They are made anew at each request from what all processes share, so any gunicorn process gives the same. What does not
+They are made anew at each request from what all processes share, so any web process gives the same. What does not
 answer within WAIT_SECONDS is left out rather than repeated: Prometheus keeps the past itself. The names are those of
 the apps' sections (`tracking/status.py`), beside tracking_dependency_up.
 """

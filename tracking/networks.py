@@ -1,6 +1,7 @@
 """Who may see what is for the operators' own networks: `limited` views, and the networks that a setting names.
 
-Addresses are those that connect: behind a proxy, the proxy's. No name is resolved.
+`client_address` is the one place that says whose a request is: the address that connects, or with BEHIND_PROXY the one
+that the proxy names. Throttles, log-ins and networks all ask it. No name is resolved.
 """
 
 from __future__ import annotations
@@ -31,11 +32,29 @@ def limited(view: View) -> View:
     @functools.wraps(view)
     def inner(request: HttpRequest) -> HttpResponseBase:
         networks = parsed("STATUS_NETWORKS", settings.STATUS_NETWORKS)
-        if networks and not holds(networks, request.META.get("REMOTE_ADDR", "")):
+        if networks and not holds(networks, client_address(request)):
             return HttpResponseNotFound()
         return view(request)
 
     return inner
+
+
+def client_address(request: HttpRequest) -> str:
+    """Whose request it is: with BEHIND_PROXY the last address of X-Forwarded-For, the one that our proxy wrote."""
+    if settings.BEHIND_PROXY and (forwarded := request.META.get("HTTP_X_FORWARDED_FOR", "")):
+        return str(forwarded).rpartition(",")[2].strip()
+    return str(request.META.get("REMOTE_ADDR", ""))
+
+
+def holder(address: str) -> str:
+    """Who is counted for an address: itself, or of IPv6 its /64, which one customer has to himself."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address[:64]
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    return str(found.ipv4_mapped or ipaddress.ip_network((found, 64), strict=False))
 
 
 def holds(networks: Iterable[Network], address: str) -> bool:

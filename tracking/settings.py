@@ -8,6 +8,7 @@ start with the name of the variable. The README lists them all.
 from pathlib import Path
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 
 from ingest.sources import addresses
 from tracking import embedded, networks
@@ -20,13 +21,26 @@ DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / ".data"))).resolve()
 # --- security ---------------------------------------------------------------------------------------------------------
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="").strip() or embedded.secret_key(DATA_DIR)
+if not DEBUG and (len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 5):
+    # Sessions and the queue trust what is signed with it, so nothing starts with one that can be guessed.
+    raise ImproperlyConfigured(
+        "SECRET_KEY can be guessed: set 50 random characters (openssl rand -hex 32), or none: DATA_DIR has one."
+    )
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])  # of before: sessions, `manage.py parked --return`
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
-SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=False)
+# The name that the site has on the network, where TLS is: all that belongs to TLS is on with it.
+SITE_ADDRESS = env.str("SITE_ADDRESS", default="").strip()
+TLS = bool(SITE_ADDRESS)
+if SITE_ADDRESS:
+    ALLOWED_HOSTS = [*ALLOWED_HOSTS, SITE_ADDRESS]
+BEHIND_PROXY = env.bool("BEHIND_PROXY", default=False)  # whose X-Forwarded-For and -Proto are then believed
+SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=TLS)
 SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]  # probes and scrapers come without TLS
-SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=0)
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
+SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=365 * 86_400 if TLS else 0)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = bool(SECURE_HSTS_SECONDS)
+SILENCED_SYSTEM_CHECKS = ["security.W021"]  # preload: the owner of a whole domain asks browsers for it, not one site
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("SECURE_COOKIES", default=SECURE_SSL_REDIRECT)
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
@@ -59,15 +73,18 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "tracking.web.headers.describe_responses",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "tracking.web.attempts.AttemptLimits",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "tracking.urls"
+AUTHENTICATION_BACKENDS = ["tracking.web.attempts.LimitedBackend"]
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 WSGI_APPLICATION = "tracking.wsgi.application"
@@ -145,6 +162,12 @@ CACHES = {
     "default": _cache(LIVE_REDIS_URL, "cache", 2.0, IGNORE_EXCEPTIONS=True),
     "live": _cache(LIVE_REDIS_URL, "live", 2.0),
     "queue": _cache(QUEUE_REDIS_URL, "queue", 5.0),
+    # Of this process: failed log-ins are counted while every server is away.
+    "attempts": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": "attempts",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    },
 }
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
 LIVE_TTL_SECONDS = env.int("LIVE_TTL_SECONDS", default=1800)
@@ -201,6 +224,12 @@ KEEP_LEDGER_DAYS = env.int("KEEP_LEDGER_DAYS", default=7)  # then only the sums 
 KEEP_DEAD_LETTERS_DAYS = env.int("KEEP_DEAD_LETTERS_DAYS", default=90)  # open ones expire, closed ones are deleted
 
 # --- web --------------------------------------------------------------------------------------------------------------
+WEB_CONNECTIONS = env.int("WEB_CONNECTIONS", default=250)  # of a process; more make the longest waiting go
+WEB_CONNECTIONS_PER_ADDRESS = env.int("WEB_CONNECTIONS_PER_ADDRESS", default=100)  # of a process, not behind a proxy
+# Nothing here takes files: what a form sends stays in memory, within limits, and nothing is written to disk.
+DATA_UPLOAD_MAX_MEMORY_SIZE = FILE_UPLOAD_MAX_MEMORY_SIZE = 2**20
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
 STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"
 STORAGES = {
@@ -227,6 +256,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_THROTTLE_CLASSES": ["tracking.api.throttles.AnonymousRate", "tracking.api.throttles.UserRate"],
     "EXCEPTION_HANDLER": "tracking.api.errors.handle",
+    "NUM_PROXIES": 1 if BEHIND_PROXY else 0,  # as `networks.client_address`
     "DEFAULT_THROTTLE_RATES": {
         "anon": env.str("API_RATE_ANONYMOUS", default="120/min"),
         "user": env.str("API_RATE_USER", default="1200/min"),
@@ -259,5 +289,9 @@ LOGGING = {
     "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
-    "loggers": {"django-q": {"level": "WARNING"}},  # it says four lines a task
+    "loggers": {
+        "django-q": {"level": "WARNING"},  # it says four lines a task
+        "waitress": {"level": "WARNING"},  # a line for every client that hangs up
+        "waitress.queue": {"level": "ERROR"},  # a line for every request that waits for a thread
+    },
 }

@@ -7,6 +7,7 @@ that is: probes have `/health/ready`.
 from __future__ import annotations
 
 import datetime as dt
+import secrets
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from django.views.decorators.http import require_safe
 from tracking.networks import limited
 from tracking.status import State
 from tracking.survey import Section, gather, overall
+from tracking.web import headers
 
 WAIT_SECONDS = 0.06
 REFRESH_SECONDS = 5
@@ -37,7 +39,12 @@ _HEADLINES: dict[State, str] = {
 def status(request: HttpRequest) -> HttpResponse:
     """The page, or JSON with `?format=json` or where the client prefers it."""
     sections = gather(WAIT_SECONDS)
-    response = _json(sections) if _wants_json(request) else HttpResponse(_page(sections))
+    if _wants_json(request):
+        response: HttpResponse = _json(sections)
+    else:
+        nonce = secrets.token_urlsafe(16)
+        response = HttpResponse(_page(sections, nonce))
+        response.headers["Content-Security-Policy"] = headers.one_style(nonce)
     patch_vary_headers(response, ["Accept"])
     return response
 
@@ -64,12 +71,13 @@ def _values(section: Section) -> dict[str, Any]:
     return {name: getattr(section, name) for name in names} | {"values": values}
 
 
-def _page(sections: Sequence[Section]) -> str:
+def _page(sections: Sequence[Section], nonce: str) -> str:
     """Without the request: no context processor may ask who is looking."""
     state = overall(sections)
     if {section.state for section in sections} <= {"ok", "unknown"} and state != "ok":
         state = "unknown"  # of a process that has just begun: no reason to alarm anybody
     context = {
+        "nonce": nonce,
         "sections": sections,
         "groups": [
             ("narrow", [section for section in sections if not section.is_wide]),

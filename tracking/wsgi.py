@@ -1,4 +1,4 @@
-"""The WSGI application for gunicorn."""
+"""The WSGI application for `manage.py web`, and for other servers."""
 
 import os
 

@@ -170,12 +170,12 @@ def kill_feeds(stage: Stage) -> None:
 
 
 def kill_web(stage: Stage) -> None:
-    """gunicorn with its workers."""
+    """The web server with its processes."""
     stage.system.children["web"].kill()
 
 
 def kill_web_worker(stage: Stage) -> None:
-    """One of gunicorn's workers."""
+    """One of the web server's processes."""
     web = stage.system.children["web"]
     workers = web.process.children() if web.is_running else []
     if workers:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -146,10 +145,8 @@ class System:
         return self._add("workers", manage("workers"), WORKERS=str(number))
 
     def start_web(self) -> Child:
-        """gunicorn as `manage.py up` runs it; returns when it takes connections."""
-        options = ["--workers=2", "--threads=4", "--graceful-timeout=10", "--log-level=warning", "--no-control-socket"]
-        address = f"--bind=127.0.0.1:{self.web_port}"
-        child = self._add("web", [sys.executable, "-m", "gunicorn", "tracking.wsgi", address, *options])
+        """The web server as `manage.py up` runs it; returns when it takes connections."""
+        child = self._add("web", manage("web", f"--port={self.web_port}"))
         wait_until(lambda: listens(self.web_port), _START_SECONDS, f"the web server listens; see {self.log('web')}")
         return child
 

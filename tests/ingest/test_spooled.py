@@ -477,7 +477,7 @@ def test_what_was_last_known_is_trusted_for_an_hour_and_redis_is_not_asked_each_
 def test_a_web_process_killed_after_its_202s_loses_none_of_them(queue, spool, children):
     feed()
     port = free_port()
-    command = ("-m", "gunicorn", "tracking.wsgi", f"--bind=127.0.0.1:{port}", "--threads=4", "--no-control-socket")
+    command = ("manage.py", "web", f"--port={port}", "--processes=1")
     web = manage(*command)
     children.append(web)
     until(lambda: pushed(port, 0) == 202, "the web process answers")

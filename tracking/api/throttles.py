@@ -15,6 +15,8 @@ from redis import RedisError
 from rest_framework.request import Request
 from rest_framework.throttling import AnonRateThrottle, SimpleRateThrottle, UserRateThrottle
 
+from tracking.networks import client_address, holder
+
 if TYPE_CHECKING:  # rest_framework.views imports this module through the settings
     from rest_framework.views import APIView
 
@@ -25,6 +27,10 @@ _suspended = threading.Event()
 
 class SuspendedWithoutCache(SimpleRateThrottle):
     """A rate that lets everything pass while its cache does not answer."""
+
+    def get_ident(self, request: Request) -> str:
+        """Whose requests are counted together."""
+        return holder(client_address(request))
 
     def allow_request(self, request: Request, view: APIView) -> bool:
         """Whether the request is within its rate, or its rate cannot be known."""

@@ -16,7 +16,6 @@ import time
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -180,21 +179,7 @@ def programs(host: str, port: int, workers: int | None) -> list[Program]:
     return [
         Program("ingest", [*manage, "ingest"], here),
         Program("workers", [*manage, "workers"], here if workers is None else {**here, "WORKERS": str(workers)}),
-        Program("web", gunicorn(host, port, settings.BASE_DIR), web),
-    ]
-
-
-def gunicorn(host: str, port: int, project: Path) -> list[str]:
-    """The command of the web server."""
-    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    server = [sys.executable, "-m", "gunicorn", "tracking.wsgi", f"--bind={address}", f"--chdir={project}"]
-    return [
-        *server,
-        "--workers=2",
-        "--threads=4",
-        "--graceful-timeout=10",
-        "--log-level=warning",
-        "--no-control-socket",
+        Program("web", [*manage, "web", f"--host={host}", f"--port={port}"], web),
     ]
 
 
