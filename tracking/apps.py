@@ -1,13 +1,15 @@
-"""The app of identities, positions and live state."""
+"""The app of identities, positions and live state, and the admin on the project's own site."""
 
 from typing import Any
 
 from django.apps import AppConfig
+from django.contrib.admin import apps as admin_apps
 
 
 class TrackingConfig(AppConfig):
     """Registers the system checks and who forgets revoked keys; offers sections to the status page."""
 
+    default = True
     name = "tracking"
     verbose_name = "Ships and aircraft"
 
@@ -22,3 +24,10 @@ class TrackingConfig(AppConfig):
         from tracking import status
 
         return [*status.sections()]
+
+
+class GuardedAdminConfig(admin_apps.AdminConfig):
+    """Django's admin on `tracking/admin_site.py`."""
+
+    default = False
+    default_site = "tracking.admin_site.GuardedAdminSite"

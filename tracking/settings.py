@@ -39,8 +39,8 @@ AUTH_PASSWORD_VALIDATORS = [
 
 # --- applications -----------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
-    "unfold",
-    "django.contrib.admin",
+    "unfold.apps.BasicAppConfig",  # the one that leaves the admin's site to us
+    "tracking.apps.GuardedAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
