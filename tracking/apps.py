@@ -15,9 +15,9 @@ class TrackingConfig(AppConfig):
 
     def ready(self) -> None:
         from tracking import checks  # noqa: F401  registering is what the import is for
-        from tracking.api import keys
+        from tracking.api import copies, schemes  # noqa: F401  so it is of the schemes
 
-        keys.connect()
+        copies.connect()
 
     def status_sections(self) -> list[Any]:
         """What the status page asks (see `tracking/status.py`)."""

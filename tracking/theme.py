@@ -1,7 +1,7 @@
 """The admin's looks and habits: everything that knows unfold, except the pages themselves.
 
 Here are the columns with units, the paginator that never counts, the mixin of pages that only show, the side bar, and
-the pages of Django, of the token model and of django-q2, registered anew with unfold's classes.
+the pages of Django and of django-q2, registered anew with unfold's classes.
 """
 
 from collections.abc import Callable
@@ -16,18 +16,15 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django_q.admin import FailAdmin, ScheduleAdmin, TaskAdmin
 from django_q.models import Failure, OrmQ, Schedule, Success
-from rest_framework.authtoken.admin import TokenAdmin
-from rest_framework.authtoken.models import TokenProxy
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.paginator import InfinitePaginator
 
-APPS = ("tracking", "ingest", "resilience", "django_q", "auth", "authtoken")
+APPS = ("tracking", "ingest", "resilience", "django_q", "auth")
 ICONS = {
     "user": "person",
     "group": "group",
-    "tokenproxy": "key",
     "schedule": "schedule",
     "success": "task_alt",
     "failure": "error",
@@ -121,19 +118,6 @@ class ThemedGroupAdmin(GroupAdmin, ModelAdmin):
     compressed_fields = False
 
 
-class ThemedTokenAdmin(TokenAdmin, ModelAdmin):
-    """Keys of the API, one a user. They are passwords, so the list shows their beginning only."""
-
-    list_display = ["user", "beginning", "created"]
-    list_select_related = ["user"]
-    autocomplete_fields = ["user"]
-
-    @display(description="Key")
-    def beginning(self, token: Any) -> str:
-        """Enough to tell keys apart."""
-        return f"{token.key[:6]}…"
-
-
 class ThemedScheduleAdmin(ScheduleAdmin, ModelAdmin):
     """Schedules, for superusers only: a schedule names the function that workers call."""
 
@@ -180,7 +164,6 @@ def register() -> None:
     pages = {
         User: ThemedUserAdmin,
         Group: ThemedGroupAdmin,
-        TokenProxy: ThemedTokenAdmin,
         Schedule: ThemedScheduleAdmin,
         Success: ThemedSuccessAdmin,
         Failure: ThemedFailureAdmin,
