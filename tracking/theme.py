@@ -104,18 +104,45 @@ def _icon(model: type[Model]) -> str:
 
 
 class ThemedUserAdmin(UserAdmin, ModelAdmin):
-    """Users, with unfold's forms."""
+    """Users, with unfold's forms. Who is no superuser gives nobody rights, and touches nobody who has more of them."""
 
     compressed_fields = False  # labels above the fields: the lists of permissions need the width
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
+        """Rights are given by superusers."""
+        return () if request.user.is_superuser else ("is_superuser", "is_staff", "groups", "user_permissions")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Else a new password would be the way to all that a user may do."""
+        return super().has_change_permission(request, obj) and _outranks(request.user, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """As with changes."""
+        return super().has_delete_permission(request, obj) and _outranks(request.user, obj)
+
+
+def _outranks(user: Any, other: Any) -> bool:
+    """Whether there is nothing that the other may do and the user may not."""
+    if other is None or user.is_superuser:
+        return True
+    return not other.is_superuser and other.get_all_permissions() <= user.get_all_permissions()
+
 
 class ThemedGroupAdmin(GroupAdmin, ModelAdmin):
-    """Groups."""
+    """Groups. Superusers change them: what a group may do, everybody in it may."""
 
     compressed_fields = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Superusers."""
+        return bool(request.user.is_superuser)
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Superusers."""
+        return bool(request.user.is_superuser)
 
 
 class ThemedScheduleAdmin(ScheduleAdmin, ModelAdmin):
