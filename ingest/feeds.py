@@ -27,6 +27,7 @@ from ingest.acceptance import Interrupted, QueueAcceptance, ResumePoint, ledger_
 from ingest.alerts import Watch
 from ingest.clocks import UnknownTime, arrival_clock, recorded_clock
 from ingest.collector import Collector, Options
+from ingest.feed_urls import masked
 from ingest.health import recorder
 from ingest.health_reading import Subject
 from ingest.live_keeper import LiveKeeper
@@ -107,7 +108,7 @@ class FeedRunner:
             running.give_up.set()
         await asyncio.gather(*(running.task for running in stopped.values()), return_exceptions=True)
         for feed in wanted - set(self._running):
-            logger.info("starting feed %s: %s", feed.source, feed.url.rpartition("@")[2])
+            logger.info("starting feed %s: %s", feed.source, masked(feed.url))
             leave, give_up = asyncio.Event(), threading.Event()
             standing = Standing(feed.source, _now_ms())
             task = asyncio.create_task(_keep_collecting(feed, leave, give_up, standing))

@@ -6,6 +6,7 @@ for a formula gets an apostrophe in front.
 
 import csv
 import json
+import unicodedata
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -23,7 +24,8 @@ _PLAIN = (
     *("failed_at", "next_retry_at", "attempts", "kind", "batch_id", "ordinal", "closed_at", "closed_by", "note"),
 )
 COLUMNS = (*_PLAIN, "raw", "raw_encoding", "edited", "edited_encoding", "edited_by")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_LOOKED_AT = 256  # characters; text that shows nothing in them is not trusted
+_FORMULA = ("=", "+", "-", "−", "@")
 
 Lines = Iterator[bytes]
 
@@ -79,10 +81,22 @@ def _plain(value: object) -> str | int | None:
 
 
 def _cell(value: str | int | None) -> str:
+    """Numbers stay numbers; text that some spreadsheet might compute gets an apostrophe."""
     if isinstance(value, int):
         return str(value)
-    text = value or ""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return f"'{value}" if value and _might_compute(value) else value or ""
+
+
+def _might_compute(text: str) -> bool:
+    """Whether it is a formula once what spreadsheets pass over is gone: blanks, controls, marks, widths of letters."""
+    if not text[0].isprintable():
+        return True
+    shown = (char for char in unicodedata.normalize("NFKC", text[:_LOOKED_AT]) if not _is_passed_over(char))
+    return next(shown, "=") in _FORMULA
+
+
+def _is_passed_over(char: str) -> bool:
+    return char.isspace() or unicodedata.category(char)[0] in "CZM"
 
 
 def _csv_line(cells: list[str]) -> bytes:

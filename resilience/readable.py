@@ -18,6 +18,11 @@ def as_text(raw: bytes) -> str:
     return "".join(char if char.isprintable() or char == "\n" else _escape(char) for char in text)
 
 
+def one_line(text: str) -> str:
+    """The text, with everything unprintable as an escape, line ends as well: fit for a log and a terminal."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else _escape(char) for char in text)
+
+
 def encoded(raw: bytes) -> tuple[str, str]:
     """The message itself and `utf-8` where all of it is printable, otherwise its bytes in hexadecimal and `hex`."""
     return (raw.decode(), "utf-8") if is_text(raw) else (raw.hex(), "hex")

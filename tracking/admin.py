@@ -1,4 +1,5 @@
-"""The pages of identities in the admin; those of positions are in `tracking/position_admin.py`.
+"""The pages of identities in the admin; those of positions are in `tracking/position_admin.py`, those of
+keys in `tracking/key_admin.py`.
 
 Identities are made by reports, not by hand. Deleting one takes its positions along, in one statement and unread.
 """
@@ -16,7 +17,7 @@ from django.utils import timezone
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from tracking import position_admin, search, theme  # noqa: F401  importing position_admin registers its pages
+from tracking import key_admin, position_admin, search, theme  # noqa: F401  importing them registers their pages
 from tracking.models import Aircraft, Station, Vessel
 
 theme.register()

@@ -1,24 +1,33 @@
-"""The app of identities, positions and live state."""
+"""The app of identities, positions and live state, and the admin on the project's own site."""
 
 from typing import Any
 
 from django.apps import AppConfig
+from django.contrib.admin import apps as admin_apps
 
 
 class TrackingConfig(AppConfig):
     """Registers the system checks and who forgets revoked keys; offers sections to the status page."""
 
+    default = True
     name = "tracking"
     verbose_name = "Ships and aircraft"
 
     def ready(self) -> None:
         from tracking import checks  # noqa: F401  registering is what the import is for
-        from tracking.api import keys
+        from tracking.api import copies, schemes  # noqa: F401  so it is of the schemes
 
-        keys.connect()
+        copies.connect()
 
     def status_sections(self) -> list[Any]:
         """What the status page asks (see `tracking/status.py`)."""
         from tracking import status
 
         return [*status.sections()]
+
+
+class GuardedAdminConfig(admin_apps.AdminConfig):
+    """Django's admin on `tracking/admin_site.py`."""
+
+    default = False
+    default_site = "tracking.admin_site.GuardedAdminSite"

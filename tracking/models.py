@@ -11,6 +11,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 
+from tracking.api_keys import ApiKey  # noqa: F401  keys are no part of what we know, but a model all the same
 from tracking.mmsi import Kind
 from tracking.positions import PositionQuerySet
 

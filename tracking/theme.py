@@ -1,7 +1,7 @@
 """The admin's looks and habits: everything that knows unfold, except the pages themselves.
 
 Here are the columns with units, the paginator that never counts, the mixin of pages that only show, the side bar, and
-the pages of Django, of the token model and of django-q2, registered anew with unfold's classes.
+the pages of Django and of django-q2, registered anew with unfold's classes.
 """
 
 from collections.abc import Callable
@@ -16,18 +16,15 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django_q.admin import FailAdmin, ScheduleAdmin, TaskAdmin
 from django_q.models import Failure, OrmQ, Schedule, Success
-from rest_framework.authtoken.admin import TokenAdmin
-from rest_framework.authtoken.models import TokenProxy
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.paginator import InfinitePaginator
 
-APPS = ("tracking", "ingest", "resilience", "django_q", "auth", "authtoken")
+APPS = ("tracking", "ingest", "resilience", "django_q", "auth")
 ICONS = {
     "user": "person",
     "group": "group",
-    "tokenproxy": "key",
     "schedule": "schedule",
     "success": "task_alt",
     "failure": "error",
@@ -107,31 +104,45 @@ def _icon(model: type[Model]) -> str:
 
 
 class ThemedUserAdmin(UserAdmin, ModelAdmin):
-    """Users, with unfold's forms."""
+    """Users, with unfold's forms. Who is no superuser gives nobody rights, and touches nobody who has more of them."""
 
     compressed_fields = False  # labels above the fields: the lists of permissions need the width
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
+        """Rights are given by superusers."""
+        return () if request.user.is_superuser else ("is_superuser", "is_staff", "groups", "user_permissions")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Else a new password would be the way to all that a user may do."""
+        return super().has_change_permission(request, obj) and _outranks(request.user, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """As with changes."""
+        return super().has_delete_permission(request, obj) and _outranks(request.user, obj)
+
+
+def _outranks(user: Any, other: Any) -> bool:
+    """Whether there is nothing that the other may do and the user may not."""
+    if other is None or user.is_superuser:
+        return True
+    return not other.is_superuser and other.get_all_permissions() <= user.get_all_permissions()
+
 
 class ThemedGroupAdmin(GroupAdmin, ModelAdmin):
-    """Groups."""
+    """Groups. Superusers change them: what a group may do, everybody in it may."""
 
     compressed_fields = False
 
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Superusers."""
+        return bool(request.user.is_superuser)
 
-class ThemedTokenAdmin(TokenAdmin, ModelAdmin):
-    """Keys of the API, one a user. They are passwords, so the list shows their beginning only."""
-
-    list_display = ["user", "beginning", "created"]
-    list_select_related = ["user"]
-    autocomplete_fields = ["user"]
-
-    @display(description="Key")
-    def beginning(self, token: Any) -> str:
-        """Enough to tell keys apart."""
-        return f"{token.key[:6]}…"
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Superusers."""
+        return bool(request.user.is_superuser)
 
 
 class ThemedScheduleAdmin(ScheduleAdmin, ModelAdmin):
@@ -180,7 +191,6 @@ def register() -> None:
     pages = {
         User: ThemedUserAdmin,
         Group: ThemedGroupAdmin,
-        TokenProxy: ThemedTokenAdmin,
         Schedule: ThemedScheduleAdmin,
         Success: ThemedSuccessAdmin,
         Failure: ThemedFailureAdmin,

@@ -17,11 +17,12 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-from ingest.feed_urls import masked
+from ingest.feed_urls import MASK, masked
 from ingest.sources import Chunk, LiveSource, SourceError, pacing
 from ingest.sources.addresses import AddressRefused, resolve
 from ingest.sources.aisstream_options import parse_url
 from ingest.sources.http import Status
+from resilience.readable import one_line
 
 logger = logging.getLogger(__name__)
 _frames = logging.getLogger(f"{__name__}.frames")
@@ -89,12 +90,17 @@ class AisStreamSource(LiveSource):
             if self._once:
                 if flowed:
                     return
-                raise SourceError(f"{self.origin}: {_reason(lost)}") from lost
-            self.status.state, self.status.last_error = "failing", _reason(lost)[:300]
+                raise SourceError(f"{self.origin}: {self._reason(lost)}") from lost
+            self.status.state, self.status.last_error = "failing", self._reason(lost)[:300]
             failures += not isinstance(lost, _Silent)
             seconds = pacing.backoff(max(failures, 1), SHORTEST_WAIT_SECONDS, lasting=isinstance(lost, _Refused))
-            logger.warning("%s: %s; connecting again in %.0f s", self.origin, _reason(lost), seconds)
+            logger.warning("%s: %s; connecting again in %.0f s", self.origin, self._reason(lost), seconds)
             await self._clock.sleep(seconds)
+
+    def _reason(self, error: Exception) -> str:
+        """In words, some of which may be the server's: in its headers, in why it closes, in what it says of our key."""
+        said = one_line(str(error)).replace(self._subscription.key, MASK)
+        return said or f"no answer within {CONNECT_SECONDS:.0f} s"
 
     async def _connect(self) -> connect:
         """A connection that subscribes when it is entered; to an address that was checked, not to the name again."""
@@ -152,7 +158,3 @@ def _error(data: bytes) -> str:
         return _read_error(data).error
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return ""  # the assembly counts it
-
-
-def _reason(error: Exception) -> str:
-    return str(error) or f"no answer within {CONNECT_SECONDS:.0f} s"

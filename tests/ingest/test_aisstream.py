@@ -459,6 +459,23 @@ def test_the_key_is_in_no_log_whatever_its_level(caplog):
     assert "connected to ws://127.0.0.1" in caplog.text and "hunter2" not in caplog.text
 
 
+FORGED = "no\n2026-01-01 00:00:00 CRITICAL root: all is lost\x1b[2J\u202e hunter2"
+
+
+@pytest.mark.parametrize("way", ["says", "closes"])
+def test_what_a_server_says_is_one_printable_line_without_our_key(caplog, way):
+    async def handler(connection, number):
+        if way == "says":
+            await connection.send(json.dumps({"error": FORGED}))
+        else:
+            await connection.close(1008, FORGED)
+
+    with pytest.raises(SourceError) as error:
+        play(handler, once=True)
+    assert "all is lost" in str(error.value)
+    assert str(error.value).isprintable() and "hunter2" not in str(error.value)
+
+
 def test_private_addresses_are_reached_only_where_they_are_listed(settings):
     settings.FEED_ALLOW_NETWORKS = []
     with pytest.raises(SourceError, match="FEED_ALLOW_NETWORKS"):

@@ -131,6 +131,24 @@ def test_a_feed_that_cannot_run_says_so_and_stops_no_other(caplog):
     run(scenario)
 
 
+def test_the_log_of_a_feed_holds_no_secret_of_its_address(caplog):
+    caplog.set_level("DEBUG")
+    secret = "hunter2marker"
+    for name, url in {
+        "polled": f"http://127.0.0.1:1/{{}}?token={secret}&api_key={secret}",
+        "signed": f"http://reader:{secret}@127.0.0.1:1/data.json",
+        "stream": f"aisstream://{secret}@127.0.0.1:1?tls=off",
+        "wrong": f"gopher://reader:{secret}@127.0.0.1?key={secret}",
+    }.items():
+        Feed.objects.create(name=name, source=name, url=url)
+
+    async def scenario():
+        await until(lambda: all(caplog.text.count(f"feed {name}: ") for name in ("polled", "stream", "wrong")))
+
+    run(scenario)
+    assert secret not in caplog.text
+
+
 def test_a_file_feed_outside_its_directory_is_refused(tmp_path, settings, caplog):
     settings.FEED_FILES_DIR = tmp_path / "recordings"
     (tmp_path / "recordings").mkdir()

@@ -6,7 +6,7 @@ import json
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, models
 from django.utils import timezone
 
 from resilience import exports
@@ -123,13 +123,48 @@ def test_ndjson_holds_a_letter_a_line_and_no_traceback(monkeypatch: pytest.Monke
     assert b"secret" not in b"".join(lines)
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx"])
+FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "\n=1+1", "\r\n=1+1", " =1+1", "\u00a0=1+1", "＝1+1", "＋1"]
+FORMULAS += [
+    "－1",
+    "＠SUM(A1)",
+    "﹢1",
+    "−1",
+    "\u3000＝1+1",
+    "\ufeff=1+1",
+    "\u200b=1+1",
+    "\u202e=1+1",
+    " \t\v\f=1",
+    " " * 300,
+]
+
+
+def exported() -> list[dict[str, str]]:
+    text = b"".join(exports.csv_lines(DeadLetter.objects.all())).decode()
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+@pytest.mark.parametrize("text", FORMULAS)
 def test_csv_never_holds_a_formula(text: str) -> None:
     make_letter(message=text, raw=b"\x1a\x00", edited=b"=cmd", ordinal=-1)
-    rows = list(csv.DictReader(io.StringIO(b"".join(exports.csv_lines(DeadLetter.objects.all())).decode(), newline="")))
+    rows = exported()
     assert rows[0]["message"] == f"'{text}"
     assert (rows[0]["raw"], rows[0]["raw_encoding"], rows[0]["edited"]) == ("1a00", "hex", "'=cmd")
     assert rows[0]["ordinal"] == "-1"  # a number stays one
+
+
+def test_no_column_of_csv_holds_a_formula() -> None:
+    fields = [field for field in DeadLetter._meta.get_fields() if field.name in exports.COLUMNS]
+    texts = [field.name for field in fields if isinstance(field, models.CharField | models.TextField)]
+    short = {name: "=1" for name in texts}
+    make_letter(**short, raw=b"=1", edited=b"=1")
+    assert {name for name, value in exported()[0].items() if value == "'=1"} == {*texts, "raw", "edited"}
+    assert len(texts) >= 10
+
+
+@pytest.mark.parametrize("text", ["", "0", "STAR", "a=b", "!AIVDM,1", "5-3", "'quoted", "Ärger", "船", "a\n=1"])
+def test_csv_leaves_other_text_as_it_is(text: str) -> None:
+    make_letter(message=text)
+    assert exported()[0]["message"] == text
 
 
 def test_an_export_of_nothing_is_an_empty_file_with_headings() -> None:

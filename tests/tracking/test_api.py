@@ -8,9 +8,9 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
+from tests.tracking.keys import header, make_key
 from tracking import embedded
 from tracking.api import throttles, views
 from tracking.models import Aircraft, AircraftPosition, Station, Vessel, VesselPosition
@@ -30,7 +30,7 @@ def user(django_user_model: Any) -> Any:
 @pytest.fixture
 def api(user: Any) -> APIClient:
     client = APIClient()
-    client.credentials(HTTP_AUTHORIZATION=f"Token {Token.objects.create(user=user).key}")
+    client.credentials(HTTP_AUTHORIZATION=header(make_key(user)))
     return client
 
 

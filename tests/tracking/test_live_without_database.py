@@ -33,11 +33,11 @@ import json, time
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.test import Client
-from rest_framework.authtoken.models import Token
+from tracking.api_keys import ApiKey, Scope, hashed
 from tracking.live import Kind, LiveState, LiveUpdate
 users = get_user_model().objects
 for name, key in {KEYS!r}.items():
-    Token.objects.create(key=key, user=users.create_user(name))
+    ApiKey.objects.create(key_hash=hashed(key), user=users.create_user(name), scopes=list(Scope))
 client = Client()
 client.force_login(users.create_user("browser"))
 LiveState(Kind.VESSEL).write([LiveUpdate("211000001", time.time(), 54.0, 10.0)])
@@ -45,8 +45,8 @@ print(json.dumps(client.cookies[settings.SESSION_COOKIE_NAME].value))
 """
 REVOKE = """
 from django.contrib.auth import get_user_model
-from rest_framework.authtoken.models import Token
-Token.objects.get(user__username="deleted").delete()
+from tracking.api_keys import ApiKey
+ApiKey.objects.get(user__username="deleted").delete()
 user = get_user_model().objects.get(username="deactivated")
 user.is_active = False
 user.save()

@@ -38,7 +38,7 @@ class LiveUnavailable(Unavailable):
 class CacheUnavailable(Unavailable):
     """The cache does not answer, which keeps sessions."""
 
-    default_detail = "The cache that keeps sessions is not available at the moment; tokens work all the same."
+    default_detail = "The cache that keeps sessions is not available at the moment; keys work all the same."
 
 
 class DatabaseUnavailable(Unavailable):
@@ -69,7 +69,8 @@ class ErrorBody(serializers.Serializer[Any]):
 
 _MEANINGS = {
     400: "A parameter is wrong; the body names each wrong one with the reasons.",
-    401: "No session and no token, or an invalid one.",
+    401: "No session and no key, or one that is unknown or has expired.",
+    403: "The key has not the scope, or its user not the permission.",
     404: "There is no such thing.",
     429: "Too many requests; Retry-After says when to come again.",
     503: "A server that the answer needs is away; Retry-After says when to come again.",
@@ -77,10 +78,10 @@ _MEANINGS = {
 
 
 def documented(*codes: int) -> dict[int, OpenApiResponse]:
-    """Responses for the schema: 401, 429 and 503, which any view may give, and the given ones."""
+    """Responses for the schema: 401, 403, 429 and 503, which any view may give, and the given ones."""
     return {
         code: OpenApiResponse(_BODIES.get(code, ErrorBody), description=_MEANINGS[code])
-        for code in sorted({401, 429, 503, *codes})
+        for code in sorted({401, 403, 429, 503, *codes})
     }
 
 

@@ -1,55 +1,32 @@
-"""Who may read live state while PostgreSQL is away: copies of verified credentials in the live Redis.
+"""Who asks: `Authorization: Token KEY` or `Bearer KEY`, or the session of a browser. A request enters, a user leaves.
 
-A token or a session enters, a Holder leaves. What was verified against PostgreSQL is copied as the SHA-256 of its key
-for COPY_SECONDS; a copy is believed at once, and looked up again in the background when it is older than RENEW_SECONDS,
-which renews it, removes it, or (PostgreSQL is away) leaves it. So nobody who read live state within the last day is
-locked out by an outage, and no reader waits for a database that hangs. Signals remove the copies of a token that is
-deleted and of a user who is changed in any way; what they miss, the next look-up finds.
-
-The copies lie in the live Redis because that is the only server that the answer needs anyway: one that has lost its
-copies has lost its targets too. Tokens and session keys are random, so that a plain SHA-256 tells nothing of them.
-
-    tracking:api:key:{sha256}      JSON: the holder's user id, when it was verified (epoch seconds)
-    tracking:api:keys:{user id}    set of the sha256 of a user's copies
+What a key may be used for is decided here, before any view: a view of live state names its scope, of the others those
+that only read want `history` and those that change something want `operate`. What its user may do, the views'
+permissions decide. Views of live state go by copies (`tracking/api/copies.py`), so that they serve on while PostgreSQL
+is away.
 """
 
 from __future__ import annotations
 
-import logging
-import time
-from collections.abc import Callable
 from functools import partial
-from hashlib import sha256
 from importlib import import_module
 from typing import Any
 
-import msgspec
-import redis
 from django.conf import settings
-from django.contrib.auth import get_user, get_user_model
-from django.contrib.auth.signals import user_logged_out
-from django.db import transaction
-from django.db.models.signals import post_delete, post_save
+from django.contrib.auth import get_user
 from django.http import HttpRequest
-from django_redis import get_redis_connection
-from rest_framework.authentication import SessionAuthentication, TokenAuthentication
-from rest_framework.authtoken.models import Token
-from rest_framework.exceptions import AuthenticationFailed
+from django.utils import timezone
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication, get_authorization_header
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
-from tracking.inquiry import Inquiry
+from tracking import api_keys
+from tracking.api import copies
+from tracking.api.copies import COPY_SECONDS, Verified
+from tracking.api_keys import ApiKey, Scope
 
-logger = logging.getLogger(__name__)
-
-COPY_SECONDS = 86_400
-RENEW_SECONDS = 60
-
-
-class Copy(msgspec.Struct, frozen=True):
-    """Whose key it is, and when PostgreSQL said so (epoch seconds)."""
-
-    user: int
-    verified_at: float
+SCHEMES = (b"token", b"bearer")
 
 
 class Holder:
@@ -63,143 +40,98 @@ class Holder:
         self.pk = self.id = pk
 
 
-_read = msgspec.json.Decoder(Copy).decode
+class KeyAuthentication(BaseAuthentication):
+    """A key, looked up for every request."""
+
+    keyword = "Token"
+
+    def authenticate(self, request: Request) -> tuple[Any, ApiKey | None] | None:
+        """(user, key), None without a key. Raises AuthenticationFailed, and PermissionDenied for want of the scope."""
+        scheme, _, rest = get_authorization_header(request).partition(b" ")
+        key = rest.strip()
+        if scheme.lower() not in SCHEMES:
+            return None
+        if not key or b" " in key:
+            raise AuthenticationFailed("The header is `Authorization: Token KEY`, the key without blanks.")
+        return self.authenticate_key(key.decode("latin-1"), scope_of(request))
+
+    def authenticate_key(self, key: str, scope: Scope) -> tuple[Any, ApiKey | None]:
+        """The user and the row of the key."""
+        found = usable(key, scope)
+        return found.user, found
+
+    def authenticate_header(self, request: Request) -> str:
+        """What a 401 asks for."""
+        return self.keyword
 
 
-class CopiedToken(TokenAuthentication):
-    """A token, by its copy where there is one."""
+class CopiedKey(KeyAuthentication):
+    """A key, by its copy where there is one: only keys that may read live state are copied."""
 
-    def authenticate_credentials(self, key: str) -> tuple[Any, Any]:
-        """The holder; the user where PostgreSQL had to be asked. Raises AuthenticationFailed, redis.RedisError, and
-        django.db.Error where there is no copy and PostgreSQL is away."""
-        digest = _digest("token", key)
-        copy = _copy(digest, partial(_user_of_token, key))
+    def authenticate_key(self, key: str, scope: Scope) -> tuple[Any, ApiKey | None]:
+        """The holder; the user where PostgreSQL had to be asked. Raises redis.RedisError as well, and django.db.Error
+        where there is no copy and PostgreSQL is away."""
+        digest = api_keys.hashed(key)
+        copy = copies.find(digest, partial(_holder_of_key, key))
         if copy is not None:
             return Holder(copy.user), None
-        user, token = super().authenticate_credentials(key)
-        _keep(digest, user.pk)
-        return user, token
+        found = usable(key, Scope.LIVE)
+        copies.keep(digest, _verified(found))
+        return found.user, found
 
 
 class CopiedSession(SessionAuthentication):
     """The session of a browser, by its copy where there is one. For views that only read: without a check for CSRF."""
 
     def authenticate(self, request: Request) -> tuple[Any, None] | None:
-        """The holder, or the user, or None where nobody is logged in. Raises as CopiedToken does."""
+        """The holder, or the user, or None where nobody is logged in. Raises as CopiedKey does."""
         key = request._request.session.session_key
         if not key:
             return None
-        digest = _digest("session", key)
-        copy = _copy(digest, partial(_user_of_session, key))
+        digest = copies.digest_of_session(key)
+        copy = copies.find(digest, partial(_holder_of_session, key))
         if copy is not None:
             return Holder(copy.user), None
         user = getattr(request._request, "user", None)
         if user is None or not user.is_active:
             return None
-        _keep(digest, user.pk)
+        copies.keep(digest, Verified(user.pk))
         return user, None
 
 
-def forget_user(user: int) -> None:
-    """Remove the copies of all keys of a user. Raises redis.RedisError."""
-    client: Any = get_redis_connection("live")
-    digests = client.smembers(_index(user))
-    client.delete(_index(user), *(_place(digest.decode()) for digest in digests))
+def scope_of(request: Request) -> Scope:
+    """What a key needs for this request: the view's `key_scope`, else by whether the request only reads."""
+    view = (request.parser_context or {}).get("view")
+    named: Scope | None = getattr(view, "key_scope", None)
+    return named or (Scope.HISTORY if request.method in SAFE_METHODS else Scope.OPERATE)
 
 
-def connect() -> None:
-    """Have signals remove copies."""
-    user = get_user_model()
-    post_save.connect(_on_user, sender=user, dispatch_uid="tracking.keys.user_saved")
-    post_delete.connect(_on_user, sender=user, dispatch_uid="tracking.keys.user_deleted")
-    post_delete.connect(_on_token, sender=Token, dispatch_uid="tracking.keys.token_deleted")
-    user_logged_out.connect(_on_logout, dispatch_uid="tracking.keys.logged_out")
+def usable(key: str, scope: Scope) -> ApiKey:
+    """The row of a key that may be used for this. Raises AuthenticationFailed and PermissionDenied."""
+    found = api_keys.find(key)
+    if found is None:
+        raise AuthenticationFailed("The key is unknown or has expired.")
+    if scope not in found.scopes:
+        raise PermissionDenied(f"The key has not the scope {scope.value!r}.")
+    found.note_use()
+    return found
 
 
-def _digest(kind: str, key: str) -> str:
-    return sha256(f"{kind}:{key}".encode("utf-8", "surrogateescape")).hexdigest()
+def _verified(found: ApiKey) -> Verified:
+    left = (found.expires_at - timezone.now()).total_seconds() if found.expires_at else COPY_SECONDS
+    return Verified(found.user_id, left)
 
 
-def _place(digest: str) -> str:
-    return f"tracking:api:key:{digest}"
-
-
-def _index(user: int) -> str:
-    return f"tracking:api:keys:{user}"
-
-
-def _copy(digest: str, verify: Callable[[], int | None]) -> Copy | None:
-    """The copy, None where there is none; one that is old is verified behind our back, one at a time a process."""
-    stored = get_redis_connection("live").get(_place(digest))
-    if stored is None:
-        return None
+def _holder_of_key(key: str) -> Verified | None:
     try:
-        copy = _read(stored)
-    except msgspec.DecodeError:  # of another version: as good as none
+        return _verified(usable(key, Scope.LIVE))
+    except (AuthenticationFailed, PermissionDenied):
         return None
-    if time.time() - copy.verified_at > RENEW_SECONDS:
-        Inquiry.start("api-keys", partial(_renew, digest, copy.user, verify))
-    return copy
 
 
-def _renew(digest: str, user: int, verify: Callable[[], int | None]) -> None:
-    """Verify again. While PostgreSQL is away this raises, and the copy stays until it expires."""
-    if verify() == user:
-        _keep(digest, user)
-    else:
-        get_redis_connection("live").delete(_place(digest))
-
-
-def _keep(digest: str, user: int) -> None:
-    pipe = get_redis_connection("live").pipeline(transaction=True)
-    pipe.set(_place(digest), msgspec.json.encode(Copy(user, time.time())), ex=COPY_SECONDS)
-    pipe.sadd(_index(user), digest)
-    pipe.expire(_index(user), COPY_SECONDS)
-    pipe.execute()
-
-
-def _user_of_token(key: str) -> int | None:
-    try:
-        user, _ = TokenAuthentication().authenticate_credentials(key)
-    except AuthenticationFailed:
-        return None
-    return int(user.pk)
-
-
-def _user_of_session(key: str) -> int | None:
+def _holder_of_session(key: str) -> Verified | None:
     """Whose session it is, by its own hash of the password and by the user's row."""
     request = HttpRequest()
     request.session = import_module(settings.SESSION_ENGINE).SessionStore(key)
     user = get_user(request)
-    return int(user.pk) if user.is_authenticated and user.is_active else None
-
-
-def _on_user(instance: Any, update_fields: Any = None, using: str = "default", **_: Any) -> None:
-    """A user was saved or deleted. What a log-in writes changes no right."""
-    if update_fields is None or set(update_fields) != {"last_login"}:
-        _forget_later(partial(forget_user, instance.pk), using)
-
-
-def _on_token(instance: Token, using: str = "default", **_: Any) -> None:
-    _forget_later(partial(_forget, _digest("token", instance.key)), using)
-
-
-def _on_logout(request: HttpRequest, **_: Any) -> None:
-    if request is not None and request.session.session_key:
-        _try_to(partial(_forget, _digest("session", request.session.session_key)))
-
-
-def _forget(digest: str) -> None:
-    get_redis_connection("live").delete(_place(digest))
-
-
-def _forget_later(forget: Callable[[], None], using: str) -> None:
-    """After the commit: before it, another request could copy the key again."""
-    transaction.on_commit(partial(_try_to, forget), using=using)
-
-
-def _try_to(forget: Callable[[], None]) -> None:
-    try:
-        forget()
-    except redis.RedisError as error:
-        logger.warning("a revoked key is forgotten at its next use, the live Redis does not answer: %s", error)
+    return Verified(int(user.pk)) if user.is_authenticated and user.is_active else None

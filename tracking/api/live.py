@@ -1,7 +1,7 @@
 """Live targets in a box, from Redis alone.
 
-With LIVE_PUBLIC nobody is asked who they are, so a session cookie is not even read. Without it, sessions and tokens
-are known by their copies in the live Redis (`tracking/api/keys.py`). Either way these views serve on while PostgreSQL
+With LIVE_PUBLIC nobody is asked who they are, so a session cookie is not even read. Without it, sessions and keys
+are known by their copies in the live Redis (`tracking/api/copies.py`). Either way these views serve on while PostgreSQL
 is away.
 """
 
@@ -17,9 +17,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from tracking.api.errors import documented
-from tracking.api.keys import CopiedSession, CopiedToken
+from tracking.api.keys import CopiedKey, CopiedSession
 from tracking.api.query import LiveQuery
 from tracking.api.serializers import LivePageSerializer
+from tracking.api_keys import Scope
 from tracking.live import Kind, LiveState
 
 
@@ -27,7 +28,8 @@ class LiveView(APIView):
     """Live targets of one kind."""
 
     kind: ClassVar[Kind]
-    authentication_classes = [CopiedToken, CopiedSession]
+    key_scope = Scope.LIVE
+    authentication_classes = [CopiedKey, CopiedSession]
     renderer_classes = [JSONRenderer]  # the browsable page would ask for the user
 
     def get_authenticators(self) -> list[BaseAuthentication]:
