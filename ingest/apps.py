@@ -22,7 +22,7 @@ class IngestConfig(AppConfig):
 
         for kind, handler in replay.HANDLERS.items():
             dead_letters.register(kind, handler)
-        spent.on_spent(consumption.bury)
+        spent.on_spent(consumption.make_dead_letter)
         for signal in (post_save, post_delete):
             signal.connect(push_feeds.on_change, sender="ingest.Feed", dispatch_uid="ingest.push_feeds")
         post_migrate.connect(schedule_housekeeping, sender=self, dispatch_uid="ingest.schedule_housekeeping")
