@@ -32,8 +32,9 @@ from ingest.persistence import Counts
 from ingest.reports import MessageBatch
 from resilience import spool_drain
 from resilience.breaker import CircuitOpen, in_process_breaker
-from resilience.broker import LIVE, REPLAY, StreamsBroker
+from resilience.broker import LIVE, REPLAY
 from resilience.deadline import deadline
+from resilience.resubmission import signed
 from resilience.spool import SpoolRefusal, SpoolUnusable, get_spool
 from resilience.sqlstate import is_outage
 
@@ -129,25 +130,7 @@ def _hand_over(stream: str, packages: Sequence[str], alongside: Mapping[str, str
 
 def _packages(batches: Iterable[MessageBatch], stream: str) -> list[str]:
     """The packages that django-q2 signs, as the queue and the spool carry them."""
-    from django_q.tasks import async_task  # imports models: the apps must be ready
-
-    broker = _Gathering(stream=stream)
-    for batch in batches:
-        async_task(TASK, pack(batch), stream, broker=broker)
-    return broker.gathered
-
-
-class _Gathering(StreamsBroker):
-    """Keeps the packages that django-q2 signs, so that they can be added together."""
-
-    def __init__(self, list_key: str | None = None, stream: str = LIVE) -> None:
-        super().__init__(list_key, stream)
-        self.gathered: list[str] = []
-
-    def enqueue(self, task: str) -> str:
-        """Nothing is sent yet."""
-        self.gathered.append(task)
-        return "gathered"
+    return [signed(TASK, pack(batch), stream) for batch in batches]
 
 
 class QueueAcceptance:

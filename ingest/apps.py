@@ -24,7 +24,7 @@ class IngestConfig(AppConfig):
 
         for kind, handler in replay.HANDLERS.items():
             dead_letters.register(kind, handler)
-        spent.on_spent(consumption.bury)
+        spent.on_spent(consumption.make_dead_letter)
         clocks.bound_by(reckoning.newest_reception)
         retention.reckon_by(reckoning.today)
         for signal in (post_save, post_delete):

@@ -94,7 +94,7 @@ class Backfill:
     def __init__(self, processes: int, stop: Stop, progress: BackfillProgress) -> None:
         self._stop, self._progress = stop, progress
         self._days: set[dt.date] = set()
-        self.crew = Crew(processes, self._bury, progress.say)
+        self.crew = Crew(processes, self._make_dead_letter, progress.say)
 
     def take(self, reading: Reading) -> Outcome:
         """Store a file. Raises SourceError and UnknownFormat before anything is stored, Failed, and Stopped when told
@@ -154,11 +154,11 @@ class Backfill:
             self._until_there(lambda: partitions.make(self._days))
         self.crew.give(Parcel(batch.id, len(batch.messages), msgspec.msgpack.encode(batch)), self._stop.reading)
 
-    def _bury(self, packed: bytes) -> None:
+    def _make_dead_letter(self, packed: bytes) -> None:
         """A batch that kills workers becomes a dead letter, as one of the queue does."""
         batch = msgspec.msgpack.decode(packed, type=MessageBatch)
         task = SignedPackage.dumps({"args": (pack(msgspec.structs.replace(batch, index=None)),)})
-        self._until_there(lambda: consumption.bury(task, REPLAY, DEATHS))
+        self._until_there(lambda: consumption.make_dead_letter(task, REPLAY, DEATHS))
         self._until_there(lambda: backfill_worker.complete({batch.id: batch.index}))
 
     def _until_there(self, question: Callable[[], T]) -> T:

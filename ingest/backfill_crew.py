@@ -70,11 +70,11 @@ class _Member:
 class Crew:
     """Workers from the first `give` to `close`."""
 
-    def __init__(self, processes: int, bury: Callable[[bytes], None], say: Callable[[str], object]) -> None:
-        """`bury`: makes a packed batch a dead letter. `say`: tells a person one line."""
+    def __init__(self, processes: int, make_dead_letter: Callable[[bytes], None], say: Callable[[str], object]) -> None:
+        """`make_dead_letter`: makes a packed batch a dead letter. `say`: tells a person one line."""
         self.stored = 0  # messages
         self.lost: set[uuid.UUID] = set()
-        self._bury, self._say = bury, say
+        self._make_dead_letter, self._say = make_dead_letter, say
         self._room_bytes = ALL_BYTES // processes
         self._selector = selectors.DefaultSelector()
         self._members: list[_Member] = []
@@ -235,7 +235,7 @@ class Crew:
             guilty.deaths += 1
             if guilty.deaths >= DEATHS:
                 del member.hand[guilty.id]
-                self._bury(guilty.packed)
+                self._make_dead_letter(guilty.packed)
                 self.stored += guilty.messages
         self._again.extendleft(reversed(member.hand.values()))
         self.lost |= member.stored

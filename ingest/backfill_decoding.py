@@ -6,8 +6,11 @@ dump names in every row, with all their static data, are decoded and merged once
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable
+
+import msgspec
 
 from ingest import pipeline
 from ingest.backfill_sightings import Sightings
@@ -15,11 +18,14 @@ from ingest.decoders.ais_csv_rows import Rows
 from ingest.decoders.context import Context
 from ingest.fusion import Fused, fuse
 from ingest.models import Format
-from ingest.persistence import Counts
+from ingest.persistence import Counts, Failed
 from ingest.reports import Decoded, MessageBatch, VesselReport
+from resilience.sqlstate import Verdict, classify
 from tracking.identities import VesselSighting
 from tracking.models import VesselPosition
 from tracking.positions import upsert_of
+
+logger = logging.getLogger(__name__)
 
 
 class Decoding:
@@ -33,16 +39,17 @@ class Decoding:
         """How many identities are gathered, some of them twice."""
         return len(self._sightings) + sum(map(len, self._rows.values()))
 
-    def fuse(self, batch: MessageBatch) -> tuple[Fused, Counts]:
-        """What a batch comes to, and what became of its messages so far.
+    def fuse(self, batch: MessageBatch) -> tuple[Fused, Counts, list[Failed]]:
+        """What a batch comes to, what became of its messages so far, and those that the decoder failed on.
 
         Its vessels and aircraft are those that are new since `forget`, at least.
         """
-        counts = Counts()
-        csv = batch.format == Format.AIS_CSV
-        fused = self._fuse_rows(batch, counts) if csv else fuse(pipeline.decode(batch, counts))
+        counts, failed = Counts(), list[Failed]()
+        fused = self._fuse_dump(batch, counts) if batch.format == Format.AIS_CSV else None
+        if fused is None:
+            fused = fuse(pipeline.decode(batch, counts, failed))
         self._sightings.add(fused)
-        return fused, counts
+        return fused, counts, failed
 
     def gathered(self) -> Sightings:
         """All identities since `forget`; may be asked for again."""
@@ -54,6 +61,20 @@ class Decoding:
         """They are written."""
         self._sightings.clear()
         self._rows.clear()
+
+    def _fuse_dump(self, batch: MessageBatch, counts: Counts) -> Fused | None:
+        """As `_fuse_rows`; None where it fails, so that the rows have to be decoded one by one."""
+        attempted = Counts()
+        try:
+            fused = self._fuse_rows(batch, attempted)
+        except Exception as error:
+            if classify(error) is Verdict.HOST:
+                raise
+            logger.exception("batch %s of %s is decoded row by row", batch.id, batch.source)
+            return None
+        for name in msgspec.structs.fields(Counts):
+            setattr(counts, name.name, getattr(attempted, name.name))
+        return fused
 
     def _fuse_rows(self, batch: MessageBatch, counts: Counts) -> Fused:
         """Rows of a dump: the positions of all, and the identities of those that are not ordinary or new."""

@@ -21,7 +21,7 @@ import random
 import signal
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -33,7 +33,7 @@ from ingest.backfill_channel import WorkerEnd
 from ingest.backfill_decoding import Decoding
 from ingest.fusion import Fused
 from ingest.models import Batch
-from ingest.persistence import Counts
+from ingest.persistence import Counts, Failed
 from ingest.reports import MessageBatch
 from resilience.breaker import CircuitOpen, in_process_breaker
 from resilience.sqlstate import Verdict, classify
@@ -97,9 +97,9 @@ class _Worker:
         batch = self._decoder.decode(packed)
         self.tell("began", batch.id)
         index, batch.index = batch.index, None
-        fused, counts = self._decoding.fuse(batch)
+        fused, counts, failed = self._decoding.fuse(batch)
         strangers = self._strangers(fused)
-        self._until_done(lambda: _store(batch, strangers, counts))
+        self._until_done(lambda: _store(batch, strangers, counts, failed))
         self._met.update(strangers.vessels, strangers.aircraft)
         self._incomplete[batch.id] = index
         self.tell("stored", batch.id)
@@ -157,10 +157,10 @@ class _Worker:
         time.sleep(seconds)
 
 
-def _store(batch: MessageBatch, fused: Fused, counts: Counts) -> None:
+def _store(batch: MessageBatch, fused: Fused, counts: Counts, failed: Sequence[Failed]) -> None:
     """One attempt; what it counted is in the ledger."""
     with ledger_deadline():
-        persistence.store(batch, fused, msgspec.structs.replace(counts))
+        persistence.store(batch, fused, msgspec.structs.replace(counts), failed)
 
 
 def complete(indexes: dict[uuid.UUID, int | None]) -> None:

@@ -4,8 +4,9 @@ The transaction begins with the insertion of the ledger's row. When it is there 
 redelivery, a commit whose answer was lost) and nothing is done again. So effects and counts are exact, however often
 a batch is delivered.
 
-Rows that PostgreSQL refuses as data are searched by halves under savepoints and become dead letters in the same
-transaction as their neighbours. Errors of infrastructure, contention and bugs are raised (`resilience/sqlstate.py`).
+Rows that PostgreSQL refuses are searched by halves under savepoints and become dead letters in the same transaction as
+their neighbours, and so do messages that the decoder failed on. Errors of infrastructure, of contention and of this
+host are raised (`resilience/sqlstate.py`), and so is what fails for every row: that speaks against us, not the rows.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import datetime as dt
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -41,9 +42,11 @@ from tracking.identities import (
 logger = logging.getLogger(__name__)
 
 MESSAGE_KIND = "ingest.message"
-POISON_ROWS = 20
-POISON_SHARE = 0.2
+FEW = 20  # so many messages may be at fault although nothing else of their batch passes
 KNOWN_TARGETS = 200_000
+
+OUTCOMES = ("stored", "merged", "duplicate", "dead")  # of positions, in Counts
+_AT_FAULT = {Verdict.POISON, Verdict.BUG}
 
 S = TypeVar("S", VesselSighting, AircraftSighting)
 
@@ -62,8 +65,11 @@ class Counts(msgspec.Struct):
     dead: int = 0
 
 
-class TooMuchPoison(Exception):
-    """More than 20 rows and a fifth of a batch were refused: that is a bug, not bad data; the batch is kept."""
+class NothingPasses(Exception):
+    """All of a batch failed, and it was more than a FEW or not refused as data: the batch is kept as it is."""
+
+
+Failed = tuple[int, Exception]  # the ordinal of a message, and what the decoder raised
 
 
 class KnownTargets:
@@ -102,26 +108,36 @@ known_vessels = KnownTargets()
 known_aircraft = KnownTargets()
 
 
-def store(batch: MessageBatch, fused: Fused, counts: Counts) -> Batch | None:
-    """Book and store a batch; its line of the ledger, None when it was booked before. Raises what the database raises.
+def store(batch: MessageBatch, fused: Fused, counts: Counts, failed: Sequence[Failed] = ()) -> Batch | None:
+    """Book and store a batch; its line of the ledger, None when it was booked before.
 
-    `counts` gets what became of the positions.
+    `counts` gets what became of the positions; `failed` are messages that it counts as positions, though nobody could
+    decode them. Raises what the database raises, and NothingPasses.
     """
+    before = msgspec.structs.replace(counts)
     try:
-        return _store(batch, fused, counts)
+        return _store(batch, fused, counts, failed)
     except Exception as error:
-        if classify(error) is not Verdict.POISON:
+        if classify(error) not in _AT_FAULT:
             raise
-        # Positions are halved around what is refused, so it was an identity: those again with care, which costs more.
-        return _store(batch, fused, counts, careful=True)
+        for outcome in OUTCOMES:
+            setattr(counts, outcome, getattr(before, outcome))
+        # An identity was refused, or a row with an error that nobody expected: again with care, which costs more.
+        return _store(batch, fused, counts, failed, careful=True)
 
 
-def _store(batch: MessageBatch, fused: Fused, counts: Counts, careful: bool = False) -> Batch | None:
+def _store(
+    batch: MessageBatch, fused: Fused, counts: Counts, failed: Sequence[Failed], careful: bool = False
+) -> Batch | None:
     with transaction.atomic():
         entry = ledger_entry(batch)
         if not insert_once(entry):
             return None
-        _bury(batch, store_rows(fused, counts, careful))
+        refused = store_rows(fused, counts, careful)
+        letters = [dead_letter(batch, ordinal, "store", error) for ordinal, _, error in refused]
+        letters += [dead_letter(batch, ordinal, "decode", error) for ordinal, error in failed]
+        counts.dead += len(failed)
+        DeadLetter.objects.bulk_create(letters, ignore_conflicts=True)  # one that is there already stays as it is
         Batch.objects.filter(id=entry.id).update(**msgspec.structs.asdict(counts))
     return entry
 
@@ -129,7 +145,8 @@ def _store(batch: MessageBatch, fused: Fused, counts: Counts, careful: bool = Fa
 def store_rows(fused: Fused, counts: Counts, careful: bool = False) -> list[tuple[int, Report, Exception]]:
     """Upsert identities and positions, and count; the refused reports, each with its ordinal and the error.
 
-    `careful`: an identity that PostgreSQL refuses as data is left as it was, and told of in the log.
+    `careful`: an identity that is refused, though others are not, is left as it was, and the log names it; a row at
+    which an unexpected error occurs is refused.
     """
     vessels = known_vessels.news(list(fused.vessels.values()))
     aircraft = known_aircraft.news(list(fused.aircraft.values()))
@@ -139,7 +156,7 @@ def store_rows(fused: Fused, counts: Counts, careful: bool = False) -> list[tupl
     write(upsert_stations, list(fused.stations.values()))
     transaction.on_commit(lambda: known_vessels.remember(vessels))
     transaction.on_commit(lambda: known_aircraft.remember(aircraft))
-    return _store_positions(fused, counts)
+    return _store_positions(fused, counts, _AT_FAULT if careful else {Verdict.POISON})
 
 
 def _write(upsert: Callable[[Sequence[Any]], None], sightings: Sequence[Any]) -> None:
@@ -147,20 +164,28 @@ def _write(upsert: Callable[[Sequence[Any]], None], sightings: Sequence[Any]) ->
 
 
 def _write_with_care(upsert: Callable[[Sequence[Any]], None], sightings: Sequence[Any]) -> None:
-    """Halve the sightings around what PostgreSQL refuses as data."""
+    """Write those that are not refused. Raises the unexpected error that occurs at every one."""
+    refused = _refused(upsert, sightings)
+    if len(refused) == len(sightings) and any(classify(error) is Verdict.BUG for _, error in refused):
+        raise refused[0][1]
+    for sighting, error in refused:
+        logger.error("an identity is left as it was, it cannot be written: %.300r: %s", sighting, error)
+
+
+def _refused(upsert: Callable[[Sequence[Any]], None], sightings: Sequence[Any]) -> list[tuple[Any, Exception]]:
+    """Upsert the sightings, halving them around what is refused; those that are, with their errors."""
     try:
         with transaction.atomic():
             upsert(sightings)
     except Exception as error:
-        if classify(error) is not Verdict.POISON:
+        if classify(error) not in _AT_FAULT:
             raise
         if len(sightings) == 1:
-            logger.warning("an identity is left as it was, PostgreSQL refuses %.300r: %s", sightings[0], error)
-            return
+            return [(sightings[0], error)]
         ordered = sorted(sightings, key=attrgetter("key"))  # as the statement locks them
         middle = len(ordered) // 2
-        _write_with_care(upsert, ordered[:middle])
-        _write_with_care(upsert, ordered[middle:])
+        return _refused(upsert, ordered[:middle]) + _refused(upsert, ordered[middle:])
+    return []
 
 
 def ledger_entry(batch: MessageBatch) -> Batch:
@@ -194,20 +219,21 @@ def insert_once(entry: Batch) -> bool:
         return bool(cursor.rowcount == 1)
 
 
-def _store_positions(fused: Fused, counts: Counts) -> list[tuple[int, Report, Exception]]:
+def _store_positions(fused: Fused, counts: Counts, at_fault: Set[Verdict]) -> list[tuple[int, Report, Exception]]:
     """Upsert the rows and count; the refused reports, each with the ordinal of its message and the error."""
     counts.merged, counts.duplicate = fused.merged, fused.duplicate
-    poison: list[tuple[Report, Exception]] = []
+    failed: list[tuple[Report, Exception]] = []
     for model, rows in fused.rows.items():
-        _Halving(model, counts, poison, limit=max(POISON_ROWS, int(len(rows) * POISON_SHARE))).upsert(rows)
-    if not poison:
+        _Halving(model, counts, failed, at_fault).upsert(rows)
+    if not failed:
         return []
-    errors = {key_of(row): error for row, error in poison}
+    _check_that_some_pass(failed, sum(map(len, fused.rows.values())))
+    errors = {key_of(row): error for row, error in failed}
     refused = [
         (ordinal, report, errors[key_of(report)]) for ordinal, report in fused.positions if key_of(report) in errors
     ]
     # Reports that were folded into a refused row share its fate, so they are neither merged nor duplicate.
-    folded = len(refused) - len(poison)
+    folded = len(refused) - len(failed)
     taken = min(folded, counts.merged)
     counts.merged -= taken
     counts.duplicate -= folded - taken
@@ -215,16 +241,27 @@ def _store_positions(fused: Fused, counts: Counts) -> list[tuple[int, Report, Ex
     return refused
 
 
-class _Halving:
-    """Upserts rows of one model, halving them around what PostgreSQL refuses as data, which it adds to `poison`.
+def _check_that_some_pass(failed: Sequence[tuple[Report, Exception]], rows: int) -> None:
+    """Raises NothingPasses where the rows cannot be blamed for it."""
+    unexpected = any(classify(error) is Verdict.BUG for _, error in failed)
+    if len(failed) == rows and (rows > FEW or unexpected):
+        raise NothingPasses(f"all {rows} rows are refused, the first: {failed[0][1]}") from failed[0][1]
 
-    One poison row in 1,000 takes 70 statements at most. Raises TooMuchPoison beyond `limit`.
+
+class _Halving:
+    """Upserts rows of one model, halving them around what is refused with a verdict of `at_fault`: added to `failed`.
+
+    One such row in 1,000 takes 70 statements at most.
     """
 
     def __init__(
-        self, model: type[models.Model], counts: Counts, poison: list[tuple[Report, Exception]], limit: int
+        self,
+        model: type[models.Model],
+        counts: Counts,
+        failed: list[tuple[Report, Exception]],
+        at_fault: Set[Verdict],
     ) -> None:
-        self._model, self._counts, self._poison, self._limit = model, counts, poison, limit
+        self._model, self._counts, self._failed, self._at_fault = model, counts, failed, at_fault
 
     def upsert(self, rows: Sequence[Report], known: Exception | None = None) -> None:
         """`known` is the error that these rows cause for certain, because their other half was accepted."""
@@ -232,37 +269,28 @@ class _Halving:
         if error is None:
             return
         if len(rows) == 1:
-            self._poison.append((rows[0], error))
-            if len(self._poison) > self._limit:
-                raise TooMuchPoison(f"{len(self._poison)} rows refused, the last: {error}")
+            self._failed.append((rows[0], error))
             return
         # In the order in which the statement locks them: halves in another order would deadlock with another writer.
         rows = sorted(rows, key=key_of)
         middle = len(rows) // 2
-        found = len(self._poison)
+        found = len(self._failed)
         self.upsert(rows[:middle])
-        self.upsert(rows[middle:], error if len(self._poison) == found else None)
+        self.upsert(rows[middle:], error if len(self._failed) == found else None)
 
     def _try(self, rows: Sequence[Report]) -> Exception | None:
-        """Upsert under a savepoint and count; the error, if they are refused as data."""
+        """Upsert under a savepoint and count; the error, if they are at fault."""
         try:
             with transaction.atomic():
                 done: Any = self._model._default_manager.bulk_create(rows, update_conflicts=True)  # type: ignore[arg-type]
         except Exception as error:
-            if classify(error) is not Verdict.POISON:
+            if classify(error) not in self._at_fault:
                 raise
             return error
         self._counts.stored += done.created
         self._counts.merged += done.merged
         self._counts.duplicate += done.unchanged
         return None
-
-
-def _bury(batch: MessageBatch, refused: Sequence[tuple[int, Report, Exception]]) -> None:
-    """Dead letters with the raw messages; a letter that is there already stays as it is."""
-    DeadLetter.objects.bulk_create(
-        [dead_letter(batch, ordinal, "store", error) for ordinal, _, error in refused], ignore_conflicts=True
-    )
 
 
 def dead_letter(batch: MessageBatch, ordinal: int, stage: str, error: Exception) -> DeadLetter:

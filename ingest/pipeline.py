@@ -26,7 +26,7 @@ from ingest.errors import Rejected
 from ingest.formats import FORMATS
 from ingest.fusion import Fused, fuse
 from ingest.liveness import live_updates
-from ingest.persistence import Counts
+from ingest.persistence import FEW, OUTCOMES, Counts, Failed, NothingPasses
 from ingest.reports import Decoded, Message, MessageBatch
 from resilience.breaker import Breaker, CircuitOpen, get_breaker
 from resilience.deadline import deadline
@@ -37,7 +37,6 @@ from tracking.live import LiveState
 logger = logging.getLogger(__name__)
 
 CONTENTION_RETRIES = 3
-UNEXPECTED = "decoder_failed"  # the reason of a message that the decoder was not made for
 
 
 class Booking(msgspec.Struct):
@@ -57,25 +56,34 @@ def process(
 
     `live` writes live state (default: `write_live`, in place).
 
-    Raises CircuitOpen, or what PostgreSQL raises when it is away or the schema does not fit: then nothing of the batch
-    was stored or booked, and it must be kept.
+    Raises CircuitOpen, NothingPasses, or what PostgreSQL raises when it is away: then nothing of the batch was stored
+    or booked, and it must be kept.
     """
     counts = Counts()
-    fused = fuse(decode(batch, counts))
+    failed: list[Failed] = []
+    fused = fuse(decode(batch, counts, failed))
     with breakers("database").guard():
         if batch.recorded:
             make_partitions(fused)
-        entry = _store(batch, fused, counts)
+        entry = _store(batch, fused, counts, failed)
     if batch.live:
         (live or write_live)(fused, breakers("live"))
     return Booking(counts, fused, repeated=entry is None)
 
 
-def decode(batch: MessageBatch, counts: Counts) -> Iterator[tuple[int, Decoded]]:
-    """Decode and validate each message; what is refused is counted under its reason."""
+def decode(batch: MessageBatch, counts: Counts, failed: list[Failed]) -> Iterator[tuple[int, Decoded]]:
+    """Decode and validate each message; what is refused is counted under its reason.
+
+    A message on which the decoder fails is added to `failed` and counted as a position: it becomes a dead letter.
+    Raises NothingPasses where it fails on all of more than a FEW.
+    """
     for ordinal, said in enumerate(_decoded(batch)):
         if isinstance(said, str):
             counts.rejected[said] += 1
+            continue
+        if isinstance(said, Exception):
+            counts.positions += 1
+            failed.append((ordinal, said))
             continue
         if said.position is not None:
             counts.positions += 1
@@ -86,38 +94,53 @@ def decode(batch: MessageBatch, counts: Counts) -> Iterator[tuple[int, Decoded]]
         else:
             counts.other += 1
         yield ordinal, said
+    if failed:
+        _judge_failures(batch, failed)
 
 
-def _decoded(batch: MessageBatch) -> Sequence[Decoded | str]:
-    """What each message says, or the reason why it is refused; all at once where the decoder can."""
+def _judge_failures(batch: MessageBatch, failed: Sequence[Failed]) -> None:
+    ordinal, error = failed[0]
+    if len(failed) == len(batch.messages) > FEW:
+        raise NothingPasses(f"none of {len(failed)} messages can be decoded, the first: {error!r}") from error
+    logger.error(
+        "%d of %d messages of %s cannot be decoded and become dead letters, the first: %.200r",
+        len(failed),
+        len(batch.messages),
+        batch.source,
+        batch.messages[ordinal].raw,
+        exc_info=error,
+    )
+
+
+def _decoded(batch: MessageBatch) -> Sequence[Decoded | str | Exception]:
+    """What each message says, the reason why it is refused, or what the decoder raised; all at once where it can."""
     context = Context(batch, now=round(time.time() * 1000))
     spec = FORMATS[batch.format]
     if spec.decode_all is not None:
         try:
             return spec.decode_all(batch.messages, context)
-        except Exception:
+        except Exception as error:
+            if classify(error) is Verdict.HOST:
+                raise
             logger.exception("batch %s of %s is decoded message by message", batch.id, batch.source)
     return _one_by_one(batch, spec.decode, context)
 
 
 def _one_by_one(
     batch: MessageBatch, decoder: Callable[[Message, Context], Decoded], context: Context
-) -> list[Decoded | str]:
-    """A message that the decoder was not made for costs only itself; many of them are a bug, which keeps the batch."""
-    said: list[Decoded | str] = []
-    surprises = 0
+) -> list[Decoded | str | Exception]:
+    """A message that the decoder was not made for costs only itself. What this host lacks is raised."""
+    found: list[Decoded | str | Exception] = []
     for message in batch.messages:
         try:
-            said.append(decoder(message, context))
+            found.append(decoder(message, context))
         except Rejected as refusal:
-            said.append(refusal.reason)
-        except Exception:
-            surprises += 1
-            if surprises > max(persistence.POISON_ROWS, len(batch.messages) * persistence.POISON_SHARE):
+            found.append(refusal.reason)
+        except Exception as error:
+            if classify(error) is Verdict.HOST:
                 raise
-            logger.exception("a message of %s cannot be decoded: %.200r", batch.source, message.raw)
-            said.append(UNEXPECTED)
-    return said
+            found.append(error)
+    return found
 
 
 def make_partitions(fused: Fused) -> None:
@@ -141,20 +164,20 @@ def forget_partitions() -> None:
     _ready_days.clear()
 
 
-def _store(batch: MessageBatch, fused: Fused, counts: Counts) -> object | None:
+def _store(batch: MessageBatch, fused: Fused, counts: Counts, failed: Sequence[Failed]) -> object | None:
     """Store within the deadline; somebody else's locks are waited for a few times, in place."""
     for attempt in range(CONTENTION_RETRIES + 1):
         attempted = msgspec.structs.replace(counts)
         try:
             with deadline(settings.DATABASE_DEADLINE_SECONDS):
-                entry = persistence.store(batch, fused, attempted)
+                entry = persistence.store(batch, fused, attempted, failed)
         except Exception as error:
             if attempt == CONTENTION_RETRIES or classify(error) is not Verdict.CONTENTION:
                 raise
             time.sleep(random.uniform(0.05, 0.2))
             continue
-        for field in ("stored", "merged", "duplicate", "dead"):
-            setattr(counts, field, getattr(attempted, field))
+        for outcome in OUTCOMES:
+            setattr(counts, outcome, getattr(attempted, outcome))
         return entry
     raise AssertionError("the last attempt returns or raises")
 

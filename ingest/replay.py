@@ -20,7 +20,7 @@ from ingest.errors import Rejected
 from ingest.formats import FORMATS
 from ingest.fusion import fuse
 from ingest.models import Batch
-from ingest.persistence import MESSAGE_KIND, Counts
+from ingest.persistence import MESSAGE_KIND, Counts, Failed
 from ingest.reports import Decoded, Message, MessageBatch
 from resilience.handlers import Handler, Undecodable
 from resilience.models import DeadLetter
@@ -30,25 +30,28 @@ _MESSAGES_SHOWN = 10
 
 
 class MessageHandler:
-    """One message whose row PostgreSQL refused."""
+    """One message whose row PostgreSQL refused, or that the decoder failed on."""
 
     editable = True
 
     def replay(self, letter: DeadLetter) -> str:
         """Decode, validate and store the message again; `dead` in the ledger becomes what it turned out to be, and
-        `discarded` does where the letter had expired.
+        `discarded` does where the letter had expired. One that turns out to be no position is counted as none.
 
         Raises Rejected when it is refused before it reaches the database, and what the database raises.
         """
-        said = _decode(letter)
-        if said.position is None:
-            raise Rejected("no_position")
+        decoded = _decode(letter)
         counts = Counts()
-        for _, _, error in persistence.store_rows(fuse([(0, said)]), counts):
+        for _, _, error in persistence.store_rows(fuse([(0, decoded)]), counts):
             raise error
-        outcome = next(name for name in ("stored", "merged", "duplicate") if getattr(counts, name))
         held = "discarded" if letter.status == DeadLetter.Status.EXPIRED else "dead"
-        Batch.objects.filter(id=letter.batch_id).update(**{held: F(held) - 1, outcome: F(outcome) + 1})
+        moved = {held: F(held) - 1}
+        if decoded.position is None:
+            outcome = "static" if decoded.static else "stations" if decoded.station else "other"
+            moved["positions"] = F("positions") - 1
+        else:
+            outcome = next(name for name in ("stored", "merged", "duplicate") if getattr(counts, name))
+        Batch.objects.filter(id=letter.batch_id).update(**moved, **{outcome: F(outcome) + 1})
         return outcome
 
     def discarded(self, letter: DeadLetter) -> None:
@@ -80,8 +83,8 @@ class BatchHandler:
         """Process the batch as if it had just come; its own line replaces the one that counted it as dead."""
         batch = unpack(letter.payload)
         Batch.objects.filter(id=batch.id).delete()
-        counts = Counts()
-        persistence.store(batch, fuse(pipeline.decode(batch, counts)), counts)
+        counts, failed = Counts(), list[Failed]()
+        persistence.store(batch, fuse(pipeline.decode(batch, counts, failed)), counts, failed)
         return f"{counts.stored} stored, {counts.merged} merged, {counts.duplicate} duplicate, {counts.dead} dead"
 
     def discarded(self, letter: DeadLetter) -> None:

@@ -4,9 +4,12 @@ from ingest import bookkeeping, consumption, housekeeping, reckoning
 from tracking.retention import RetentionRefused
 
 
-def process_batch(packed: bytes, stream: str) -> None:
-    """Process one batch of the queue; `stream` is where it came from and goes back to in an outage."""
-    consumption.consume(packed, stream)
+def process_batch(packed: bytes, stream: str, attempts: int = 0) -> None:
+    """Process one batch of the queue; `stream` is where it came from and goes back to in an outage.
+
+    `attempts`: how many of it failed with an unexpected error.
+    """
+    consumption.consume(packed, stream, attempts)
 
 
 def close_books() -> str:

@@ -31,13 +31,14 @@ from resilience.breaker_state import (
     Phase,
     Reset,
     Succeeded,
+    Suspend,
     Transition,
     Trip,
     permits,
     retry_after_seconds,
 )
 from resilience.breaker_store import Clock, MemoryStore, Store
-from resilience.sqlstate import is_outage
+from resilience.sqlstate import Verdict, classify, is_outage
 
 __all__ = ["Breaker", "CircuitOpen", "Snapshot"]
 
@@ -109,7 +110,7 @@ class Breaker:
 
         Raises CircuitOpen before the body when it does not. An exception of the body passes through: a failure if
         `is_failure` says so, a success otherwise (the other side answered); one that is no Exception, such as a
-        worker's time-out, gives the probe back and counts as neither.
+        worker's time-out, and one of this host alone give the probe back and count as neither.
         """
         token = _token()
         decision, store = self._apply(Acquire(token))
@@ -136,6 +137,11 @@ class Breaker:
             await asyncio.to_thread(guard.__exit__, type(error), error, error.__traceback__)
             raise
         await asyncio.to_thread(guard.__exit__, None, None, None)
+
+    def suspend(self, reason: str) -> Snapshot:
+        """Open it as failures would: it probes after its reset time. A person's decision is left as it is."""
+        self._apply(Suspend(reason))
+        return self.snapshot()
 
     def trip(self, by: str, reason: str) -> Snapshot:
         """Refuse all calls until `reset`. Look at `shared` of the result: without Redis only this process obeys."""
@@ -172,7 +178,7 @@ class Breaker:
         return Snapshot(self.name, state, permits(state, now, self.config), wait, shared, now, tuple(history))
 
     def _outcome(self, error: BaseException, token: str, generation: int) -> Event:
-        if not isinstance(error, Exception):
+        if not isinstance(error, Exception) or classify(error) is Verdict.HOST:
             return Abandoned(token, generation)
         if self._is_failure(error):
             return Failed(token, generation, f"{type(error).__name__}: {error}"[:200])

@@ -6,6 +6,7 @@
       |                            +---------------------------------+
       +------------------- 2 successful probes, one after the other -+
 
+    closed, half_open --suspend--> open                        (by callers, who found that calling is of no use)
     any state --trip--> forced_open --reset--> closed          (by a person, who says why)
 
 While closed, each success takes one failure off the count. In half_open a single caller holds the probe, on a lease,
@@ -104,6 +105,13 @@ class Abandoned:
 
 
 @dataclass(frozen=True, slots=True)
+class Suspend:
+    """The callers found that calling is of no use for now, though the other side answers."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Trip:
     """A person stops all calls."""
 
@@ -119,7 +127,7 @@ class Reset:
     reason: str
 
 
-Event = Acquire | Succeeded | Failed | Abandoned | Trip | Reset
+Event = Acquire | Succeeded | Failed | Abandoned | Suspend | Trip | Reset
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +151,10 @@ def step(state: BreakerState, event: Event, now: float, config: BreakerConfig) -
             return _acquire(state, token, now, config)
         case Succeeded() | Failed() | Abandoned():
             return _answer(state, event, now, config)
+        case Suspend(reason):
+            if state.phase in (Phase.OPEN, Phase.FORCED_OPEN):
+                return state, Decision(generation=state.generation)
+            return _move(state, Phase.OPEN, now, reason)
         case Trip(by, reason):
             return _move(state, Phase.FORCED_OPEN, now, f"tripped by {by}: {reason}")
         case Reset(by, reason):

@@ -37,6 +37,7 @@ __all__ = ["HOUSEKEEPING", "LIVE", "REPLAY", "STREAMS", "StreamDepth", "StreamsB
 logger = logging.getLogger(__name__)
 
 BREAKER = "database"
+UNREADABLE = "unreadable"  # the reason of entries that are not packages
 MAX_DELIVERIES = 5
 SHARES = {HOUSEKEEPING: 2, LIVE: 6, REPLAY: 2}  # of ten entries a round
 
@@ -45,6 +46,7 @@ _WITHHELD_BLOCK_MS = 200  # the same while batches are withheld: then the breake
 _PROBE_PAUSE_SECONDS = 0.2  # between two batches given out as probes: the first must reach a worker to take the lease
 _GLANCE_MS = 1  # to see that a stream has no batch for a probe
 _OUTAGE_PAUSE_SECONDS = 0.5
+_DUE_SECONDS = 0.5  # between two looks at what is delayed
 _ACKNOWLEDGE_ATTEMPTS = 15  # over about 20 seconds
 
 
@@ -76,7 +78,7 @@ class StreamsBroker(Broker):  # type: ignore[misc]
         self.streams = Streams(self.connection, self.list_key)
         self._grouped = False
         self._away = False
-        self._reclaim_at = 0.0
+        self._reclaim_at = self._due_at = 0.0
         self._cursors = dict.fromkeys(STREAMS, "0-0")
         self._probe_at = 0.0
         self._probes = itertools.cycle((LIVE, REPLAY))
@@ -108,7 +110,9 @@ class StreamsBroker(Broker):  # type: ignore[misc]
         try:
             taken = self._take()
             tasks = [
-                (f"{entry.stream}|{entry.entry_id}", entry.payload.decode()) for entry in taken if self._admit(entry)
+                (f"{entry.stream}|{entry.entry_id}", entry.payload.decode())
+                for entry in taken
+                if self._admit(entry) and entry.payload
             ]
         except redis.RedisError as error:
             self._wait_for_redis(error)
@@ -122,6 +126,7 @@ class StreamsBroker(Broker):  # type: ignore[misc]
         if not self._grouped:
             self.streams.make_groups()
             self._grouped = True
+        self._move_due()
         permitted = get_breaker(BREAKER).permits()
         quotas = {stream: max(1, Conf.BULK * share // 10) for stream, share in SHARES.items()}
         if permitted is None:
@@ -130,6 +135,13 @@ class StreamsBroker(Broker):  # type: ignore[misc]
         if permitted == 0 or time.monotonic() < self._probe_at:
             return self._reclaim(quotas) or self.streams.read(self.instance, quotas, _WITHHELD_BLOCK_MS)
         return self._take_probe(quotas)
+
+    def _move_due(self) -> None:
+        """Put back into their streams what was given back for later, also while batches are withheld."""
+        if time.monotonic() >= self._due_at:
+            for stream in (LIVE, REPLAY):
+                self.streams.move_due(stream)
+            self._due_at = time.monotonic() + _DUE_SECONDS
 
     def _take_probe(self, quotas: dict[str, int]) -> list[Delivery]:
         """Housekeeping and one batch: of the stream whose turn it is or, where that has none, of the other."""
@@ -159,7 +171,7 @@ class StreamsBroker(Broker):  # type: ignore[misc]
 
     def _is_spent(self, entry: Delivery) -> bool:
         """Whether `entry` was delivered too often; then it has been handed over or parked."""
-        if entry.deliveries <= MAX_DELIVERIES:
+        if entry.deliveries <= MAX_DELIVERIES or entry.payload is None:
             return False
         attempts = entry.deliveries - 1
         logger.error("%s entry %s: %d deliveries without a verdict", entry.stream, entry.entry_id, attempts)
@@ -181,7 +193,7 @@ class StreamsBroker(Broker):  # type: ignore[misc]
 
         Not in django-q2's pre_execute: an exception there kills the worker.
         """
-        reason = refusal_of(entry.payload)
+        reason = refusal_of(entry.payload) if entry.payload else UNREADABLE
         if reason:
             logger.error("%s entry %s is parked: %s", entry.stream, entry.entry_id, reason)
             self.streams.park(entry.stream, entry.entry_id, reason, entry.deliveries)
@@ -211,7 +223,7 @@ class StreamsBroker(Broker):  # type: ignore[misc]
 
     def fail(self, task_id: str) -> None:
         """Park a task that the pusher could not unpack."""
-        self.streams.park(*parse_ack(task_id), reason="unreadable")
+        self.streams.park(*parse_ack(task_id), reason=UNREADABLE)
 
     def in_hand(self) -> set[str]:
         """Acknowledgement ids of what this instance's pusher has taken and nobody has acknowledged."""

@@ -18,7 +18,7 @@ from resilience.sqlstate import Verdict, classify
 MAX_ATTEMPTS = 8
 TRACEBACK_CHARACTERS = 8000
 MESSAGE_CHARACTERS = 500
-BUG = "replay_error"
+BUG = "unexpected"
 
 _FIRST_DELAY_SECONDS = 300
 _LONGEST_DELAY_SECONDS = 6 * 3600

@@ -196,3 +196,20 @@ class Switchboard(models.Model):
 
     def __str__(self) -> str:
         return "circuit breakers"
+
+
+class ParkedEntry(models.Model):
+    """No table: the entry and the permissions of what the queue put aside, in the admin. It lies in Redis."""
+
+    class Meta:
+        managed = False
+        default_permissions = ()
+        permissions = [
+            ("view_parked", "Can see parked entries of the queue"),
+            ("operate_parked", "Can return and discard parked entries of the queue"),
+        ]
+        verbose_name = "parked entry"
+        verbose_name_plural = "parked entries"
+
+    def __str__(self) -> str:
+        return "parked entries"

@@ -44,6 +44,8 @@ from resilience.schedules import bring_back
 
 logger = logging.getLogger(__name__)
 
+LONGEST_PAUSE_SECONDS = 60.0  # before a pool is built again, where it died soon after it was built
+STEADY_SECONDS = 60.0  # after which a pool has proved itself
 STALL_SECONDS = 30.0  # at least; and longer than any task may take
 _LOOK_SECONDS = 2.0  # between two looks at the tasks in hand
 _GRACE_SECONDS = 10.0  # for a timed-out worker to end by itself, and on top of the time-out when stopping
@@ -73,6 +75,7 @@ class SafeSentinel(cluster.Sentinel):  # type: ignore[misc]
         self._overdue: dict[Any, float] = {}  # timed-out worker -> when that was noticed
         self._in_hand: set[str] = set()
         self._moved_at = self._look_at = self._schedule_at = time.monotonic()
+        self._built_at, self._pause_seconds = time.monotonic(), 0.0
         _live_with_parent()
         super().__init__(*args, **kwargs)
 
@@ -140,6 +143,7 @@ class SafeSentinel(cluster.Sentinel):  # type: ignore[misc]
             release_probes_of_the_dead()
         except redis.RedisError as error:
             logger.warning("tasks in hand wait for their retry time, the queue does not answer: %s", error)
+        self._pause()
         self.task_queue = Queue(maxsize=Conf.QUEUE_LIMIT) if Conf.QUEUE_LIMIT else Queue()
         self.result_queue = Queue()
         self.event_out = multiprocessing.Event()
@@ -147,6 +151,15 @@ class SafeSentinel(cluster.Sentinel):  # type: ignore[misc]
         self._in_hand, self._moved_at = set(), time.monotonic()
         self.reincarnations += 1
         self.spawn_cluster()
+        self._built_at = time.monotonic()
+
+    def _pause(self) -> None:
+        """Not at once again on a host where pools die: others have the tasks. One that was steady is built at once."""
+        steady = time.monotonic() - self._built_at > STEADY_SECONDS
+        if self._pause_seconds and not steady:
+            logger.warning("the pool is built again in %g s", self._pause_seconds)
+            self.stop_event.wait(self._pause_seconds)
+        self._pause_seconds = 1.0 if steady else min(LONGEST_PAUSE_SECONDS, max(1.0, 2 * self._pause_seconds))
 
     def stop(self) -> None:
         """Let the tasks in hand end, then the children; not longer than a task may take."""

@@ -31,7 +31,7 @@ def on_spent(hook: SpentHook | None) -> None:
 
 def hand_over(entry: Delivery, attempts: int) -> bool:
     """Whether somebody took `entry` after so many `attempts`; raises what the hook raises in an outage."""
-    if _hook is None:
+    if _hook is None or entry.payload is None:
         return False
     close_old_connections()  # the pusher has no requests that would do it, and its connection may be hours old
     try:

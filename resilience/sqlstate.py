@@ -5,6 +5,8 @@ Django's wrapper carries psycopg's error as its cause, where the code is. Nothin
 Source of the codes: PostgreSQL documentation, appendix A.
 """
 
+import errno
+import os
 from collections.abc import Iterator
 from enum import Enum
 
@@ -21,7 +23,8 @@ class Verdict(Enum):
     INFRASTRUCTURE = "infrastructure"  # the other side is away: wait, keep the batch, the breaker counts it
     CONTENTION = "contention"  # it is there and busy with somebody else's rows: try again at once
     POISON = "poison"  # it refuses these very data: find the row, make it a dead letter
-    BUG = "bug"  # code and schema disagree: keep the batch, never look for a guilty row
+    BUG = "bug"  # nobody expected it: code and schema disagree, or a value that no check has foreseen
+    HOST = "host"  # this host lacks memory, descriptors or disk: let another one do it, and blame nobody
 
 
 _BY_CODE = {
@@ -44,6 +47,8 @@ _BY_PREFIX = {
     "22": Verdict.POISON,  # data exception
     "23": Verdict.POISON,  # integrity constraint violation
 }
+_HOST_LACKS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT})
+_HOST_LACKS_WORDS = tuple(os.strerror(number) for number in _HOST_LACKS)  # libpq tells nothing else of them
 _REDIS_AWAY = (
     redis.ConnectionError,  # includes a server that is still loading its data
     redis.TimeoutError,
@@ -58,6 +63,8 @@ def classify(error: BaseException) -> Verdict:
     What nobody knows is a BUG: the batch is kept, whereas POISON would take it apart.
     """
     chain = list(_causes(error))
+    if any(map(_is_of_this_host, chain)):
+        return Verdict.HOST
     if any(isinstance(link, (DeadlineExceeded, *_REDIS_AWAY)) for link in chain):
         return Verdict.INFRASTRUCTURE
     for link in chain:
@@ -73,6 +80,17 @@ def classify(error: BaseException) -> Verdict:
 def is_outage(error: BaseException) -> bool:
     """Whether `error` speaks against the other side's health; everything else proves that it answered."""
     return classify(error) is Verdict.INFRASTRUCTURE
+
+
+def _is_of_this_host(error: BaseException) -> bool:
+    """Whether this machine refused something that has nothing to do with the other side or the data."""
+    if isinstance(error, psycopg.OperationalError):
+        return error.sqlstate is None and any(words in str(error) for words in _HOST_LACKS_WORDS)
+    if isinstance(error, OSError):
+        return error.errno in _HOST_LACKS
+    if isinstance(error, RuntimeError):
+        return "can't start new thread" in str(error)
+    return isinstance(error, MemoryError)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -3,6 +3,7 @@
     tracking:queue:{<cluster>}:housekeeping    schedules and maintenance
     tracking:queue:{<cluster>}:live            batches as they arrive
     tracking:queue:{<cluster>}:replay          recordings and redrives
+    tracking:queue:{<cluster>}:live:delayed    what goes back to that stream when its time has come (sorted set)
     tracking:queue:{<cluster>}:parked          what nobody may or can run; kept for a person to look at
     tracking:queue:{<cluster>}:acked           how many entries were done so far
 
@@ -22,6 +23,7 @@ _GROUP = "workers"
 _RELEASED = "released"  # the consumer that holds what a killed pusher had; it has no process
 _RELEASED_IDLE_MS = 86_400_000
 _PAGE = 500
+_FACTS = ("stream", "reason", "deliveries", "subject", "traceback")
 
 # KEYS: stream, counter. ARGV: group, id. One call: a crash between XACK and XDEL would leave an entry nobody gets.
 _DONE = """
@@ -31,11 +33,16 @@ if removed > 0 then redis.call('INCR', KEYS[2]) end
 return removed
 """
 # KEYS: stream, parked stream. ARGV: group, id, name of the stream, reason, deliveries.
+# Whatever else the entry holds is kept under `raw:` and its name.
 _PARK = """
 local entry = redis.call('XRANGE', KEYS[1], ARGV[2], ARGV[2])[1]
 if entry then
-  redis.call('XADD', KEYS[2], '*', 't', entry[2][2], 'id', ARGV[2], 'stream', ARGV[3], 'reason', ARGV[4],
-    'deliveries', ARGV[5])
+  local kept = {'id', ARGV[2], 'stream', ARGV[3], 'reason', ARGV[4], 'deliveries', ARGV[5]}
+  for i = 1, #entry[2], 2 do
+    kept[#kept + 1] = entry[2][i] == 't' and 't' or 'raw:' .. entry[2][i]
+    kept[#kept + 1] = entry[2][i + 1]
+  end
+  redis.call('XADD', KEYS[2], '*', unpack(kept))
 end
 redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
 return redis.call('XDEL', KEYS[1], ARGV[2])
@@ -48,6 +55,23 @@ local entry = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])[1]
 if not entry then return 0 end
 redis.call('XADD', KEYS[2], '*', 't', ARGV[2])
 return redis.call('XDEL', KEYS[1], ARGV[1])
+"""
+# KEYS: sorted set. ARGV: package, seconds from now on Redis's clock, which is the one that `_MOVE_DUE` reads.
+_DELAY = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+return redis.call('ZADD', KEYS[1], now + ARGV[2] * 1000, ARGV[1])
+"""
+# KEYS: sorted set, stream. ARGV: at most. One call: nothing is ever in both or in neither.
+_MOVE_DUE = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])
+for _, package in ipairs(due) do
+  redis.call('XADD', KEYS[2], '*', 't', package)
+  redis.call('ZREM', KEYS[1], package)
+end
+return #due
 """
 # KEYS: parked stream. ARGV: at most. The reasons alone: what was parked may be large.
 _REASONS = """
@@ -62,8 +86,12 @@ return found
 
 
 class Parked(NamedTuple):
-    """An entry that was put aside: its id among the parked, the stream it came from, why, how often it was delivered,
-    when it was parked (epoch seconds), and what was added."""
+    """An entry that was put aside: its id among the parked, the stream it came from, why, how often it was delivered
+    or attempted, when it was parked (epoch seconds), and what was added.
+
+    `subject` and `traceback` are empty where nobody knows of them: whose work it was, such as a feed, and the end of
+    what the last attempt raised.
+    """
 
     entry_id: str
     stream: str
@@ -71,19 +99,25 @@ class Parked(NamedTuple):
     deliveries: int
     parked_at: float
     payload: bytes
+    subject: str = ""
+    traceback: str = ""
 
 
 class Delivery(NamedTuple):
-    """One entry in the hands of a consumer: its stream, its id, what was added, how often it was delivered."""
+    """One entry in the hands of a consumer: its stream, its id, what was added, how often it was delivered.
+
+    `payload` is None where the entry is not one of ours: it has no field for it.
+    """
 
     stream: str
     entry_id: str
-    payload: bytes
+    payload: bytes | None
     deliveries: int = 1
 
 
 class StreamDepth(NamedTuple):
-    """One stream: entries nobody has yet, entries somebody has, and the age of the oldest (None: it is empty)."""
+    """One stream: entries nobody has yet (delayed ones among them), entries somebody has, and the age of the oldest
+    (None: it is empty)."""
 
     waiting: int
     pending: int
@@ -142,7 +176,7 @@ class Streams:
             pipe.xpending_range(self.key(stream), _GROUP, entry_id, entry_id, 1)
         counts = [pending[0]["times_delivered"] if pending else 1 for pending in pipe.execute()]
         claimed = [
-            Delivery(stream, entry_id.decode(), fields[b"t"], deliveries)
+            Delivery(stream, entry_id.decode(), fields.get(b"t"), deliveries)
             for (entry_id, fields), deliveries in zip(entries, counts, strict=True)
         ]
         return after.decode(), claimed
@@ -158,18 +192,28 @@ class Streams:
 
     def parked(self, count: int = 1000) -> list[Parked]:
         """The oldest parked entries, at most `count`."""
-        found = self._redis.xrange(self.key(PARKED), count=count)
-        return [
-            Parked(
-                entry_id.decode(),
-                fields[b"stream"].decode(),
-                fields[b"reason"].decode(),
-                int(fields[b"deliveries"]),
-                int(entry_id.split(b"-")[0]) / 1000,
-                fields[b"t"],
-            )
-            for entry_id, fields in found
-        ]
+        return [_parked(entry_id, fields) for entry_id, fields in self._redis.xrange(self.key(PARKED), count=count)]
+
+    def delay(self, stream: str, payload: str, seconds: float) -> None:
+        """Have an entry added to the end of `stream` in so many seconds, by whoever calls `move_due` then."""
+        self._redis.eval(_DELAY, 1, self._delayed(stream), payload, seconds)
+
+    def move_due(self, stream: str, count: int = 100) -> int:
+        """Add to `stream` what was delayed and is due, at most `count`; how many that were."""
+        return int(self._redis.eval(_MOVE_DUE, 2, self._delayed(stream), self.key(stream), count))
+
+    def delayed(self, stream: str) -> list[bytes]:
+        """What is delayed, the first due first."""
+        found: list[bytes] = self._redis.zrange(self._delayed(stream), 0, -1)
+        return found
+
+    def add_parked(self, stream: str, payload: str, reason: str, attempts: int, subject: str, traceback: str) -> None:
+        """Put an entry aside that `unpark` gives back to `stream`; see Parked for the rest."""
+        facts = {"stream": stream, "reason": reason, "deliveries": attempts, "subject": subject, "traceback": traceback}
+        self._redis.xadd(self.key(PARKED), {"t": payload, **facts})
+
+    def _delayed(self, stream: str) -> str:
+        return f"{self.key(stream)}:delayed"
 
     def parked_reasons(self, count: int = 100) -> list[str]:
         """Why the newest parked entries are parked, of at most `count`, newest first."""
@@ -239,33 +283,52 @@ class Streams:
             pipe.xlen(self.key(name))
             pipe.xpending(self.key(name), _GROUP)
             pipe.xrange(self.key(name), count=1)
+            pipe.zcard(self._delayed(name))
         (seconds, microseconds), *replies = pipe.execute(raise_on_error=False)
         now = seconds + microseconds / 1e6
-        return {name: _depth(now, *replies[3 * place : 3 * place + 3]) for place, name in enumerate(names)}
+        return {name: _depth(now, *replies[4 * place : 4 * place + 4]) for place, name in enumerate(names)}
 
     def drop(self) -> int:
         """Delete the three streams with all they hold, for an operator; how many entries that were."""
         pipe = self._redis.pipeline(transaction=True)
         for stream in STREAMS:
             pipe.xlen(self.key(stream))
-        pipe.delete(*(self.key(stream) for stream in STREAMS))
+            pipe.zcard(self._delayed(stream))
+        pipe.delete(*(key for stream in STREAMS for key in (self.key(stream), self._delayed(stream))))
         return sum(pipe.execute()[:-1])
 
 
 def _deliveries(reply: Any) -> list[Delivery]:
     """XREADGROUP's reply, flat; an entry that was deleted meanwhile has no fields."""
     return [
-        Delivery(key.decode().rsplit(":", 1)[1], entry_id.decode(), fields[b"t"])
+        Delivery(key.decode().rsplit(":", 1)[1], entry_id.decode(), fields.get(b"t"))
         for key, entries in reply or []
         for entry_id, fields in entries
         if fields
     ]
 
 
-def _depth(now: float, length: Any, pending: Any, first: Any) -> StreamDepth:
-    for reply in (length, pending, first):
+def _parked(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Parked:
+    """Whatever is missing, because somebody else wrote it, is empty."""
+    facts = {name: fields.get(name.encode(), b"").decode(errors="replace") for name in _FACTS}
+    deliveries = int(facts["deliveries"]) if facts["deliveries"].isdecimal() else 0
+    parked_at = int(entry_id.split(b"-")[0]) / 1000
+    return Parked(
+        entry_id.decode(),
+        facts["stream"],
+        facts["reason"],
+        deliveries,
+        parked_at,
+        fields.get(b"t", b""),
+        facts["subject"],
+        facts["traceback"],
+    )
+
+
+def _depth(now: float, length: Any, pending: Any, first: Any, delayed: Any) -> StreamDepth:
+    for reply in (length, pending, first, delayed):
         if isinstance(reply, Exception) and "NOGROUP" not in str(reply):
             raise reply
     held = 0 if isinstance(pending, Exception) else int(pending["pending"])
     oldest = max(0.0, now - int(first[0][0].split(b"-")[0]) / 1000) if first else None
-    return StreamDepth(max(0, length - held), held, oldest)
+    return StreamDepth(max(0, length - held) + delayed, held, oldest)

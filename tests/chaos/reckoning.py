@@ -167,6 +167,8 @@ def waiting_batches() -> Iterator[MessageBatch]:
     for name in STREAMS:
         for _, fields in broker.connection.xrange(broker.streams.key(name)):
             yield from _batches(fields[b"t"].decode())
+        for package in broker.streams.delayed(name):
+            yield from _batches(package.decode())
     path = settings.SPOOL_DIR / NAME
     if path.exists():
         with closing(sqlite3.connect(path, timeout=10.0)) as spool:

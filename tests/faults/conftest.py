@@ -20,7 +20,7 @@ def nothing_known() -> None:
     persistence.known_vessels.forget()
     persistence.known_aircraft.forget()
     pipeline.forget_partitions()
-    consumption._bugs = 0
+    consumption.failing.reset()
 
 
 @pytest.fixture

@@ -103,8 +103,9 @@ def mmsis(parcel: MessageBatch) -> list[int]:
 
 def queued(streams: Streams, client: Any) -> list[uuid.UUID]:
     """The ids of the batches in the queue's streams, those in workers' hands included, in order; as often as there."""
-    entries = [fields for name in STREAMS for _, fields in client.xrange(streams.key(name))]
-    tasks = [SignedPackage.loads(fields[b"t"].decode()) for fields in entries]
+    packages = [fields[b"t"] for name in STREAMS for _, fields in client.xrange(streams.key(name))]
+    packages += [package for name in STREAMS for package in streams.delayed(name)]
+    tasks = [SignedPackage.loads(package.decode()) for package in packages]
     return [unpack(task["args"][0]).id for task in tasks if task["func"] == "ingest.tasks.process_batch"]
 
 

@@ -24,6 +24,15 @@ CREATE TRIGGER held_back BEFORE INSERT ON ingest_batch FOR EACH ROW EXECUTE FUNC
 SELECT pg_advisory_lock({_GATE});
 """
 
+_BROKEN = f"""
+CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'relation is missing' USING ERRCODE = '42P01';
+END $$;
+CREATE TRIGGER broken BEFORE INSERT ON {TABLE}
+    FOR EACH ROW WHEN ((NEW.vessel_id - %s) %% %s = %s) EXECUTE FUNCTION broken();
+"""
+
 
 @contextmanager
 def changed_schema(change: str, undo: str) -> Iterator[None]:
@@ -43,6 +52,18 @@ def refused_ships(every: int) -> Iterator[None]:
     check = f"CHECK ((vessel_id - {FIRST_MMSI}) % {every} <> {every - 1})"
     with changed_schema(f"ADD CONSTRAINT refused_ships {check}", "DROP CONSTRAINT refused_ships"):
         yield
+
+
+@contextmanager
+def broken_ships(every: int) -> Iterator[None]:
+    """At every n-th ship of `Traffic` PostgreSQL answers as if code and schema disagreed."""
+    with connection.cursor() as cursor:
+        cursor.execute(_BROKEN % (FIRST_MMSI, every, every - 1))
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP TRIGGER broken ON {TABLE}; DROP FUNCTION broken()")
 
 
 @contextmanager

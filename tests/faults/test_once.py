@@ -12,7 +12,7 @@ from django.db import connection, connections
 
 from ingest import persistence, pipeline
 from ingest.acceptance import enqueue
-from ingest.consumption import bury
+from ingest.consumption import make_dead_letter
 from ingest.reports import MessageBatch
 from resilience.breaker import get_breaker
 from resilience.streams import LIVE
@@ -97,7 +97,7 @@ def test_redelivered_and_dead_at_once_is_not_counted_twice(traffic: Traffic, que
         enqueue(parcel)
     packages = payloads(LIVE)
     for parcel, package in zip(accepted, packages, strict=True):
-        at_once(lambda: pipeline.process(parcel), lambda: bury(package, LIVE, 5))  # noqa: B023 (both end in this round)
+        at_once(lambda: pipeline.process(parcel), lambda: make_dead_letter(package, LIVE, 5))  # noqa: B023 (both end in this round)
     fate(accepted).settled()
 
 

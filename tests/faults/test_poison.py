@@ -17,8 +17,10 @@ from resilience.breaker import Phase, get_breaker
 from resilience.models import DeadLetter
 from resilience.streams import LIVE, Streams
 from tests.faults.invariants import FIRST_MMSI, Traffic, fate, mmsis, queued
-from tests.faults.schema import changed_schema, refused_ships
+from tests.faults.processes import wait_until
+from tests.faults.schema import broken_ships, changed_schema, refused_ships
 from tests.ingest.test_queue import work
+from tests.patience import PATIENCE_SECONDS
 from tracking.postgresql import arrays
 
 pytestmark = [
@@ -111,6 +113,14 @@ def accept(traffic: Traffic, batches: int) -> list[MessageBatch]:
     return accepted
 
 
+def come_due(client: Any) -> None:
+    """What is delayed is due now."""
+    streams = Streams(client, Conf.CLUSTER_NAME)
+    for package in streams.delayed(LIVE):
+        client.zadd(f"{streams.key(LIVE)}:delayed", {package: 0})
+    streams.move_due(LIVE)
+
+
 def test_a_schema_that_does_not_fit_kills_no_row_and_keeps_the_batch(traffic: Traffic, queue: Any) -> None:
     accepted = accept(traffic, 1)
     with changed_schema("RENAME COLUMN heading TO bow", "RENAME COLUMN bow TO heading"):
@@ -119,33 +129,50 @@ def test_a_schema_that_does_not_fit_kills_no_row_and_keeps_the_batch(traffic: Tr
         assert (result.dead, len(result.waiting)) == (set(), 10)
         state = get_breaker("database").snapshot().state
         assert (state.phase, state.failures) == (Phase.CLOSED, 0)
+    come_due(queue)
     work(LIVE)
     assert len(fate(accepted).settled().stored) == 10
 
 
-def test_five_such_batches_in_a_row_pause_consumption_with_an_alarm_until_somebody_resets_it(
+def test_a_schema_that_fits_no_feed_suspends_consumption_which_heals_by_itself(
     traffic: Traffic, queue: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    accepted = accept(traffic, consumption.BUGS_IN_A_ROW)
+    accepted = [traffic.batch(10, source=f"feed-{number % 2}") for number in range(consumption.FAILING_BATCHES)]
+    for parcel in accepted:
+        enqueue(parcel)
     with changed_schema("RENAME COLUMN heading TO bow", "RENAME COLUMN bow TO heading"):
         work(LIVE)
         result = fate(accepted, waiting(queue)).check()
         assert (result.dead, len(result.waiting)) == (set(), 50)
-    assert get_breaker("database").snapshot().state.phase is Phase.FORCED_OPEN
-    assert [record.levelname for record in caplog.records if "consumption is paused" in record.message] == ["CRITICAL"]
+    assert get_breaker("database").snapshot().state.phase is Phase.OPEN
+    assert [record.levelname for record in caplog.records if "consumption is suspended" in record.message] == [
+        "CRITICAL"
+    ]
+    come_due(queue)
     work(LIVE)
-    assert len(fate(accepted, waiting(queue)).check().waiting) == 50, "a paused queue was consumed"
-    get_breaker("database").reset("ada", "mended")
+    assert len(fate(accepted, waiting(queue)).check().waiting) == 50, "a suspended queue was consumed"
+    wait_until(lambda: get_breaker("database").permits() == 1, PATIENCE_SECONDS, "the breaker lets a probe through")
     work(LIVE)
     assert len(fate(accepted).settled().stored) == 50
+    assert get_breaker("database").snapshot().state.phase is Phase.CLOSED
 
 
-def test_too_much_poison_is_taken_for_a_bug_and_kills_no_row(traffic: Traffic, queue: Any) -> None:
+def test_rows_at_which_an_unexpected_error_occurs_die_and_their_neighbours_are_stored(
+    traffic: Traffic, queue: Any
+) -> None:
     accepted = [traffic.batch(100)]
     enqueue(accepted[0])
-    with refused_ships(4):
+    with broken_ships(4):
         work(LIVE)
-        result = fate(accepted, waiting(queue)).check()
-        assert (result.dead, len(result.waiting)) == (set(), 100)
-    work(LIVE)
-    assert len(fate(accepted).settled().stored) == 100
+    result = fate(accepted).settled()
+    assert (len(result.dead), len(result.stored)) == (25, 75)
+    assert set(DeadLetter.objects.values_list("reason", flat=True)) == {"unexpected"}
+
+
+def test_much_poison_costs_its_own_rows_only(traffic: Traffic, queue: Any) -> None:
+    accepted = [traffic.batch(100)]
+    enqueue(accepted[0])
+    with refused_ships(2):
+        work(LIVE)
+    result = fate(accepted).settled()
+    assert (len(result.dead), len(result.stored)) == (50, 50)

@@ -140,11 +140,11 @@ def _die_at(monkeypatch, tmp_path, times):
         (tmp_path / f"die-{number}").touch()
     store = backfill_worker._store
 
-    def deadly(batch, fused, counts):
+    def deadly(batch, fused, counts, failed):
         if batch.id == guilty and (left := sorted(tmp_path.glob("die-*"))):
             left[0].unlink()
             os.kill(os.getpid(), signal.SIGKILL)
-        store(batch, fused, counts)
+        store(batch, fused, counts, failed)
 
     guilty = next(id_ for id_, index in batches_of_last_run if index == 1_600)
     monkeypatch.setattr(backfill_worker, "_store", deadly)

@@ -9,7 +9,7 @@ from django.db import DatabaseError, connection
 from django.db.models import Q
 from django.test.utils import CaptureQueriesContext
 
-from ingest import persistence, pipeline
+from ingest import persistence, pipeline, replay
 from ingest.accounts import account, violations
 from ingest.decoders import ais
 from ingest.formats import FORMATS
@@ -155,9 +155,17 @@ def test_a_report_folded_into_a_poison_row_is_dead_too(monkeypatch):
     assert violations(account(Q())) == []
 
 
-def test_more_poison_than_a_fifth_is_a_bug_and_keeps_the_batch(monkeypatch):
+def test_poison_never_stops_its_neighbours_whatever_its_share(monkeypatch):
     monkeypatch.setattr("ingest.decoders.ais.check_position", lambda latitude, longitude: None)
-    with pytest.raises(persistence.TooMuchPoison):
+    bad = [position(mmsi=211000000 + number, lat=-91.5) for number in range(90)]
+    counts = pipeline.process(batch([*bad, position(mmsi=211000500)])).counts
+    assert (counts.stored, counts.dead, DeadLetter.objects.count()) == (1, 90, 90)
+    assert violations(account(Q())) == []
+
+
+def test_a_batch_of_which_nothing_passes_is_kept(monkeypatch):
+    monkeypatch.setattr("ingest.decoders.ais.check_position", lambda latitude, longitude: None)
+    with pytest.raises(persistence.NothingPasses):
         pipeline.process(batch([position(mmsi=211000000 + number, lat=-91.5) for number in range(30)]))
 
     assert (Batch.objects.count(), DeadLetter.objects.count(), VesselPosition.objects.count()) == (0, 0, 0)
@@ -212,7 +220,7 @@ def test_a_recording_of_any_day_gets_its_partition():
 def test_an_identity_that_postgresql_refuses_costs_itself_alone(caplog):
     named = sentences(type=5, mmsi=211000007, shipname="NORDIC", callsign="ABC", imo=9074729, destination="KIEL")
     parcel = batch([position(mmsi=211000555), b"\n".join(named)])
-    fused = pipeline.fuse(pipeline.decode(parcel, counts := persistence.Counts()))
+    fused = pipeline.fuse(pipeline.decode(parcel, counts := persistence.Counts(), []))
     fused.vessels[211000007].static["callsign"] = "LONGER THAN SEVEN"
     assert persistence.store(parcel, fused, counts) is not None
     assert (counts.stored, Batch.objects.get().messages) == (1, 2)
@@ -229,6 +237,31 @@ def test_a_message_that_a_decoder_was_not_made_for_costs_itself_alone(monkeypatc
     spec = FORMATS["nmea"]._replace(decode=surprised, decode_all=None)
     monkeypatch.setitem(FORMATS, "nmea", spec)
     counts = pipeline.process(batch([position(), b"odd", position(mmsi=211000001)])).counts
-    assert (counts.stored, dict(counts.rejected)) == (2, {"decoder_failed": 1})
-    with pytest.raises(ZeroDivisionError):
+    letter = DeadLetter.objects.get()
+    assert (counts.stored, counts.dead, violations(account(Q()))) == (2, 1, [])
+    assert (letter.stage, letter.reason, bytes(letter.raw), letter.ordinal) == ("decode", "unexpected", b"odd", 1)
+    with pytest.raises(persistence.NothingPasses):
         pipeline.process(batch([b"odd"] * 30))
+
+
+def test_a_message_that_the_decoder_failed_on_is_booked_as_what_it_is_once_the_decoder_is_mended(monkeypatch):
+    def fails(message, context):
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as broken:
+        broken.setitem(FORMATS, "nmea", FORMATS["nmea"]._replace(decode=fails, decode_all=None))
+        pipeline.process(batch([position(), static()]))
+    for letter in DeadLetter.objects.order_by("ordinal"):
+        replay.HANDLERS[letter.kind].replay(letter)
+    booked = account(Q())
+    assert (booked.stored, booked.static, booked.positions, booked.dead, violations(booked)) == (1, 1, 1, 0, [])
+
+
+def test_what_this_host_lacks_blames_no_message(monkeypatch):
+    def starved(message, context):
+        raise MemoryError
+
+    monkeypatch.setitem(FORMATS, "nmea", FORMATS["nmea"]._replace(decode=starved, decode_all=None))
+    with pytest.raises(MemoryError):
+        pipeline.process(batch([position()]))
+    assert (Batch.objects.count(), DeadLetter.objects.count()) == (0, 0)

@@ -1,4 +1,4 @@
-"""Batches through the queue: accepted once, processed by a task, given back in an outage, buried when spent."""
+"""Batches through the queue: accepted once, processed by a task, given back in an outage, put aside when it fails."""
 
 import json
 import random
@@ -7,13 +7,14 @@ import zlib
 
 import msgspec
 import pytest
+from django.core.management import call_command
 from django.db import OperationalError, ProgrammingError
 from django.db.models import Q
 from django_q.conf import Conf
 from django_q.signing import SignedPackage
 from django_redis import get_redis_connection
 
-from ingest import consumption, pipeline, replay, tasks
+from ingest import consumption, persistence, pipeline, replay, tasks
 from ingest.acceptance import InlineAcceptance, QueueAcceptance, ResumePoint, pack, unpack
 from ingest.accounts import account, violations
 from ingest.closing import Outstanding
@@ -32,6 +33,7 @@ def queue():
     """The queue's Redis, empty, with the breaker closed."""
     client = get_redis_connection("queue")
     client.flushdb()
+    consumption.failing.reset()
     yield client
     client.flushdb()
 
@@ -137,24 +139,100 @@ def test_a_batch_that_meets_an_outage_goes_back_and_is_not_booked(queue, monkeyp
     assert (len(entries("live")), Batch.objects.count()) == (0, 1)
 
 
-def test_five_bugs_in_a_row_pause_consumption_and_lose_nothing(queue, monkeypatch, caplog):
+@pytest.fixture
+def no_column(monkeypatch):
+    """Code and schema disagree, until `undo`."""
     monkeypatch.setattr("ingest.persistence.store", lambda *args: (_ for _ in ()).throw(ProgrammingError("no column")))
-    QueueAcceptance(threading.Event()).accept(batch([position()], recorded=False))
-    for _ in range(consumption.BUGS_IN_A_ROW):
-        work("live")
+    return monkeypatch
 
-    snapshot = get_breaker("database").snapshot()
-    assert (str(snapshot.state.phase), snapshot.permits) == ("forced_open", 0)
-    assert "consumption is paused" in caplog.text
-    assert (len(entries("live")), DeadLetter.objects.count()) == (1, 0)
+
+def fail_once(queue):
+    """Have what is delayed come due, and run it."""
+    streams = Streams(queue, Conf.CLUSTER_NAME)
+    for member in queue.zrange(f"{streams.key('live')}:delayed", 0, -1):
+        queue.zadd(f"{streams.key('live')}:delayed", {member: 0})
+    streams.move_due("live")
+    return work("live")
+
+
+def test_a_batch_that_fails_as_a_whole_is_tried_later_and_then_parked_with_its_traceback(queue, no_column, settings):
+    streams = Streams(queue, Conf.CLUSTER_NAME)
+    QueueAcceptance(threading.Event()).accept(batch([position()], recorded=False, source="pier"))
+    for attempt in range(1, settings.BATCH_ATTEMPTS):
+        assert fail_once(queue) == 1
+        assert (len(entries("live")), len(streams.delayed("live"))) == (0, 1), attempt
+        assert streams.depths()["live"].waiting == 1, "it waits"
+    assert fail_once(queue) == 1
+    (parked,) = streams.parked()
+    assert (parked.stream, parked.deliveries, parked.subject) == ("live", settings.BATCH_ATTEMPTS, "pier")
+    assert "no column" in parked.reason and "ProgrammingError" in parked.traceback
+    assert (streams.depths()["live"].waiting, DeadLetter.objects.count(), Batch.objects.count()) == (0, 0, 0)
+    assert str(get_breaker("database").snapshot().state.phase) == "closed"
+
+
+def test_a_parked_batch_that_is_returned_begins_anew(queue, no_column, settings):
+    streams = Streams(queue, Conf.CLUSTER_NAME)
+    QueueAcceptance(threading.Event()).accept(batch([position()], recorded=False))
+    for _ in range(settings.BATCH_ATTEMPTS):
+        fail_once(queue)
+    no_column.undo()
+    call_command("parked", "--return", "all")
+    assert [task["args"][2:] for task in entries("live")] == [()]
+    work("live")
+    assert (Batch.objects.count(), streams.parked()) == (1, [])
+
+
+def test_one_feed_alone_never_suspends_consumption(queue, no_column):
+    for _ in range(20):
+        QueueAcceptance(threading.Event()).accept(batch([position()], recorded=False, source="broken"))
+    work("live")
+    assert str(get_breaker("database").snapshot().state.phase) == "closed"
+
+
+def test_many_batches_of_several_feeds_suspend_consumption_until_a_probe_passes(queue, no_column):
+    breaker = get_breaker("database")
+    for number in range(consumption.FAILING_BATCHES):
+        QueueAcceptance(threading.Event()).accept(batch([position()], recorded=False, source=f"feed-{number % 2}"))
+    work("live")
+    found = breaker.snapshot()
+    assert str(found.state.phase) == "open"
+    assert found.history[0].reason.startswith(consumption.SUSPENDED)
+    assert len(Streams(queue, Conf.CLUSTER_NAME).delayed("live")) == consumption.FAILING_BATCHES
+
+
+def test_a_batch_that_passes_in_between_speaks_for_us(queue, monkeypatch):
+    store = persistence.store
+
+    def refuses_some(parcel, *others):
+        if parcel.source.startswith("broken"):
+            raise ProgrammingError("no column")
+        return store(parcel, *others)
+
+    monkeypatch.setattr("ingest.persistence.store", refuses_some)
+    for number in range(3 * consumption.FAILING_BATCHES):
+        label = "good" if number % 3 == 2 else f"broken-{number % 3}"
+        QueueAcceptance(threading.Event()).accept(batch([position()], recorded=False, source=label))
+    work("live")
+    assert str(get_breaker("database").snapshot().state.phase) == "closed"
+    assert Batch.objects.count() == consumption.FAILING_BATCHES
+
+
+def test_a_host_that_fails_blames_nobody(queue, monkeypatch):
+    monkeypatch.setattr("ingest.persistence.store", lambda *args: (_ for _ in ()).throw(MemoryError()))
+    QueueAcceptance(threading.Event()).accept(batch([position()], recorded=False))
+    (task,) = entries("live")
+    with pytest.raises(MemoryError):
+        tasks.process_batch(*task["args"])
+    assert str(get_breaker("database").snapshot().state.phase) == "closed"
+    assert (len(entries("live")), Streams(queue, Conf.CLUSTER_NAME).delayed("live")) == (1, [])
 
 
 def test_a_batch_whose_deliveries_are_spent_is_a_dead_letter_once_and_can_be_replayed(queue):
     parcel = batch([position(), static(), position(mmsi=0)])
     QueueAcceptance(threading.Event()).accept(parcel)
     (payload,) = payloads("replay")
-    consumption.bury(payload, "replay", 6)
-    consumption.bury(payload, "replay", 7)
+    consumption.make_dead_letter(payload, "replay", 6)
+    consumption.make_dead_letter(payload, "replay", 7)
 
     letter = DeadLetter.objects.get()
     assert (letter.kind, letter.ordinal, letter.reason) == (consumption.BATCH_KIND, -1, "no_verdict")

@@ -364,3 +364,47 @@ def test_a_spent_task_whose_taker_is_away_stays_in_hand(broker: StreamsBroker, m
     broker._reclaim_at = 0.0
     assert broker.dequeue() is None
     assert (broker.lock_size(), broker.depths()["parked"].waiting) == (1, 0)
+
+
+@pytest.mark.parametrize("fields", [{"x": "1"}, {"t": b"\xff\xfe"}, {"t": ""}, {"x": b"\xff", "y": "2"}])
+def test_an_entry_that_is_no_package_is_parked_with_all_it_holds(broker, fields):
+    """Whoever can write to the queue must not end its pusher."""
+    broker.streams.make_groups()
+    key = broker.streams.key("live")
+    broker.connection.xadd(key, fields)
+    assert broker.dequeue() is None
+    ((_, kept),) = broker.connection.xrange(broker.streams.key("parked"))
+    for name, value in fields.items():
+        assert kept[b"t" if name == "t" else f"raw:{name}".encode()] == (
+            value if isinstance(value, bytes) else value.encode()
+        )
+    (entry,) = broker.streams.parked()
+    assert entry.stream == "live" and entry.reason.startswith("unreadable")
+    assert broker.depths()["live"].pending == 0
+
+
+def test_an_entry_that_is_no_package_and_was_delivered_often_is_parked_when_it_is_taken_over(broker, monkeypatch):
+    monkeypatch.setattr(Conf, "RETRY", 0)
+    broker.streams.make_groups()
+    broker.connection.xadd(broker.streams.key("live"), {"x": "1"})
+    for _ in range(8):
+        broker.streams.read("another", {"live": 10}, 1)
+        broker.streams.claim("another", "live", 0, "0-0", 10)
+    assert broker.dequeue() is None
+    assert len(broker.streams.parked()) == 1
+
+
+def test_what_somebody_else_parked_is_listed_all_the_same(broker):
+    broker.connection.xadd(broker.streams.key("parked"), {"anything": b"\xff"})
+    (entry,) = broker.streams.parked()
+    assert (entry.stream, entry.reason, entry.deliveries, entry.payload) == ("", "", 0, b"")
+
+
+def test_what_is_delayed_waits_and_comes_back_in_its_time(broker):
+    broker.streams.make_groups()
+    broker.streams.delay("live", "later", 3600)
+    broker.streams.delay("live", "now", 0)
+    assert broker.depths()["live"].waiting == 2
+    assert (broker.streams.move_due("live"), broker.streams.delayed("live")) == (1, [b"later"])
+    assert broker.depths()["live"].waiting == 2
+    assert broker.purge_queue() == 2

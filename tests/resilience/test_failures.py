@@ -58,4 +58,4 @@ def test_a_traceback_is_bounded_and_ends_with_the_error() -> None:
     assert len(failure.traceback) == TRACEBACK_CHARACTERS
     assert failure.traceback.endswith("? the end\n")
     assert "\0" not in failure.message + failure.traceback
-    assert (failure.reason, len(failure.message)) == ("replay_error", 500)
+    assert (failure.reason, len(failure.message)) == ("unexpected", 500)

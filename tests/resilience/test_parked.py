@@ -50,11 +50,11 @@ def test_without_parked_entries_the_list_says_so(broker: StreamsBroker) -> None:
     assert parked() == "nothing is parked\n"
 
 
-def test_the_list_names_stream_reason_and_deliveries(broker: StreamsBroker) -> None:
+def test_the_list_names_stream_feed_attempts_and_reason(broker: StreamsBroker) -> None:
     [entry_id] = park(broker, 1)
     _, row = parked().splitlines()
     assert row.startswith(entry_id) and row.endswith("unreadable package: BadSignature")
-    assert row.split()[3:5] == [LIVE, "2"]
+    assert row.split()[3:6] == [LIVE, "-", "2"]
 
 
 def test_a_returned_entry_is_delivered_as_if_new(broker: StreamsBroker) -> None:

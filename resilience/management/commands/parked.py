@@ -1,9 +1,10 @@
 """`manage.py parked`: what the queue put aside, because nobody may or can run it; put it back, or throw it away.
 
-Entries are parked that are not signed with our SECRET_KEY, name a callable that is not allowed, or spent their
-deliveries while nobody took them. After the cause is mended they can be returned: batches are booked once, whatever
-happened to them before. An entry of another key is signed anew when that key is among SECRET_KEY_FALLBACKS, which for
-this purpose may be set for one call of this command; without it the entry stays parked.
+Entries are parked that are not signed with our SECRET_KEY, name a callable that is not allowed, are no packages at all,
+spent their deliveries while nobody took them, or are batches that failed as a whole again and again. After the cause
+is mended they can be returned: batches are booked once, whatever happened to them before. An entry of another key is
+signed anew when that key is among SECRET_KEY_FALLBACKS, which for this purpose may be set for one call of this command;
+without it the entry stays parked.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from redis import RedisError
 
 from resilience.admission import BAD_SIGNATURE, signed_anew
 from resilience.broker import StreamsBroker
-from resilience.readable import moment
+from resilience.readable import as_text, moment
 from resilience.streams import Parked, Streams
 
 ALL = "all"
@@ -35,6 +36,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         which = parser.add_mutually_exclusive_group()
         which.add_argument("--return", dest="back", metavar="ID", help="put it back into its stream; ID or `all`")
+        which.add_argument("--show", metavar="ID", help="show what the last attempt raised")
         which.add_argument("--discard", metavar="ID", help="throw it away for good; ID or `all`")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -43,6 +45,8 @@ class Command(BaseCommand):
         try:
             if options["back"]:
                 self._return(streams, _chosen(streams, options["back"]))
+            elif options["show"]:
+                self._show(_chosen(streams, options["show"]))
             elif options["discard"]:
                 done = sum(map(streams.discard_parked, _chosen(streams, options["discard"])))
                 self.stdout.write(f"{done} discarded")
@@ -59,16 +63,21 @@ class Command(BaseCommand):
         if strange := len(entries) - len(signed):
             raise CommandError(f"{strange} stay parked: no key of this host signed them. {_OTHER_KEY}")
 
+    def _show(self, entries: list[Parked]) -> None:
+        for entry in entries:
+            self.stdout.write(entry.traceback or f"{entry.entry_id}: no traceback was kept, nobody ran it")
+
     def _list(self, entries: list[Parked]) -> None:
         if not entries:
             self.stdout.write("nothing is parked")
             return
-        self.stdout.write(f"{'id':<24}{'parked at (UTC)':<22}{'stream':<14}{'deliveries':>10}{'bytes':>10}  reason")
+        heading = f"{'id':<24}{'parked at (UTC)':<22}{'stream':<14}{'feed':<20}{'attempts':>8}{'bytes':>10}  reason"
+        self.stdout.write(heading)
         for entry in entries:
             at = moment(dt.datetime.fromtimestamp(entry.parked_at, dt.UTC))
             self.stdout.write(
-                f"{entry.entry_id:<24}{at:<22}{entry.stream:<14}{entry.deliveries:>10,}{len(entry.payload):>10,}"
-                f"  {entry.reason}"
+                f"{entry.entry_id:<24}{at:<22}{entry.stream:<14}{entry.subject or '-':<20}{entry.deliveries:>8,}"
+                f"{len(entry.payload):>10,}  {as_text(entry.reason.encode())}"
             )
         if any(entry.reason.startswith(BAD_SIGNATURE) for entry in entries):
             self.stdout.write(f"{BAD_SIGNATURE}: {_OTHER_KEY}")
