@@ -11,12 +11,28 @@ from operator import add
 import numpy as np
 import numpy.typing as npt
 
+from ingest.errors import Malformed
+
+LAST_MS = 253_402_300_799_000  # the last second of the year 9999, which is the last that a datetime can say
+
 # (number of the message, ms that its lines give, ms of its arrival; None where unknown) -> ms since 1970, None: unknown
 Clock = Callable[[int, int | None, int | None], int | None]
 
 
 class UnknownTime(Exception):
     """A recording gives no time and none was told: the run cannot go on."""
+
+
+def possible(heard: int | None) -> int:
+    """What a clock says, if it is a time that can be stored: from 1970 to 9999, in ms.
+
+    Raises UnknownTime for None, and Malformed for a time that cannot be.
+    """
+    if heard is None:
+        raise UnknownTime
+    if not 0 <= heard <= LAST_MS:
+        raise Malformed("time_out_of_range")
+    return heard
 
 
 def arrival_clock(index: int, given: int | None, arrival: int | None) -> int | None:

@@ -32,6 +32,7 @@ COUNTS_SECONDS = 5.0  # after which lines that made no message are accounted for
 QUIET_BATCH_SECONDS = 1.0  # below 100 messages a second
 QUIET_BATCH = 25
 WAITING_CHUNKS = 8
+SLICE_BYTES = 64 * 1024  # of a chunk, after which other feeds have their turn
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -175,15 +176,19 @@ class Collector:
         broken = self._assembly.cut(at) if chunk.broken else ()
         message = None
         ended = self._ended(at) if chunk.whole else ()
-        messages = chain(broken, self._assembly.feed(chunk.data, at), ended)
-        for message in self._in_hand.marked(messages) if self._options.paced else messages:
-            if self._options.paced:
-                await self._playback.turn(message, stop, self._close_if_due)
-                message.received_at = _now_ms()
-                self._in_hand.put_down()
-            await self._add(message)
-            if self._full or (self._options.paced and stop.is_set()):
-                return
+        slices = range(0, len(chunk.data), SLICE_BYTES)
+        fed = (self._assembly.feed(chunk.data[start : start + SLICE_BYTES], at) for start in slices)
+        for messages in chain([broken], fed, [ended]):
+            for message in self._in_hand.marked(iter(messages)) if self._options.paced else messages:
+                if self._options.paced:
+                    await self._playback.turn(message, stop, self._close_if_due)
+                    message.received_at = _now_ms()
+                    self._in_hand.put_down()
+                await self._add(message)
+                if self._full or (self._options.paced and stop.is_set()):
+                    return
+            if len(slices) > 1:
+                await asyncio.sleep(0)
         # A message of several sentences has the arrival of its first one, which says nothing of the feed's clock.
         if message is None or at is None or self._options.paced or b"\n" in message.raw:
             return

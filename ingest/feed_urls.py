@@ -23,7 +23,9 @@ EXAMPLES = {
     "sim": "sim://?ships=60",
     "file": "file:///var/log/ais.nmea",
 }
-_SECRET = re.compile(r"(?i)([?&;](?:[^=&;]*(?:token|key|secret|pass|auth|sig)[^=&;]*)=)[^&;#]*")
+_LONGEST_SHOWN = 500  # characters of an address, which may be a foreign host's
+_PARAMETER = re.compile(r"([?&;][^?=&;#]*=)[^&;#]*")
+_SECRET_WORDS = ("token", "key", "secret", "pass", "auth", "sig")
 _USERINFO = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*://)[^/?#]*@")
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?")
 
@@ -33,8 +35,13 @@ class BadFeedUrl(ValueError):
 
 
 def masked(url: str) -> str:
-    """The address with user, password and the values of secret parameters replaced."""
-    return _SECRET.sub(rf"\g<1>{MASK}", _USERINFO.sub(rf"\g<1>{MASK}@", url))
+    """The address, cut to 500 characters, with user, password and the values of secret parameters replaced."""
+    return _PARAMETER.sub(_masked_parameter, _USERINFO.sub(rf"\g<1>{MASK}@", url[:_LONGEST_SHOWN]))
+
+
+def _masked_parameter(found: re.Match[str]) -> str:
+    """A name is compared whole, after the match: a pattern for it would go over foreign text again and again."""
+    return f"{found[1]}{MASK}" if any(word in found[1].lower() for word in _SECRET_WORDS) else found[0]
 
 
 def check(url: str) -> None:

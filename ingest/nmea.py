@@ -105,7 +105,7 @@ def time_line(line: bytes) -> int | None:
     try:
         year, month, day, hour, minute, second, millisecond = (int(field) for field in line.split(b",")[2:9])
         moment = dt.datetime(year, month, day, hour, minute, second, millisecond * 1000, tzinfo=dt.UTC)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for numbers beyond what C can hold
         return None
     return round(moment.timestamp() * 1000)
 

@@ -38,7 +38,7 @@ from rest_framework.views import APIView
 from ingest import acceptance, push_body, push_feeds
 from ingest.assemblies.aiscatcher import AisCatcherAssembly, NotAisCatcher
 from ingest.clocks import arrival_clock
-from ingest.collector import BATCH_BYTES
+from ingest.collector import BATCH_BYTES, SLICE_BYTES
 from ingest.formats import FORMATS, Assembly, Setup
 from ingest.health import recorder
 from ingest.models import Format
@@ -233,7 +233,10 @@ def _assembly(feed: PushFeed, body: bytes) -> Assembly:
 
 
 def _assembled(assembly: Assembly, body: bytes, now: int) -> Iterator[Message]:
-    yield from assembly.feed(body, now)
+    """All messages of the body, which is taken in slices: what lines of it make stands in memory for one at a time."""
+    step = max(1, len(body)) if isinstance(assembly, AisCatcherAssembly) else SLICE_BYTES
+    for start in range(0, len(body), step):
+        yield from assembly.feed(body[start : start + step], now)
     yield from assembly.flush(now)
 
 

@@ -15,6 +15,8 @@ from rest_framework.exceptions import APIException, ParseError, UnsupportedMedia
 
 MAX_BYTES = 1024 * 1024  # as sent
 MAX_EXPANDED_BYTES = 16 * 1024 * 1024
+MAX_LINES = 200_000  # a whole body of the shortest sentences has fewer
+MAX_VALUES = 2_000_000  # of a JSON document, told by its commas
 MAX_RATIO = 200  # of unpacked to packed bytes, beyond MAX_BYTES: no traffic compresses like that, only bombs do
 READ_BYTES = 64 * 1024
 MEDIA_TYPES = ("text/plain", "application/json", "application/x-ndjson", "application/octet-stream")
@@ -44,7 +46,9 @@ def read(request: HttpRequest) -> bytes:
     if encoding not in ("identity", "gzip", "x-gzip"):
         raise UnsupportedMediaType(encoding, f"Send bodies plain or with Content-Encoding gzip, not {encoding}.")
     body = _received(request)
-    return body if encoding == "identity" else unpack(body)
+    body = body if encoding == "identity" else unpack(body)
+    _check_parts(body)
+    return body
 
 
 def unpack(packed: bytes) -> bytes:
@@ -83,6 +87,14 @@ def _received(request: HttpRequest) -> bytes:
     if len(body) != size:
         raise ParseError("The body is shorter than its Content-Length.")
     return body
+
+
+def _check_parts(body: bytes) -> None:
+    """Each line and value costs time and memory, however short it is."""
+    if body.count(b"\n") > MAX_LINES:
+        raise TooLarge(f"A push may have {MAX_LINES} lines: send less at a time.")
+    if body.count(b",") > MAX_VALUES:
+        raise TooLarge(f"A push may have {MAX_VALUES} values: send less at a time.")
 
 
 def _check_expansion(consumed: int, expanded: int) -> None:

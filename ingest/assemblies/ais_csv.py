@@ -69,8 +69,13 @@ class AisCsvAssembly(LineAssembly):
             except Malformed as error:
                 self.malformed[error.reason] += 1
                 continue
+            try:
+                message = self.message(layout.prefix + line, time, arrival)
+            except Malformed as error:
+                self.malformed[error.reason] += 1
+                continue
             self.sentences += 1
-            yield self.message(layout.prefix + line, time, arrival)
+            yield message
 
     def take(self, line: bytes, arrival: int | None) -> Message | None:
         """One line: a header or blank (foreign), or a row."""

@@ -59,7 +59,16 @@ class AisCatcherAssembly(NmeaAssembly):
         if document.protocol != PROTOCOL:
             raise NotAisCatcher(f"The protocol is {document.protocol[:40]!r}, expected {PROTOCOL!r}.")
         for entry in document.msgs:
-            yield from self._take(entry, arrival)
+            yield from self._taken(entry, arrival)
+
+    def _taken(self, entry: msgspec.Raw, arrival: int | None) -> list[Message]:
+        """The messages of one entry; none where our code fails on it."""
+        before = self.foreign, self.sentences
+        try:
+            return list(self._take(entry, arrival))
+        except Exception as error:
+            self.unexpected(error, bytes(entry), before)
+            return []
 
     def _take(self, raw: msgspec.Raw, arrival: int | None) -> Iterator[Message]:
         """An entry is a whole message: none of its sentences waits for those of another entry."""

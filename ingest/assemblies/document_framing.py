@@ -2,10 +2,10 @@
 
 Enters any chunk; leaves the documents (objects, `{` to `}`) it completes: one a file, one after the other, or one a
 line, indented or not. What a document says is not known here, only where it ends: brackets are matched outside of
-strings. A document that is broken (a character or a bracket out of place, too long, too deep, or cut off by the head of
-the next) and what lies between documents leave once, with a reason; both end where the next document begins. To find
-that in bytes that make no sense, the framer is told the keys with which a document of the format, and none of the
-objects in it, begins.
+strings. A document that is broken (a character or a bracket out of place, too long, too deep, too dense, or cut off by
+the head of the next) and what lies between documents leave once, with a reason; both end where the next document
+begins. To find that in bytes that make no sense, the framer is told the keys with which a document of the format, and
+none of the objects in it, begins.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from typing import NamedTuple
 MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
 MAX_STRING = 4096  # characters of a string, an escaped one counts once
 MAX_DEPTH = 64
+# Of a document. The densest that there are, the whole world's aircraft, have a fifth of it.
+MAX_BRACKETS = 500_000
+MAX_VALUES = 2_000_000
 
 _LONGEST_HEAD = 64  # bytes: brace, white space, key
 _ESCAPED_OR_NOT = rb'(?:[^"\\\x00-\x1f]|\\[^\x00-\x1f]){0,%d}+' % MAX_STRING
@@ -66,6 +69,7 @@ class DocumentFramer:
         self._skipped = 0  # bytes dropped that no frame has counted yet
         self._at = 0  # scanned up to here
         self._open = bytearray()  # the brackets that are
+        self._brackets = self._values = 0  # opening brackets, commas
         self._lost = ""  # why what is skipped is no document
 
     def _next(self) -> Frame | None:
@@ -94,6 +98,7 @@ class DocumentFramer:
                 if self._open and self._may_be_head():
                     break
                 self._open.append(character)
+                self._brackets += 1
                 self._at += 1
             elif character in _CLOSING:
                 if self._open.pop() != character - 2:  # each closing bracket stands two behind its opening one
@@ -107,6 +112,9 @@ class DocumentFramer:
             if len(self._open) > MAX_DEPTH:
                 self._lose("document_too_deep")
                 return None
+            if self._brackets > MAX_BRACKETS or self._values > MAX_VALUES:
+                self._lose("document_too_dense")
+                return None
         if not self._lost and len(self._buffer) > self._max:
             self._lose("document_too_long")
         return None
@@ -118,6 +126,7 @@ class DocumentFramer:
             if _BEGUN_STRING.match(self._buffer, end) is None:
                 self._lose("document_broken")
             return False
+        self._values += self._buffer.count(b",", self._at, end)
         self._at = end
         return True
 

@@ -17,7 +17,7 @@ import msgspec
 
 from ingest.assemblies.counting import Counting
 from ingest.assemblies.document_framing import DocumentFramer, Frame
-from ingest.clocks import UnknownTime
+from ingest.clocks import LAST_MS, possible
 from ingest.decoders.json_values import BROKEN
 from ingest.errors import Malformed
 from ingest.reports import Message
@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # ingest.formats lists this module
     from ingest.formats import Setup
 
 MAX_ENTRY_BYTES = 16 * 1024
-_LAST_MS = 253_402_300_799_000  # the end of year 9999, the last that a datetime can say
+MAX_BROKEN = 1000  # entries of a document: it is refused from there on
 _FIRST_IN_MS = 1e11  # as seconds: year 5138, as milliseconds: 1973
 
 Entry = tuple[bytes, int | None]  # raw message, empty where the entry is broken, and when it was heard (ms)
@@ -37,7 +37,7 @@ def epoch_ms(value: float | None) -> int | None:
     if value is None or not math.isfinite(value) or value <= 0:
         return None
     ms = round(value) if value >= _FIRST_IN_MS else round(value * 1000)
-    return ms if ms <= _LAST_MS else None
+    return ms if ms <= LAST_MS else None
 
 
 class DocumentAssembly(Counting, ABC):
@@ -84,22 +84,49 @@ class DocumentAssembly(Counting, ABC):
             self._first = self.index
 
     def _messages(self, frame: Frame, arrival: int | None) -> Iterator[Message]:
+        entries = self._entries(frame)
+        broken = 0
+        while (entry := self._next(entries, frame)) is not None:
+            raw, time = entry
+            if not raw or len(raw) > MAX_ENTRY_BYTES:
+                self._refuse("entry_too_long" if raw else "entry_broken")
+                broken += 1
+                if broken >= MAX_BROKEN:
+                    self._refuse("too_many_broken_entries")  # one line more, for all that is left
+                    return
+                continue
+            try:
+                message = self._message(raw, time, arrival)
+            except Malformed as error:
+                self._refuse(error.reason)
+                continue
+            self.lines += 1
+            self.sentences += 1
+            yield message
+
+    def _entries(self, frame: Frame) -> Iterator[Entry]:
+        """What a frame lists; what is no document of this format is counted, and lists nothing."""
+        before = self.foreign, self.sentences
         try:
             entries = self._read(frame)
         except Malformed as error:
             self._refuse(error.reason)
-            return
-        if entries is None:
+        except Exception as error:
+            self.unexpected(error, frame.document, before)
+        else:
+            if entries is not None:
+                return entries
             self.lines += 1
             self.foreign += 1
-            return
-        for raw, time in entries:
-            if not raw or len(raw) > MAX_ENTRY_BYTES:
-                self._refuse("entry_too_long" if raw else "entry_broken")
-                continue
-            self.lines += 1
-            self.sentences += 1
-            yield self._message(raw, time, arrival)
+        return iter(())
+
+    def _next(self, entries: Iterator[Entry], frame: Frame) -> Entry | None:
+        """The next entry, None at the end, or where our code fails: an iterator that raised has no more."""
+        try:
+            return next(entries, None)
+        except Exception as error:
+            self.unexpected(error, frame.document, (self.foreign, self.sentences))
+            return None
 
     def _read(self, frame: Frame) -> Iterator[Entry] | None:
         """The entries of a document. Raises Malformed."""
@@ -115,9 +142,7 @@ class DocumentAssembly(Counting, ABC):
         self.malformed[reason] += 1
 
     def _message(self, raw: bytes, time: int | None, arrival: int | None) -> Message:
-        heard = self._clock(self.index, time, arrival)
-        if heard is None:
-            raise UnknownTime
+        heard = possible(self._clock(self.index, time, arrival))
         self.index += 1
         return Message(heard, raw)
 

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 from ingest.assemblies.counting import Counting
-from ingest.clocks import Clock, UnknownTime
+from ingest.clocks import Clock, UnknownTime, possible
 from ingest.errors import Malformed
 from ingest.framing import MAX_LINE_BYTES, TOO_LONG, LineFramer
 from ingest.reports import Message
@@ -61,10 +61,11 @@ class LineAssembly(Counting, ABC):
         self.sentences += 1
 
     def message(self, raw: bytes, time: int | None, arrival: int | None) -> Message:
-        """A message heard at `time` (ms) if the line gives one, else when the clock says. Raises UnknownTime."""
-        heard = self._clock(self.index, time, arrival)
-        if heard is None:
-            raise UnknownTime
+        """A message heard at `time` (ms) if the line gives one, else when the clock says.
+
+        Raises UnknownTime, and Malformed for a time that cannot be.
+        """
+        heard = possible(self._clock(self.index, time, arrival))
         self.index += 1
         return Message(heard, raw)
 
@@ -72,12 +73,18 @@ class LineAssembly(Counting, ABC):
         for line, size in lines:
             self.offset += size
             self.lines += 1
+            before = self.foreign, self.sentences
             try:
                 if line == TOO_LONG:
                     raise Malformed("line_too_long")
                 message = self.take(line, arrival)
             except Malformed as error:
-                self.malformed[error.reason] += 1
+                self.refuse(error.reason, before)
+                continue
+            except UnknownTime:
+                raise
+            except Exception as error:
+                self.unexpected(error, line, before)
                 continue
             if message is not None:
                 yield message

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from ingest.assemblies.lines import LineAssembly
 from ingest.assemblies.modes_state import MEMORY_MS, Airspace
-from ingest.clocks import UnknownTime
+from ingest.clocks import UnknownTime, possible
 from ingest.decoders.modes import render
 from ingest.errors import Malformed
 from ingest.framing_beast import BROKEN, JUNK, MLAT_COUNTER, BeastFramer, Frame
@@ -107,9 +107,7 @@ class _ModeSAssembly(LineAssembly):
     def heard(self, frame: bytes, time: int | None, arrival: int | None, counter: int = 0) -> Message:
         """The message of one frame. Raises Malformed and UnknownTime."""
         check(frame)
-        at = self._clock(self.index, time, arrival)
-        if at is None:
-            raise UnknownTime
+        at = possible(self._clock(self.index, time, arrival))
         self.count_part()
         self.index += 1
         self._mark(at)
@@ -183,10 +181,16 @@ class BeastAssembly(_ModeSAssembly):
         for frame in frames:
             self.offset += frame.size
             self.lines += 1
+            before = self.foreign, self.sentences
             try:
                 message = self._message(frame, arrival)
             except Malformed as error:
-                self.malformed[error.reason] += 1
+                self.refuse(error.reason, before)
+                continue
+            except UnknownTime:
+                raise
+            except Exception as error:
+                self.unexpected(error, frame.data, before)
                 continue
             if message is not None:
                 yield message

@@ -12,13 +12,14 @@ else what the clock says (`ingest/clocks.py`).
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from ingest import nmea
 from ingest.assemblies.counting import Counting
-from ingest.clocks import Clock, UnknownTime
+from ingest.clocks import Clock, UnknownTime, possible
 from ingest.errors import Malformed
 from ingest.framing import TOO_LONG
 from ingest.nmea_columns import are_messages
@@ -28,6 +29,7 @@ MAX_PENDING = 1024
 PART_TIMEOUT_MS = 60_000
 PART_DISTANCE = 1000  # messages completed between two parts
 LINES_AT_ONCE = 1000
+MAX_SPANS = 4096  # messages of several sentences in a recording that are whole while an older one is not
 REORDERED_DISTANCE = 2  # the same, where the first part comes last
 
 
@@ -52,7 +54,7 @@ class Assembler(Counting):
         super().__init__()
         self._clock = clock
         self._pending: dict[tuple[bytes, bytes, int], _Group] = {}
-        self._spans: list[tuple[int, int, int]] = []  # (offset, index, end) of whole messages, see `resume_at`
+        self._spans: deque[tuple[int, int, int]] = deque()  # (offset, index, end) of whole messages, see `resume_at`
         self._line_time: int | None = None
         self._line_start = 0  # where the time line begins
         self.offset = offset
@@ -69,8 +71,17 @@ class Assembler(Counting):
         for start, number, end in reversed(self._spans):
             if start < offset < end:
                 offset, index = start, number
-        self._spans = [span for span in self._spans if span[2] > offset]
         return offset, index
+
+    def _remember(self, span: tuple[int, int, int]) -> None:
+        """Keep a whole message for `resume_at`, and of the others those that the oldest pending one may lie in."""
+        self._spans.append(span)
+        if len(self._spans) > MAX_SPANS and self._pending:
+            self._give_up(next(iter(self._pending)))
+        oldest = next(iter(self._pending.values()), None)
+        needed = oldest.offset if oldest else self.offset
+        while self._spans and self._spans[0][2] <= needed:
+            self._spans.popleft()
 
     def push_all(self, lines: Sequence[tuple[bytes, int]], arrival: int | None) -> Iterator[Message]:
         """What `push` makes of each line, which is taken when its message is asked for; faster for many lines."""
@@ -78,6 +89,11 @@ class Assembler(Counting):
             some = lines[start : start + LINES_AT_ONCE]
             whole = are_messages([line for line, _ in some])
             for (line, size), is_message in zip(some, whole, strict=True):
+                if not line:  # there may be millions of them
+                    self.offset += size
+                    self.lines += 1
+                    self.foreign += 1
+                    continue
                 if not is_message or self._line_time is not None:
                     message = self.push(line, size, arrival)
                     if message is not None:
@@ -97,6 +113,19 @@ class Assembler(Counting):
 
         Raises UnknownTime when neither the lines nor the clock know when the message was heard.
         """
+        before = self.foreign, self.sentences
+        try:
+            return self._push(line, size, arrival)
+        except UnknownTime:
+            raise
+        except Malformed as error:
+            self.refuse(error.reason, before)
+        except Exception as error:
+            self.unexpected(error, line, before)
+        return None
+
+    def _push(self, line: bytes, size: int, arrival: int | None) -> Message | None:
+        """The same. Raises Malformed where that was not counted."""
         start = self.offset
         self.offset += size
         try:
@@ -139,9 +168,7 @@ class Assembler(Counting):
             self._line_time, self._line_start = time, start
 
     def _message(self, raw: bytes, time: int | None, arrival: int | None) -> Message:
-        heard = self._clock(self.index, time, arrival)
-        if heard is None:
-            raise UnknownTime
+        heard = possible(self._clock(self.index, time, arrival))
         self.index += 1
         return Message(heard, raw)
 
@@ -166,8 +193,8 @@ class Assembler(Counting):
         del self._pending[key]
         self.lines += sentence.total
         self.sentences += sentence.total
-        self._spans.append((group.offset, group.index, self.offset))
-        self.resume_at()  # forgets the spans that no longer matter
+        if arrival is None:  # only a recording is resumed
+            self._remember((group.offset, group.index, self.offset))
         return self._message(b"\n".join(part for part in group.parts if part), group.time, group.arrival)
 
     def _open(self, key: tuple[bytes, bytes, int], heard: int | None, start: int, arrival: int | None) -> _Group:

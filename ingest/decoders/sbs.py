@@ -62,10 +62,9 @@ def decode(message: Message, context: Context) -> Decoded:
     if len(fields) != FIELDS:
         raise Rejected("undecodable")
     icao = aircraft.icao(fields[ADDRESS])
+    check_time(message.received_at, context.now, context.recorded)
     static = _static(icao, fields, message.received_at) if KNOWN not in notes.split(" ") else None
     position = _position(icao, fields, notes, message.received_at, context) if has_position(fields) else None
-    if position is not None or static is not None:
-        check_time(message.received_at, context.now, context.recorded)
     return Decoded(position, static)
 
 
@@ -92,7 +91,6 @@ def _position(icao: str, fields: list[str], notes: str, heard: int, context: Con
     if latitude == 0 == longitude:
         raise Rejected("position_zero")
     check_position(latitude, longitude)
-    check_time(heard, context.now, context.recorded)
     at = moment(heard)
     values = {name: value(name, fields[VALUES[name][0]]) for name in VALUES}
     ages: dict[str, float] = {}

@@ -25,6 +25,9 @@ from ingest.sources.pacing import provider
 
 MAX_REDIRECTS = 3
 MAX_ADDRESSES = 3
+# Of unpacked to packed bytes, beyond the first megabyte: no document compresses like that, only bombs do.
+MAX_RATIO = 200
+FREE_BYTES = 1024 * 1024
 CONNECT_SECONDS = 5.0
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # The provider may see who asks. A connection is used once: reused ones are answered with 429 by some.
@@ -190,6 +193,8 @@ async def _body(response: httpx.Response, limit: int) -> bytes:
         body += gzip.decompress(data, limit - len(body) + 1) if gzip else data
         if received > limit or len(body) > limit:
             raise too_large
+        if len(body) > FREE_BYTES and len(body) > MAX_RATIO * received:
+            raise Failure("too_dense", f"the document unpacks to more than {MAX_RATIO} times its size", lasting=True)
     if gzip and received and (not gzip.eof or gzip.unused_data):
         raise Failure("encoding", "the gzip stream does not end where the document does")
     return bytes(body)

@@ -96,7 +96,7 @@ class TcpSource(LiveSource):
             logger.info("connected to %s", self.origin)
             self._status = Status("ok")
             try:
-                _keep_alive(writer)
+                keep_alive(writer)
                 while data := await reader.read(CHUNK_BYTES):
                     self._heard = True
                     yield Chunk(data, time.time_ns() // 1_000_000, broken=cut)
@@ -115,7 +115,7 @@ class TcpSource(LiveSource):
             backoff = min(backoff * 2, BACKOFF_SECONDS[1])
 
 
-def _keep_alive(writer: asyncio.StreamWriter) -> None:
+def keep_alive(writer: asyncio.StreamWriter) -> None:
     """Notice within two minutes that the other host is gone; silence alone is not a fault."""
     connection: socket.socket = writer.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -1,4 +1,9 @@
-"""A TCP server: receivers connect to us and send lines. Nothing is ever answered."""
+"""A TCP server: receivers connect to us and send lines. Nothing is ever answered.
+
+Places are few, so nobody may hold one for nothing: a connection that says nothing for IDLE_SECONDS ends, one whose host
+is gone is noticed, and an address may hold MAX_AN_ADDRESS of them. When all places are taken the connection that has
+been silent for longest gives way to a new one, if that was SILENT_SECONDS at least; one that sends keeps its place.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +12,31 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 
 from ingest.framing import LineFramer
 from ingest.sources import Chunk, LiveSource, SourceError
+from ingest.sources.tcp import keep_alive
 
 logger = logging.getLogger(__name__)
 
 CHUNK_BYTES = 64 * 1024
 MAX_CONNECTIONS = 64
+MAX_AN_ADDRESS = 16  # receivers behind one router share an address
+IDLE_SECONDS = 900.0  # a quiet stretch of coast says less than a busy one, but not nothing for a quarter of an hour
+SILENT_SECONDS = 30.0
+LOG_SECONDS = 60.0  # between two entries about refused connections
 WAITING_CHUNKS = 64
+
+
+@dataclass(eq=False)
+class _Receiver:
+    """One connection: its task, whose it is, and when it last sent something (seconds of a monotonic clock)."""
+
+    task: asyncio.Task[None]
+    writer: asyncio.StreamWriter
+    address: str
+    heard_at: float
 
 
 class TcpListenSource(LiveSource):
@@ -24,7 +45,8 @@ class TcpListenSource(LiveSource):
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
         self._chunks: asyncio.Queue[Chunk] = asyncio.Queue(WAITING_CHUNKS)
-        self._connections: set[asyncio.Task[None]] = set()
+        self._receivers: set[_Receiver] = set()
+        self._refused, self._log_at = 0, 0.0
         self.origin = f"tcp-listen://{host}:{port}"[:200]
 
     async def chunks(self, offset: int = 0) -> AsyncGenerator[Chunk, None]:
@@ -38,27 +60,61 @@ class TcpListenSource(LiveSource):
                 yield await self._chunks.get()
         finally:
             server.close()
-            for connection in self._connections:
-                connection.cancel()
-            await asyncio.gather(*self._connections, return_exceptions=True)
+            tasks = [receiver.task for receiver in self._receivers]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None, "asyncio runs callbacks of connections as tasks"
-        peer = writer.get_extra_info("peername")
-        if len(self._connections) >= MAX_CONNECTIONS:
-            logger.warning("%s: refused %s, %d connections are open", self.origin, peer, MAX_CONNECTIONS)
+        address = str((writer.get_extra_info("peername") or ("",))[0])
+        receiver = _Receiver(task, writer, address, time.monotonic())
+        if not self._has_place(receiver):
+            self._tell_refused(receiver.address)
             writer.close()
             return
-        self._connections.add(task)
-        framer = LineFramer()
+        self._receivers.add(receiver)
         try:
-            # A full queue stops the reading, and TCP tells the sender to wait.
-            with contextlib.suppress(OSError):
-                while data := await reader.read(CHUNK_BYTES):
-                    if lines := framer.feed(data):
-                        text = b"".join(line + b"\n" for line, _ in lines)
-                        await self._chunks.put(Chunk(text, time.time_ns() // 1_000_000))
+            with contextlib.suppress(OSError, TimeoutError):
+                keep_alive(writer)
+                await self._read(reader, receiver)
         finally:
-            self._connections.discard(task)
+            self._receivers.discard(receiver)
             writer.close()
+
+    async def _read(self, reader: asyncio.StreamReader, receiver: _Receiver) -> None:
+        """Pass on whole lines. A full queue stops the reading, and TCP tells the sender to wait."""
+        framer = LineFramer()
+        while data := await asyncio.wait_for(reader.read(CHUNK_BYTES), IDLE_SECONDS):
+            receiver.heard_at = time.monotonic()
+            if lines := framer.feed(data):
+                text = b"".join(line + b"\n" for line, _ in lines)
+                await self._chunks.put(Chunk(text, time.time_ns() // 1_000_000))
+
+    def _has_place(self, receiver: _Receiver) -> bool:
+        """Whether the receiver may stay; if need be a silent one has to go for it."""
+        same = [one for one in self._receivers if one.address == receiver.address]
+        if len(same) >= MAX_AN_ADDRESS:
+            return self._end_silent(same, receiver)
+        return len(self._receivers) < MAX_CONNECTIONS or self._end_silent(list(self._receivers), receiver)
+
+    def _end_silent(self, among: list[_Receiver], newcomer: _Receiver) -> bool:
+        """End the connection that has been silent for longest, if that is long enough; whether there was one."""
+        longest = min(among, key=lambda one: one.heard_at)
+        if newcomer.heard_at - longest.heard_at < SILENT_SECONDS:
+            return False
+        longest.writer.close()
+        self._receivers.discard(longest)
+        return True
+
+    def _tell_refused(self, address: str) -> None:
+        """Log once a minute: whoever is refused may come again at once."""
+        self._refused += 1
+        if time.monotonic() >= self._log_at:
+            open_now = len(self._receivers)
+            logger.warning(
+                "%s: refused %d connections, the last from %s; %d are open, at most %d in all and %d of an address",
+                *(self.origin, self._refused, address, open_now, MAX_CONNECTIONS, MAX_AN_ADDRESS),
+            )
+            self._refused, self._log_at = 0, time.monotonic() + LOG_SECONDS

@@ -10,7 +10,7 @@ import pytest
 
 from ingest.acceptance import Interrupted, pack, unpack
 from ingest.clocks import UnknownTime, arrival_clock, invented_clock, recorded_clock
-from ingest.collector import Collector, Options
+from ingest.collector import SLICE_BYTES, Collector, Options
 from ingest.sources import Chunk, SourceError
 from tests.ingest.messages import NOON_MS, position, static
 
@@ -261,3 +261,20 @@ def test_a_clock_that_is_set_back_makes_no_place_of_a_recording_look_newer(monke
     collect(Bytes([TEXT]), kept, accepted_after=20_000_000)
     times = [batch.accepted_at for batch in kept.batches]
     assert times == sorted(set(times)) and times[0] > 20_000_000
+
+
+def test_a_large_chunk_lets_others_run_between_its_slices():
+    """All feeds of a process share one loop: a document of megabytes must not hold it."""
+    slices = 20
+    source, turns = Bytes([Chunk(b"\n" * (slices * SLICE_BYTES), NOON_MS)], recorded=False), []
+
+    async def run():
+        stop = asyncio.Event()
+        running = asyncio.create_task(Collector(source, options(recorded=False, format="nmea"), Kept()).run(stop))
+        while not running.done():
+            turns.append(1)
+            await asyncio.sleep(0)
+        await running
+
+    asyncio.run(run())
+    assert len(turns) > slices

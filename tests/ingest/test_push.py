@@ -506,3 +506,14 @@ def test_a_feed_that_receives_is_made_in_the_admin(admin_client):
     assert "Nothing may follow the slashes" in refused.content.decode()
     assert admin_client.post(reverse("admin:ingest_feed_add"), form | {"url": "push://"}).status_code == 302
     assert Feed.objects.get().only_receives
+
+
+@pytest.mark.parametrize(
+    "body", [b"\n" * 300_000, b'{"protocol":"jsonaiscatcher","msgs":[' + b"0," * 2_100_000 + b"0]}"]
+)
+def test_a_body_of_too_many_lines_or_values_is_refused_before_it_is_read(body):
+    feed()
+    packed = gzip.compress(body)
+    response = post(packed, **{"Content-Encoding": "gzip"})
+    assert response.status_code == 413
+    assert "send less at a time" in response.json()["detail"]
