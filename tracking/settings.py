@@ -220,7 +220,7 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "tracking.api.documented.DocumentedErrors",
     "DEFAULT_FILTER_BACKENDS": ["tracking.api.filters.StrictFilters"],
     "DEFAULT_PARSER_CLASSES": [
         "tracking.api.parsers.StrictJSON",
@@ -250,6 +250,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "VesselKind": "tracking.mmsi.Kind",
         "StationKind": "tracking.models.Station.Kind",
+        "LetterStatus": "resilience.models.DeadLetter.Status",
+        "JobStatus": "resilience.models.LetterJob.Status",
         "NavigationStatus": "tracking.models.NavigationStatus",
     },
 }

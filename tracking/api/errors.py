@@ -122,7 +122,13 @@ class ErrorBody(serializers.Serializer[Any]):
 _MEANINGS = {
     400: "A parameter is wrong; the body names each wrong one with the reasons.",
     401: "No session and no token, or an invalid one.",
+    403: "The user may not do this.",
     404: "There is no such thing.",
+    405: "The method is not one of those allowed here.",
+    406: "The answer cannot be given in the form that Accept asks for.",
+    409: "The state of the thing forbids it.",
+    413: "The body is too large.",
+    415: "Content-Type is not one of those taken.",
     429: "Too many requests; Retry-After says when to come again.",
     503: "A server that the answer needs is away; Retry-After says when to come again.",
 }
