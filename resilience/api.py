@@ -4,7 +4,8 @@ Each needs the permission of the admin's. What is done is done by `resilience.de
 who did it is in the letter's history and in the admin's log. Jobs are in `resilience.job_api`.
 """
 
-from dataclasses import asdict
+from collections.abc import Collection
+from dataclasses import asdict, fields
 from typing import ClassVar
 
 from django.db.models import QuerySet
@@ -54,6 +55,9 @@ _FILTERS = [
     OpenApiParameter("batch_id", OpenApiTypes.UUID),
 ]
 _RESULTS = {code: ResultSerializer for code in (200, 409, 503)}
+
+
+_KNOWN = {field.name for field in fields(Selection)} | {"cursor", "limit", "as"}
 
 
 class DeadLetterPermission(permissions.BasePermission):
@@ -167,6 +171,7 @@ class DeadLetterViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewse
     @action(detail=False, pagination_class=None)
     def groups(self, request: Request) -> Response:
         """Open letters by fingerprint, the largest group first, 200 groups at most."""
+        _refuse_unknown(request, ())
         return Response([asdict(group) for group in letter_groups.groups()])
 
     @extend_schema(
@@ -185,10 +190,18 @@ class DeadLetterViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewse
 
 
 def _selection(request: Request) -> Selection:
+    _refuse_unknown(request, _KNOWN)
     try:
         return Selection.of(request.query_params.dict())
     except BadSelection as error:
         raise ValidationError({error.field: [error.problem]}) from error
+
+
+def _refuse_unknown(request: Request, known: Collection[str]) -> None:
+    """Raises ValidationError: a misspelt filter must not mean all letters."""
+    text = f"no such parameter; there are {', '.join(sorted(known)) or 'none'}"
+    if unknown := set(request.query_params) - {*known, "format"}:
+        raise ValidationError({name: [text] for name in sorted(unknown)})
 
 
 def _start(request: Request, what: LetterJob.Action, selection: Selection, reason: str = "") -> Response:

@@ -6,10 +6,11 @@ identity and time and are written in batches through `VesselPosition.objects.bul
 range and reference. Database constraints repeat what `ingest/validation.py` promises.
 """
 
-from django.contrib.postgres.indexes import BrinIndex
+from django.contrib.postgres.indexes import BrinIndex, GinIndex, OpClass
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Upper
 
 from tracking.api_keys import ApiKey  # noqa: F401  keys are no part of what we know, but a model all the same
 from tracking.mmsi import Kind
@@ -92,7 +93,10 @@ class Vessel(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["name"], name="vessel_name"),  # search by name in admin and API
+            # Search in admin and API, whatever the case of the letters: part of the name, beginning of the call sign.
+            GinIndex(OpClass(Upper("name"), name="gin_trgm_ops"), name="vessel_name_part"),
+            models.Index(OpClass(Upper("callsign"), name="text_pattern_ops"), name="vessel_callsign_start"),
+            models.Index(fields=["imo"], name="vessel_imo"),  # the same search, by IMO number
             models.Index(fields=["-last_seen"], name="vessel_last_seen"),  # the lists' order
         ]
 
@@ -139,8 +143,9 @@ class Aircraft(models.Model):
         verbose_name_plural = "aircraft"
         constraints = [models.CheckConstraint(condition=Q(icao__regex=r"^~?[0-9a-f]{6}$"), name="aircraft_icao")]
         indexes = [
-            models.Index(fields=["callsign"], name="aircraft_callsign"),  # search by flight
-            models.Index(fields=["registration"], name="aircraft_registration"),  # search by tail number
+            # Search in admin and API by beginning of the flight and of the tail number, whatever the case.
+            models.Index(OpClass(Upper("callsign"), name="text_pattern_ops"), name="aircraft_callsign_start"),
+            models.Index(OpClass(Upper("registration"), name="text_pattern_ops"), name="aircraft_registration_start"),
             models.Index(fields=["-last_seen"], name="aircraft_last_seen"),  # the lists' order
         ]
 

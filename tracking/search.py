@@ -1,7 +1,8 @@
 """What people type to find a ship, an aircraft or a station, as a condition on identities.
 
 Text enters, a narrowed queryset leaves; API and admin share it. It may look inside names: a table of identities has
-one row a ship. Positions are never searched.
+one row a ship. Positions are never searched. Whole keys come first and alone: beside a condition on names, PostgreSQL
+would walk the lists' order and read the table.
 """
 
 from django.db.models import Q, QuerySet
@@ -22,29 +23,30 @@ def icao(text: str) -> str | None:
 
 
 def vessels(found: QuerySet[Vessel], text: str) -> QuerySet[Vessel]:
-    """By part of the name, beginning of the call sign, whole MMSI or IMO number. AIS has capitals only."""
-    wanted = _name(text) | Q(callsign__startswith=text.strip().upper())
-    if number := mmsi(text.strip()):
-        wanted |= Q(mmsi=number) | Q(imo=number)
-    return found.filter(wanted)
+    """By whole MMSI or, where no ship has it, part of the name, beginning of the call sign or whole IMO number."""
+    number = mmsi(text.strip())
+    if number and found.filter(mmsi=number).exists():
+        return found.filter(Q(mmsi=number) | Q(imo=number))
+    wanted = _name(text) | Q(callsign__istartswith=text.strip())
+    return found.filter(wanted | Q(imo=number) if number else wanted)
 
 
 def aircraft(found: QuerySet[Aircraft], text: str) -> QuerySet[Aircraft]:
-    """By beginning of the callsign or the registration, or whole ICAO address."""
-    upper = text.strip().upper()
-    wanted = Q(callsign__startswith=upper) | Q(registration__startswith=upper)
-    if address := icao(text.strip()):
-        wanted |= Q(icao=address)
-    return found.filter(wanted)
+    """By whole ICAO address or, where no aircraft has it, beginning of the callsign or the registration."""
+    address = icao(text.strip())
+    if address and found.filter(icao=address).exists():
+        return found.filter(icao=address)
+    return found.filter(Q(callsign__istartswith=text.strip()) | Q(registration__istartswith=text.strip()))
 
 
 def stations(found: QuerySet[Station], text: str) -> QuerySet[Station]:
-    """By part of the name or whole MMSI."""
-    wanted = _name(text)
-    if number := mmsi(text.strip()):
-        wanted |= Q(mmsi=number)
-    return found.filter(wanted)
+    """By whole MMSI or, where no station has it, part of the name."""
+    number = mmsi(text.strip())
+    if number and found.filter(mmsi=number).exists():
+        return found.filter(mmsi=number)
+    return found.filter(_name(text))
 
 
 def _name(text: str) -> Q:
-    return Q(name__contains=text.strip().upper())
+    """Upper and lower case are one: AIS has capitals only, other feeds have not."""
+    return Q(name__icontains=text.strip())

@@ -71,6 +71,7 @@ INSTALLED_APPS = [
     "resilience",
 ]
 MIDDLEWARE = [
+    "tracking.api.compression.CompressedApi",
     "django.middleware.security.SecurityMiddleware",
     "tracking.web.headers.describe_responses",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -249,8 +250,13 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "tracking.api.documented.DocumentedErrors",
+    "DEFAULT_FILTER_BACKENDS": ["tracking.api.filters.StrictFilters"],
+    "DEFAULT_PARSER_CLASSES": [
+        "tracking.api.parsers.StrictJSON",
+        "rest_framework.parsers.FormParser",
+        "rest_framework.parsers.MultiPartParser",
+    ],
     "DEFAULT_RENDERER_CLASSES": [
         "rest_framework.renderers.JSONRenderer",
         "rest_framework.renderers.BrowsableAPIRenderer",
@@ -276,6 +282,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "VesselKind": "tracking.mmsi.Kind",
         "StationKind": "tracking.models.Station.Kind",
+        "LetterStatus": "resilience.models.DeadLetter.Status",
+        "JobStatus": "resilience.models.LetterJob.Status",
         "NavigationStatus": "tracking.models.NavigationStatus",
     },
 }

@@ -15,3 +15,9 @@ urlpatterns = [
     path("api/", include("resilience.urls")),
     path("api/", include("tracking.api.urls")),  # last: it answers for every address below api/
 ]
+
+# JSON below /api/, Django's pages elsewhere.
+handler400 = "tracking.api.errors.bad_request"
+handler403 = "tracking.api.errors.forbidden"
+handler404 = "tracking.api.errors.not_found"
+handler500 = "tracking.api.errors.server_error"

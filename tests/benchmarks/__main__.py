@@ -25,6 +25,7 @@ MODULES = {
     "live_write": "live",
     "live_read": "live",
     "live_memory": "live",
+    "live_api": "live_api",
     "track": "history",
     "big_day": "history",
     "pipeline": "pipeline",

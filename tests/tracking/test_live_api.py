@@ -8,11 +8,17 @@ from django_redis import get_redis_connection
 from redis import Redis
 
 from tracking import embedded
+from tracking.api.live import answers
 from tracking.live import Kind, LiveState, LiveUpdate
 
 pytestmark = pytest.mark.usefixtures("live_redis")
 
 PATHS = {Kind.VESSEL: "vessels", Kind.AIRCRAFT: "aircraft", Kind.STATION: "stations"}
+
+
+@pytest.fixture(autouse=True)
+def no_kept_answers() -> None:
+    answers.clear()
 
 
 @pytest.fixture

@@ -7,13 +7,48 @@ may look inside names; every other filter is an equality or a range.
 from typing import Any
 
 import django_filters
+from django import forms
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import QuerySet
+from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework import serializers
+from rest_framework.request import Request
 
 from tracking import search
+from tracking.api.query import InstantField, refuse_unknown
 from tracking.models import Aircraft, Station, Vessel
 
 SHIP_TYPE = [MinValueValidator(1), MaxValueValidator(255)]
+
+
+class StrictFilters(DjangoFilterBackend):
+    """Django's filters, which refuse unknown parameters: a misspelt one must not mean everything."""
+
+    def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:
+        """Narrow the list. Raises ValidationError."""
+        filters = self.get_filterset_class(view, queryset)
+        pages = (getattr(view.paginator, name, None) for name in ("cursor_query_param", "page_size_query_param"))
+        refuse_unknown(request.query_params, {*(filters.base_filters if filters else ()), *pages} - {None})
+        return super().filter_queryset(request, queryset, view)
+
+
+class InstantFormField(forms.CharField):
+    """An instant as everywhere in the API: ISO 8601 or epoch seconds."""
+
+    def to_python(self, value: Any) -> Any:
+        """An aware UTC datetime; None where nothing is given. Raises forms.ValidationError."""
+        if not (text := super().to_python(value)):
+            return None
+        try:
+            return InstantField().to_internal_value(text)
+        except serializers.ValidationError as error:
+            raise forms.ValidationError(error.detail) from error
+
+
+class InstantFilter(django_filters.IsoDateTimeFilter):
+    """A comparison with an instant that the calendar has."""
+
+    field_class = InstantFormField
 
 
 class UpperCase(django_filters.CharFilter):
@@ -27,10 +62,10 @@ class UpperCase(django_filters.CharFilter):
 class SeenFilter(django_filters.FilterSet):
     """Filters by the latest report."""
 
-    last_seen_after = django_filters.IsoDateTimeFilter(
+    last_seen_after = InstantFilter(
         field_name="last_seen", lookup_expr="gte", label="heard at or after this time, ISO 8601"
     )
-    last_seen_before = django_filters.IsoDateTimeFilter(
+    last_seen_before = InstantFilter(
         field_name="last_seen", lookup_expr="lt", label="heard for the last time before this time, ISO 8601"
     )
 

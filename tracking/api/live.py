@@ -5,23 +5,29 @@ are known by their copies in the live Redis (`tracking/api/copies.py`). Either w
 is away.
 """
 
+from functools import partial
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.http import HttpResponse, HttpResponseBase
+from django.utils.cache import get_conditional_response, patch_cache_control, patch_vary_headers
 from drf_spectacular.utils import extend_schema
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import AllowAny, BasePermission
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from tracking.api.compression import takes_gzip
 from tracking.api.errors import documented
 from tracking.api.keys import CopiedKey, CopiedSession
-from tracking.api.query import LiveQuery
+from tracking.api.query import Box, LiveQuery
 from tracking.api.serializers import LivePageSerializer
+from tracking.api.shared import Encoded, Shared
 from tracking.api_keys import Scope
 from tracking.live import Kind, LiveState
+
+answers = Shared()
 
 
 class LiveView(APIView):
@@ -42,14 +48,33 @@ class LiveView(APIView):
         return public if settings.LIVE_PUBLIC else super().get_permissions()
 
     @extend_schema(parameters=[LiveQuery], responses={200: LivePageSerializer, **documented(400)})
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponseBase:
         """Targets whose position lies in the box, in no order, at most `limit`."""
         query = LiveQuery(data=request.query_params)
         query.is_valid(raise_exception=True)
-        limit = query.validated_data["limit"]
-        found = LiveState(self.kind).in_box(*query.validated_data["bbox"], limit=limit + 1)
-        results = found[:limit]
-        return Response({"count": len(results), "truncated": len(found) > limit, "results": results})
+        bbox, limit = query.validated_data["bbox"], query.validated_data["limit"]
+        answer = answers.get((self.kind, bbox, limit), partial(_page, self.kind, bbox, limit))
+        return _response(request, answer)
+
+
+def _page(kind: Kind, bbox: Box, limit: int) -> bytes:
+    """The targets of a box as JSON, of documents that are JSON already."""
+    found = LiveState(kind).encoded_in_box(*bbox, limit=limit + 1)
+    results = found[:limit]
+    truncated = b"true" if len(found) > limit else b"false"
+    return b'{"count":%d,"truncated":%b,"results":[%b]}' % (len(results), truncated, b",".join(results))
+
+
+def _response(request: Request, answer: Encoded) -> HttpResponseBase:
+    """The answer as the client takes it, or 304 where it has it. It holds no secret, so compressing it tells none."""
+    zipped = answer.compressed if takes_gzip(request._request) else None
+    response = HttpResponse(zipped or answer.body, content_type="application/json")
+    if zipped is not None:
+        response["Content-Encoding"] = "gzip"
+    response["ETag"] = f'W/"{answer.etag}"'
+    patch_cache_control(response, max_age=1, **{"public" if settings.LIVE_PUBLIC else "private": True})
+    patch_vary_headers(response, ["Accept-Encoding"] + ([] if settings.LIVE_PUBLIC else ["Authorization", "Cookie"]))
+    return get_conditional_response(request._request, etag=response["ETag"], response=response) or response
 
 
 class LiveVessels(LiveView):

@@ -3,10 +3,13 @@
 In a module of its own because settings name pagination classes and views import them.
 """
 
+import datetime as dt
 from typing import Any
 
-from django.db.models import QuerySet
-from rest_framework.pagination import CursorPagination
+from django.core.exceptions import ValidationError as DjangoValidationError
+from django.db.models import DateTimeField, QuerySet
+from rest_framework.exceptions import ValidationError
+from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 
 
@@ -20,3 +23,26 @@ class IdentityCursor(CursorPagination):
     def get_ordering(self, request: Request, queryset: QuerySet[Any], view: Any) -> tuple[str, ...]:
         """The queryset's own order."""
         return tuple(str(field) for field in queryset.query.order_by)
+
+    def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> Any:
+        """A page. Raises ValidationError for a cursor that was never given out."""
+        self.model = queryset.model
+        return super().paginate_queryset(queryset, request, view)
+
+    def decode_cursor(self, request: Request) -> Cursor | None:
+        """The cursor of the request, whose position the first column of the order can be compared with."""
+        cursor = super().decode_cursor(request)
+        if cursor is not None and cursor.position is not None:
+            try:
+                self._check(cursor.position)
+            except (DjangoValidationError, ValueError, OverflowError) as error:
+                raise ValidationError({"cursor": ["Not a cursor of this list."]}) from error
+        return cursor
+
+    def _check(self, position: str) -> None:
+        field = self.model._meta.get_field(self.ordering[0].lstrip("-"))
+        value = field.clean(position, None)
+        if "\0" in position:
+            raise ValueError(position)
+        if isinstance(field, DateTimeField):
+            value.astimezone(dt.UTC)

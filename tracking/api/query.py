@@ -7,6 +7,7 @@ and what it allows. Nothing is looked up here.
 import datetime as dt
 import math
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
@@ -53,7 +54,23 @@ class InstantField(serializers.Field):
         return value.isoformat()
 
 
-class TrackQuery(serializers.Serializer[Any]):
+def refuse_unknown(given: Iterable[str], known: Iterable[str]) -> None:
+    """Raises ValidationError where a parameter is given that is not known. `format` is the framework's own."""
+    text = f"No such parameter; there are {', '.join(sorted(known)) or 'none'}."
+    if unknown := set(given) - {*known, "format"}:
+        raise serializers.ValidationError({name: [text] for name in sorted(unknown)})
+
+
+class StrictQuery(serializers.Serializer[Any]):
+    """Query parameters, of which no other may be given."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """The values. Raises ValidationError."""
+        refuse_unknown(data, self.fields)
+        return super().to_internal_value(data)
+
+
+class TrackQuery(StrictQuery):
     """`from` (included) and `to` (excluded) of a track, at most 31 days apart, and `points` to thin it to.
 
     Context: `last_seen`, the identity's. Without `to` the track ends with the latest report; without `from` it begins
@@ -124,7 +141,7 @@ class BoxField(serializers.Field):
         return ",".join(f"{edge:g}" for edge in value)
 
 
-class LiveQuery(serializers.Serializer[Any]):
+class LiveQuery(StrictQuery):
     """Which live targets are asked for, and how many at most."""
 
     bbox = BoxField(default=WORLD, help_text="west,south,east,north in degrees; default: the world")

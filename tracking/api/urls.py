@@ -1,16 +1,18 @@
 """Addresses below /api/."""
 
+from typing import Any
+
 from django.urls import URLPattern, URLResolver, path, re_path
 from django.views.generic import RedirectView
 from drf_spectacular.utils import extend_schema
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularSwaggerSplitView
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.views import APIView
 
 from tracking.api.live import LiveAircraft, LiveStations, LiveVessels
+from tracking.api.schema import Schema
 from tracking.api.views import AircraftViewSet, StationViewSet, VesselViewSet
 
 
@@ -21,8 +23,8 @@ class Unknown(APIView):
     authentication_classes = []
     permission_classes = []
 
-    def get(self, request: Request, **kwargs: str) -> Response:
-        """404."""
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """404, whatever the method."""
         raise NotFound("There is nothing at this address; /api/docs/ lists what there is.")
 
 
@@ -33,7 +35,7 @@ router.register("stations", StationViewSet, basename="station")
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="api-docs"), name="api"),
-    path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
+    path("schema/", Schema.as_view(), name="api-schema"),
     path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api-schema"), name="api-docs"),
     path("live/vessels/", LiveVessels.as_view(), name="live-vessels"),
     path("live/aircraft/", LiveAircraft.as_view(), name="live-aircraft"),
