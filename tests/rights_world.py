@@ -29,7 +29,7 @@ SECRET = "hunter2marker"
 # What an operator may do beside looking.
 OPERATIONS = (
     *("retry_deadletter", "discard_deadletter", "edit_deadletter", "export_deadletter", "view_traceback"),
-    *("operate_breaker", "add_feed", "change_feed", "add_apikey"),
+    *("operate_breaker", "operate_parked", "add_feed", "change_feed", "add_apikey"),
 )
 
 Ask = Callable[[str, str], HttpResponseBase]  # method and address
@@ -124,6 +124,7 @@ def address(path: str, rows: dict[str, Any]) -> str:
         "content_type_id": 1,
         "app_label": "tracking",
         "format_": "csv",
+        "entry_id": "1-1",
         "name": "database",
         "label": "pier",
         "mmsi": rows["station" if "stations" in path else "vessel"].pk,

@@ -65,6 +65,9 @@ BESIDES = {
     "resilience_deadletter_edit_letter": ("LLFF..", "LLFF.."),
     "resilience_deadletter_discard_letter": ("LLFF..", "LLFF.."),
     "resilience_letterjob_cancel_job": ("LLFF..", "LLFF.."),
+    "resilience_parkedentry_changelist": ("LLF...", "LLF..."),
+    "resilience_parkedentry_return": ("LLFFNN", "LLFFNN"),  # of an entry that there is not
+    "resilience_parkedentry_discard": ("LLFFNN", "LLFFNN"),
     "resilience_switchboard_changelist": ("LLF...", "LLF..."),
     "resilience_switchboard_change": ("LLF...", "LLF..."),
     "resilience_switchboard_trip": ("LLFF..", "LLFF.."),
@@ -182,6 +185,7 @@ SHOWN_BY = {
     "ingest.view_batch": "ingest_batch",
     "resilience.view_deadletter": "resilience_deadletter resilience_letterjob",
     "resilience.view_breaker": "resilience_switchboard",
+    "resilience.view_parked": "resilience_parkedentry",
     "auth.view_user": "auth_user",
     "auth.view_group": "auth_group",
     "django_q.view_success": "django_q_success",

@@ -13,6 +13,7 @@ import os
 import socket
 import statistics
 import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -20,7 +21,6 @@ from django.conf import settings
 
 from tests.benchmarks.frame import Figure, Measured, Run, Unverified, benchmark
 from tracking.live import Kind, LiveState, LiveUpdate
-from tracking.management.commands.up import gunicorn
 
 TARGETS = 20_000
 CLIENTS = 50
@@ -40,7 +40,8 @@ def live_api(run: Run) -> Measured:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {**os.environ, "LIVE_PUBLIC": "true", "API_RATE_ANONYMOUS": "1000000/min"}
-    server = subprocess.Popen(gunicorn("127.0.0.1", port, settings.BASE_DIR), env=environment)
+    command = [sys.executable, "manage.py", "web", f"--port={port}"]
+    server = subprocess.Popen(command, cwd=settings.BASE_DIR, env=environment)
     try:
         _verify(port)
         alone = _client(port, SECONDS / 3, own=True)
