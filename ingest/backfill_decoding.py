@@ -7,7 +7,6 @@ dump names in every row, with all their static data, are decoded and merged once
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterable
 
 import msgspec
@@ -81,7 +80,7 @@ class Decoding:
         rows = self._rows.setdefault(batch.source, Rows())
         positions: list[tuple[int, VesselReport]] = []
         others: list[tuple[int, Decoded]] = []
-        for ordinal, said in enumerate(rows.read(batch.messages, Context(batch, now=time.time_ns() // 1_000_000))):
+        for ordinal, said in enumerate(rows.read(batch.messages, Context(batch, now=batch.accepted_at))):
             if isinstance(said, VesselReport):
                 positions.append((ordinal, said))
             elif isinstance(said, str):

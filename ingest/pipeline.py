@@ -114,7 +114,8 @@ def _judge_failures(batch: MessageBatch, failed: Sequence[Failed]) -> None:
 
 def _decoded(batch: MessageBatch) -> Sequence[Decoded | str | Exception]:
     """What each message says, the reason why it is refused, or what the decoder raised; all at once where it can."""
-    context = Context(batch, now=round(time.time() * 1000))
+    # Not by our own clock: a batch is judged alike wherever and whenever it is processed.
+    context = Context(batch, now=batch.accepted_at)
     spec = FORMATS[batch.format]
     if spec.decode_all is not None:
         try:

@@ -12,7 +12,6 @@ else what the clock says (`ingest/clocks.py`).
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -54,7 +53,8 @@ class Assembler(Counting):
         super().__init__()
         self._clock = clock
         self._pending: dict[tuple[bytes, bytes, int], _Group] = {}
-        self._spans: deque[tuple[int, int, int]] = deque()  # (offset, index, end) of whole messages, see `resume_at`
+        self._spans: list[tuple[int, int, int]] = []  # (offset, index, end) of whole messages, see `resume_at`
+        self._forget_at = 64  # so many of them
         self._line_time: int | None = None
         self._line_start = 0  # where the time line begins
         self.offset = offset
@@ -74,14 +74,15 @@ class Assembler(Counting):
         return offset, index
 
     def _remember(self, span: tuple[int, int, int]) -> None:
-        """Keep a whole message for `resume_at`, and of the others those that the oldest pending one may lie in."""
+        """Keep a whole message for `resume_at`; now and then, those that it needs no more are forgotten."""
         self._spans.append(span)
+        if len(self._spans) < self._forget_at:
+            return
         if len(self._spans) > MAX_SPANS and self._pending:
             self._give_up(next(iter(self._pending)))
-        oldest = next(iter(self._pending.values()), None)
-        needed = oldest.offset if oldest else self.offset
-        while self._spans and self._spans[0][2] <= needed:
-            self._spans.popleft()
+        needed, _ = self.resume_at()
+        self._spans = [span for span in self._spans if span[2] > needed]
+        self._forget_at = min(2 * len(self._spans), MAX_SPANS) + 64
 
     def push_all(self, lines: Sequence[tuple[bytes, int]], arrival: int | None) -> Iterator[Message]:
         """What `push` makes of each line, which is taken when its message is asked for; faster for many lines."""

@@ -265,3 +265,13 @@ def test_what_this_host_lacks_blames_no_message(monkeypatch):
     with pytest.raises(MemoryError):
         pipeline.process(batch([position()]))
     assert (Batch.objects.count(), DeadLetter.objects.count()) == (0, 0)
+
+
+@pytest.mark.parametrize("days", [-40, 0, 40])
+def test_the_clock_of_the_worker_refuses_no_message(monkeypatch, days):
+    """Neither one that is wrong nor one that comes to a batch a day late: accepted in time is in time."""
+    parcel = batch([position()], received_at=round(time.time() * 1000), recorded=False)
+    real = time.time
+    monkeypatch.setattr("ingest.pipeline.time.time", lambda: real() + days * 86_400)
+    counts = pipeline.process(parcel).counts
+    assert (counts.stored, dict(counts.rejected)) == (1, {})
