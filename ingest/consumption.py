@@ -22,7 +22,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 from django_q.signing import SignedPackage
 
 from ingest import persistence, pipeline
@@ -30,6 +29,7 @@ from ingest.acceptance import TASK, pack, unpack
 from ingest.health import recorder
 from ingest.models import Batch
 from ingest.reports import MessageBatch
+from resilience import clocks
 from resilience.breaker import CircuitOpen, Phase, get_breaker
 from resilience.deadline import deadline
 from resilience.failures import failure_of, fingerprint, next_retry
@@ -164,7 +164,7 @@ def _dead_entry(batch: MessageBatch) -> Batch:
 
 
 def _batch_letter(batch: MessageBatch, stream: str, reason: str) -> DeadLetter:
-    now = timezone.now()
+    now = clocks.database_now()
     return DeadLetter(
         kind=BATCH_KIND,
         batch_id=batch.id,

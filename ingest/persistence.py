@@ -22,11 +22,11 @@ from typing import Any, TypeVar
 
 import msgspec
 from django.db import connection, models, transaction
-from django.utils import timezone
 
 from ingest.fusion import Fused, Report, key_of
 from ingest.models import Batch
 from ingest.reports import MessageBatch
+from resilience import clocks
 from resilience.failures import failure_of, next_retry
 from resilience.models import DeadLetter
 from resilience.sqlstate import Verdict, classify
@@ -134,10 +134,12 @@ def _store(
         if not insert_once(entry):
             return None
         refused = store_rows(fused, counts, careful)
-        letters = [dead_letter(batch, ordinal, "store", error) for ordinal, _, error in refused]
-        letters += [dead_letter(batch, ordinal, "decode", error) for ordinal, error in failed]
-        counts.dead += len(failed)
-        DeadLetter.objects.bulk_create(letters, ignore_conflicts=True)  # one that is there already stays as it is
+        if refused or failed:
+            now = clocks.database_now()
+            letters = [dead_letter(batch, ordinal, "store", error, now) for ordinal, _, error in refused]
+            letters += [dead_letter(batch, ordinal, "decode", error, now) for ordinal, error in failed]
+            DeadLetter.objects.bulk_create(letters, ignore_conflicts=True)  # one that is there already stays as it is
+            counts.dead += len(failed)
         Batch.objects.filter(id=entry.id).update(**msgspec.structs.asdict(counts))
     return entry
 
@@ -293,10 +295,9 @@ class _Halving:
         return None
 
 
-def dead_letter(batch: MessageBatch, ordinal: int, stage: str, error: Exception) -> DeadLetter:
-    """The dead letter of one message, with all that its replay needs."""
+def dead_letter(batch: MessageBatch, ordinal: int, stage: str, error: Exception, now: dt.datetime) -> DeadLetter:
+    """The dead letter of one message that failed `now`, with all that its replay needs."""
     message = batch.messages[ordinal]
-    now = timezone.now()
     return DeadLetter(
         kind=MESSAGE_KIND,
         batch_id=batch.id,

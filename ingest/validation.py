@@ -6,6 +6,7 @@ them None.
 """
 
 from ingest.errors import Rejected
+from tracking.bounds import LATITUDE, LONGITUDE
 
 MMSI_MAX = 999_999_999
 FUTURE_MS = 60_000
@@ -22,9 +23,9 @@ def check_mmsi(mmsi: int) -> None:
 
 def check_position(latitude: float, longitude: float) -> None:
     """Degrees, -90 to 90 and -180 to 180, both ends included."""
-    if not -90.0 <= latitude <= 90.0:
+    if not LATITUDE.holds(latitude):
         raise Rejected("latitude_out_of_range")
-    if not -180.0 <= longitude <= 180.0:
+    if not LONGITUDE.holds(longitude):
         raise Rejected("longitude_out_of_range")
 
 

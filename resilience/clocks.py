@@ -50,6 +50,11 @@ def bound_by(newest_reception: Bound | None) -> None:
     _bound = newest_reception
 
 
+def database_now() -> dt.datetime:
+    """The database's clock, aware UTC: what is due is due by one clock on all hosts. Raises django.db errors."""
+    return dt.datetime.fromtimestamp(_of_database(), dt.UTC)
+
+
 def settled_now() -> dt.datetime:
     """The time by which to delete, aware UTC. Raises ClocksDiffer, and django.db errors."""
     clocks = read()

@@ -20,6 +20,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from resilience import clocks
 from resilience.breaker import CircuitOpen, get_breaker
 from resilience.deadline import deadline
 from resilience.failures import BUG, failure_of, next_retry
@@ -100,12 +101,12 @@ def retry_many(letter_ids: Sequence[uuid.UUID], by: str, seconds: float) -> Retr
 def retry_due(now: datetime | None = None, limit: int = 500, seconds: float = 45) -> RetrySummary:
     """Replay the letters that are due at `now`, the longest due first: at most `limit`, for at most `seconds` and the
     letter then in hand (10 s at most). Stops when the breaker is not closed. Safe to run in several processes."""
-    now = now or timezone.now()
-    due = Q(status=DeadLetter.Status.PENDING, next_retry_at__lte=now)
     if get_breaker(BREAKER).permits() is not None:
         return RetrySummary(stopped="breaker")
     try:
         with get_breaker(BREAKER).guard(), deadline(deadline_seconds()):
+            now = now or clocks.database_now()
+            due = Q(status=DeadLetter.Status.PENDING, next_retry_at__lte=now)
             ids = list(DeadLetter.objects.filter(due).order_by("next_retry_at").values_list("id", flat=True)[:limit])
     except Exception as error:
         if not is_away(error):

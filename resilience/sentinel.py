@@ -123,8 +123,12 @@ class SafeSentinel(cluster.Sentinel):  # type: ignore[misc]
             logger.warning("tasks of clusters that are gone wait for their retry time: %s", error)
 
     def _schedule(self) -> None:
-        """Queue the tasks that are due. A frozen PostgreSQL must not freeze the sentinel."""
+        """Queue the tasks that are due, and take over what clusters of this host left that are gone.
+
+        A frozen PostgreSQL must not freeze the sentinel.
+        """
         self._schedule_at = time.monotonic()
+        self._inherit()
         close_old_connections()  # before the deadline, which holds on to the connection it finds
         try:
             with deadline(settings.DATABASE_DEADLINE_SECONDS):

@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Upper
 
+from tracking import bounds
 from tracking.api_keys import ApiKey  # noqa: F401  keys are no part of what we know, but a model all the same
 from tracking.mmsi import Kind
 from tracking.positions import PositionQuerySet
@@ -88,9 +89,7 @@ class Vessel(models.Model):
         ordering = ["mmsi"]
         constraints = [
             models.CheckConstraint(condition=Q(mmsi__range=(1, MMSI_MAX)), name="vessel_mmsi"),
-            models.CheckConstraint(
-                condition=Q(draught__isnull=True) | Q(draught__range=(0, 25.5)), name="vessel_draught"
-            ),
+            bounds.DRAUGHT.constraint("vessel", "draught", null=True),
         ]
         indexes = [
             # Search in admin and API, whatever the case of the letters: part of the name, beginning of the call sign.
@@ -175,12 +174,8 @@ class Station(models.Model):
         ordering = ["mmsi"]
         constraints = [
             models.CheckConstraint(condition=Q(mmsi__range=(1, MMSI_MAX)), name="station_mmsi"),
-            models.CheckConstraint(
-                condition=Q(latitude__isnull=True) | Q(latitude__range=(-90, 90)), name="station_latitude"
-            ),
-            models.CheckConstraint(
-                condition=Q(longitude__isnull=True) | Q(longitude__range=(-180, 180)), name="station_longitude"
-            ),
+            bounds.LATITUDE.constraint("station", "latitude", null=True),
+            bounds.LONGITUDE.constraint("station", "longitude", null=True),
         ]
 
     def __str__(self) -> str:
@@ -209,14 +204,6 @@ class Position(models.Model):
         base_manager_name = "objects"
 
 
-def _range(prefix: str, field: str, low: float, high: float, *, null: bool = False) -> models.CheckConstraint:
-    """A named check constraint: `field` lies in [low, high], or is NULL where `null` says so."""
-    condition = Q(**{f"{field}__range": (low, high)})
-    if null:
-        condition |= Q(**{f"{field}__isnull": True})
-    return models.CheckConstraint(condition=condition, name=f"{prefix}_{field}")
-
-
 class VesselPosition(Position):
     """One position of a vessel; unique by vessel and time, partitioned by day."""
 
@@ -235,13 +222,7 @@ class VesselPosition(Position):
     class Meta(Position.Meta):
         constraints = [
             models.UniqueConstraint(fields=["vessel", "timestamp"], name="vesselposition_once"),
-            _range("vesselposition", "latitude", -90, 90),
-            _range("vesselposition", "longitude", -180, 180),
-            _range("vesselposition", "speed", 0, 1022, null=True),
-            _range("vesselposition", "course", 0, 359.99, null=True),
-            _range("vesselposition", "heading", 0, 359, null=True),
-            _range("vesselposition", "status", 0, 14, null=True),
-            _range("vesselposition", "score", 0, 100),
+            *bounds.constraints("vesselposition", bounds.VESSEL_POSITION),
         ]
         indexes = [
             BrinIndex(fields=["timestamp"], name="vesselposition_time"),  # exports by time over all vessels
@@ -272,13 +253,7 @@ class AircraftPosition(Position):
         verbose_name_plural = "aircraft positions"
         constraints = [
             models.UniqueConstraint(fields=["aircraft", "timestamp"], name="aircraftposition_once"),
-            _range("aircraftposition", "latitude", -90, 90),
-            _range("aircraftposition", "longitude", -180, 180),
-            _range("aircraftposition", "altitude", -2000, 150_000, null=True),
-            _range("aircraftposition", "ground_speed", 0, 4000, null=True),
-            _range("aircraftposition", "heading", 0, 359.9999, null=True),
-            _range("aircraftposition", "vertical_rate", -40_000, 40_000, null=True),
-            _range("aircraftposition", "score", 0, 100),
+            *bounds.constraints("aircraftposition", bounds.AIRCRAFT_POSITION),
         ]
         indexes = [
             BrinIndex(fields=["timestamp"], name="aircraftposition_time"),  # exports by time over all aircraft

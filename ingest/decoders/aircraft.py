@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 
 from ingest.errors import Rejected
+from tracking import bounds
 
 _ICAO = re.compile(r"~?[0-9a-f]{6}")
 _SQUAWK = re.compile(r"[0-7]{4}")
@@ -18,7 +19,6 @@ _SQUAWK = re.compile(r"[0-7]{4}")
 _CALLSIGN = re.compile(r"[A-Z0-9][A-Z0-9 ]{0,7}")
 # ICAO Annex 10, volume III: neither all zeros nor all ones is assigned to an aircraft.
 _NOBODY = ("000000", "ffffff")
-_LAST_TRACK = 359.9999
 
 
 def icao(text: str) -> str:
@@ -31,24 +31,25 @@ def icao(text: str) -> str:
 
 def altitude(feet: float | None) -> int | None:
     """Whole feet, -2,000 to 150,000."""
-    return round(feet) if feet is not None and -2000 <= feet <= 150_000 else None
+    return round(feet) if feet is not None and bounds.ALTITUDE.holds(feet) else None
 
 
 def ground_speed(knots: float | None) -> float | None:
     """Knots, 0 to 4,000."""
-    return float(knots) if knots is not None and 0 <= knots <= 4000 else None
+    return float(knots) if knots is not None and bounds.GROUND_SPEED.holds(knots) else None
 
 
 def track(degrees: float | None) -> float | None:
     """Degrees true, 0 to below 360. 360 is north: decoders that round to whole degrees write it for 359.6."""
-    if degrees is None or not 0 <= degrees <= 360:
-        return None
-    return float(degrees) if degrees <= _LAST_TRACK else 0.0
+    if degrees == bounds.COURSE.high:
+        return 0.0
+    return float(degrees) if degrees is not None and bounds.COURSE.holds(degrees) else None
 
 
 def vertical_rate(feet_per_minute: float | None) -> int | None:
     """Whole feet per minute, climbing positive, -40,000 to 40,000."""
-    return round(feet_per_minute) if feet_per_minute is not None and abs(feet_per_minute) <= 40_000 else None
+    known = feet_per_minute is not None and bounds.VERTICAL_RATE.holds(feet_per_minute)
+    return round(feet_per_minute) if known and feet_per_minute is not None else None
 
 
 def squawk(text: str | None) -> str | None:

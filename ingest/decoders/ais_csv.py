@@ -20,7 +20,9 @@ from ingest.decoders.context import Context
 from ingest.errors import Rejected
 from ingest.reports import Decoded, Message, StationReport, VesselReport, VesselStatic
 from ingest.validation import check_mmsi, check_position, check_time, imo_number
+from tracking import bounds
 
+STATION_NAME_CHARACTERS = 34  # of an aid to navigation, the extension included
 _NOTHING = frozenset({"", "None", "Unknown", "Undefined"})
 STATION_KINDS = {"Base Station": "base", "AtoN": "aid", "4": "base", "21": "aid"}
 _POSITION_TYPES = frozenset({"1", "2", "3", "9", "18", "19", "27"})
@@ -138,7 +140,7 @@ def _position(row: Row, mmsi: int, at: dt.datetime, context: Context) -> VesselR
         latitude,
         longitude,
         _speed(row, mmsi),
-        course if course is not None and 0 <= course < 360 else None,
+        course if course is not None and bounds.COURSE.holds(course) else None,
         whole_of(row.heading, 359),
         status_of(row.status),
         at,
@@ -170,7 +172,7 @@ def static_of(
         ship_type,
         *((None,) * 4 if auxiliary else _dimensions(row)),
         _text(row.destination, 20),
-        draught / per_metre if draught is not None and 0 < draught / per_metre <= 25.5 else None,
+        draught / per_metre if draught and bounds.DRAUGHT.holds(draught / per_metre) else None,
         eta,
         (whole_of(row.mothership, 999_999_999) or None) if auxiliary else None,
     )
@@ -195,12 +197,17 @@ def _station(row: Row, mmsi: int, at: dt.datetime) -> StationReport:
     """A base station or an aid to navigation. Its position may be unknown."""
     kind = STATION_KINDS[row.kind]
     latitude, longitude = number_of(row.latitude), number_of(row.longitude)
-    if latitude is None or longitude is None or not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
+    if (
+        latitude is None
+        or longitude is None
+        or not (bounds.LATITUDE.holds(latitude) and bounds.LONGITUDE.holds(longitude))
+    ):
         latitude = longitude = None
     if kind == "base":
         return StationReport(mmsi, at, kind, latitude, longitude)
     extension = _text(row.name_extension, 14) or ""
     name = f"{_text(row.aid_name, 20) or _text(row.name, 34) or ''}{extension}"
+    name = name[:STATION_NAME_CHARACTERS]  # a whole name beside an extension is longer than any aid's
     return StationReport(mmsi, at, kind, latitude, longitude, name or None, whole_of(row.aid_type, 31) or None)
 
 

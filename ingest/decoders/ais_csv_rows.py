@@ -23,6 +23,7 @@ from ingest.decoders.context import Context
 from ingest.errors import Rejected
 from ingest.reports import Decoded, Message, VesselReport, VesselStatic
 from ingest.validation import time_window
+from tracking import bounds
 
 _SHIPS = 65_536  # whose lasting cells are remembered, some 500 bytes each
 _NUMBERS = 20_000
@@ -75,7 +76,7 @@ def _speed(cell: bytes) -> float | None:
 
 def _course(cell: bytes) -> float | None:
     course = ais_csv.number_of(_text(cell))
-    return course if course is not None and 0 <= course < 360 else None
+    return course if course is not None and bounds.COURSE.holds(course) else None
 
 
 def _text(cell: bytes) -> str:

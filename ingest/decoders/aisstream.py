@@ -21,6 +21,7 @@ from ingest.decoders.json_values import read
 from ingest.errors import Rejected
 from ingest.reports import Decoded, Message, StationReport, VesselReport, VesselStatic
 from ingest.validation import check_mmsi, check_position, check_time, imo_number
+from tracking import bounds
 
 _LONG_RANGE = "LongRangeAisBroadcastMessage"
 _SAR = "StandardSearchAndRescueAircraftReport"
@@ -143,18 +144,23 @@ def _position(said: _Said, kind: str, heard: int, context: Context) -> VesselRep
         said.latitude,
         said.longitude,
         _speed(said.sog, kind),
-        said.cog if 0 <= said.cog < 360 else None,
-        said.true_heading if 0 <= said.true_heading < 360 else None,
-        said.navigational_status if 0 <= said.navigational_status < 15 else None,
+        said.cog if bounds.COURSE.holds(said.cog) else None,
+        said.true_heading if bounds.VESSEL_HEADING.holds(said.true_heading) else None,
+        said.navigational_status if bounds.STATUS.holds(said.navigational_status) else None,
         moment(heard),
         context.source,
         context.trust * LONG_RANGE_QUALITY // 100 if kind == _LONG_RANGE else context.trust,
     )
 
 
+def _is_draught(metres: float) -> bool:
+    """0 says that it is not available."""
+    return metres > 0 and bounds.DRAUGHT.holds(metres)
+
+
 def _speed(knots: float, kind: str) -> float | None:
     """Knots; None for the number that the type has for "not available", and for what it cannot say."""
-    return knots if 0 <= knots < _NO_SPEEDS.get(kind, _NO_SPEED) else None
+    return knots if bounds.VESSEL_SPEED.holds(knots) and knots < _NO_SPEEDS.get(kind, _NO_SPEED) else None
 
 
 def _static(said: _Said, kind: str, heard: int, context: Context) -> VesselStatic:
@@ -168,7 +174,7 @@ def _static(said: _Said, kind: str, heard: int, context: Context) -> VesselStati
     if kind == "ShipStaticData":
         report.callsign, report.imo = _text(said.call_sign, 7), imo_number(said.imo_number)
         report.destination = _text(said.destination, 20)
-        report.draught = said.maximum_static_draught if 0 < said.maximum_static_draught <= 25.5 else None
+        report.draught = said.maximum_static_draught if _is_draught(said.maximum_static_draught) else None
         eta = said.eta
         report.eta = eta_of(at, eta.month, eta.day, eta.hour, eta.minute)
     return report
@@ -204,7 +210,7 @@ def _add_mothership(report: VesselStatic, size: _Dimension) -> None:
 def _station(said: _Said, kind: str, heard: int, context: Context) -> StationReport:
     """A base station or an aid to navigation. Its position may be unknown; its own clock is not trusted."""
     check_time(heard, context.now, context.recorded)
-    known = -90 <= said.latitude <= 90 and -180 <= said.longitude <= 180
+    known = bounds.LATITUDE.holds(said.latitude) and bounds.LONGITUDE.holds(said.longitude)
     latitude, longitude = (said.latitude, said.longitude) if known else (None, None)
     report = StationReport(said.user_id, moment(heard), kind, latitude, longitude)
     if kind == "aid":

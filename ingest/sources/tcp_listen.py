@@ -76,7 +76,8 @@ class TcpListenSource(LiveSource):
             return
         self._receivers.add(receiver)
         try:
-            with contextlib.suppress(OSError, TimeoutError):
+            # A task that ends as cancelled asyncio would log as an error.
+            with contextlib.suppress(OSError, TimeoutError, asyncio.CancelledError):
                 keep_alive(writer)
                 await self._read(reader, receiver)
         finally:

@@ -434,3 +434,14 @@ def test_the_exactearth_recording_gives_its_positions():
         "position_not_available": 11,
         "mmsi_zero": 1,
     }
+
+
+@pytest.mark.parametrize("course", ["359.99", "359.995", "359.9999999", "360", "360.0", "-0.1"])
+def test_a_course_at_the_edge_is_a_course_or_none(course):
+    """What passes here the database takes: see tests/tracking/test_bounds.py."""
+    from ingest.decoders import ais_csv_rows
+    from tracking import bounds
+
+    made = ais_csv_rows._course(course.encode())
+    assert made is None or bounds.COURSE.holds(made)
+    assert (made is None) == (not bounds.COURSE.holds(float(course)))

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.conf import settings
 from django.db.models import Q
+from django.utils import timezone
 
 from ingest import consumption, persistence, pipeline, replay
 from ingest.acceptance import pack
@@ -107,7 +108,7 @@ def test_a_mended_message_is_stored_and_the_received_one_kept(buried):
 def letter_of(message: bytes, format_: str = "nmea") -> DeadLetter:
     """A letter of this message, not stored."""
     parcel = batch([message], format=format_)
-    return persistence.dead_letter(parcel, 0, "store", ValueError("refused"))
+    return persistence.dead_letter(parcel, 0, "store", ValueError("refused"), timezone.now())
 
 
 def test_a_message_is_described_by_what_it_says():
@@ -130,6 +131,7 @@ def test_whatever_a_person_writes_is_described_or_refused_with_a_code(message, f
         assert described["carries"]
 
 
+@pytest.mark.django_db
 def test_a_batch_is_described_by_its_first_messages_and_cannot_be_edited():
     parcel = batch([position(mmsi=211000000 + number) for number in range(30)])
     letter = consumption._batch_letter(parcel, "live", "no verdict in 6 deliveries")

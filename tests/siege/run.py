@@ -103,6 +103,7 @@ def run(servers: Servers, plan: SiegePlan) -> Verdicts:
     """The whole of it."""
     servers.manage("migrate", "--database", "direct", "--no-input")
     servers.manage("partitions", "--ahead", "2")
+    servers.manage("collectstatic", "--no-input")
     with psycopg.connect(servers.postgres.url(), autocommit=True) as connection:
         for statement in _RULES:
             connection.execute(statement.encode())
