@@ -145,6 +145,10 @@ QUEUE_REDIS_URL = env.str("QUEUE_REDIS_URL", default="") or _redis or embedded.r
 LIVE_REDIS_URL = env.str("LIVE_REDIS_URL", default="") or _redis or embedded.redis_url(DATA_DIR, "live")
 
 
+# Not pickle, django-redis's default: whoever can write to that Redis would run code here.
+_JSON = "django_redis.serializers.json.JSONSerializer"
+
+
 def _cache(url: str, prefix: str, answer_seconds: float, **options: object) -> dict[str, object]:
     """A django-redis cache on `url`; its raw connection is django_redis.get_redis_connection(alias)."""
     pool = embedded.redis_pool_options(url, DATA_DIR, answer_seconds)
@@ -152,14 +156,14 @@ def _cache(url: str, prefix: str, answer_seconds: float, **options: object) -> d
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": url,
         "KEY_PREFIX": prefix,
-        "OPTIONS": {"CONNECTION_POOL_KWARGS": pool, **options},
+        "OPTIONS": {"CONNECTION_POOL_KWARGS": pool, "SERIALIZER": _JSON, **options},
     }
 
 
 # Nothing waits long for live state, which is derived: a frozen server holds each worker so long before it is let alone.
 CACHES = {
     # Sessions and throttles: a cache that is away must not take the admin with it.
-    "default": _cache(LIVE_REDIS_URL, "cache", 2.0, IGNORE_EXCEPTIONS=True),
+    "default": _cache(LIVE_REDIS_URL, "web", 2.0, IGNORE_EXCEPTIONS=True),
     "live": _cache(LIVE_REDIS_URL, "live", 2.0),
     "queue": _cache(QUEUE_REDIS_URL, "queue", 5.0),
     # Of this process: failed log-ins are counted while every server is away.

@@ -15,11 +15,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from tracking.embedded.errors import EmbeddedError
+
 STOP_SECONDS = 20.0
 SHORTEST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
 # Who has run this long is healthy: its next death is restarted as quickly as the first.
 HEALTHY_SECONDS = 60.0
+REPORT_SECONDS = 60.0  # between two lines about servers that die again and again
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
@@ -71,7 +74,7 @@ class Supervisor:
         """
         for child in self._children:
             if child.process is not None and child.process.poll() is not None:
-                self._bury(child, child.process, now)
+                self._note_end(child, child.process, now)
             elif child.process is None and now >= child.start_at:
                 self._start(child, now)
 
@@ -89,7 +92,7 @@ class Supervisor:
         except OSError as error:
             self._plan_restart(child, f"cannot be started: {error}", now)
 
-    def _bury(self, child: _Child, process: subprocess.Popen[bytes], now: float) -> None:
+    def _note_end(self, child: _Child, process: subprocess.Popen[bytes], now: float) -> None:
         _kill_session(process.pid)  # orphans of a killed main process would keep its port
         child.process = None
         if now - child.started_at >= HEALTHY_SECONDS:
@@ -111,6 +114,42 @@ class Supervisor:
         _kill_session(process.pid)
         process.wait()
         self._report(f"{name} stopped ({result})")
+
+
+class Revival:
+    """Starts dead servers again, later and later while they die at once, as on a full disk.
+
+    `restart` starts what is dead and names it; what it raises as EmbeddedError is told. The first death is told at
+    once, then once a minute how many there were. Times are monotonic seconds that the caller passes in.
+    """
+
+    def __init__(self, restart: Callable[[], list[str]], report: Callable[[str], None]) -> None:
+        self._restart, self._report = restart, report
+        self._pause = SHORTEST_PAUSE_SECONDS
+        self._next_at = self._died_at = self._report_at = float("-inf")
+        self._deaths = 0
+
+    def look(self, now: float) -> None:
+        """Call it a few times a second."""
+        if now < self._next_at:
+            return
+        try:
+            revived = self._restart()
+            what = f"{', '.join(revived)} died and was started again" if revived else ""
+        except EmbeddedError as error:
+            what = str(error)
+        if what:
+            self._note(what, now)
+
+    def _note(self, what: str, now: float) -> None:
+        if now - self._died_at > HEALTHY_SECONDS:
+            self._pause = SHORTEST_PAUSE_SECONDS
+        self._died_at, self._next_at = now, now + self._pause
+        self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
+        self._deaths += 1
+        if now >= self._report_at:
+            self._report(what if self._deaths == 1 else f"{what}; {self._deaths} times since it was told last")
+            self._deaths, self._report_at = 0, now + REPORT_SECONDS
 
 
 def how_it_ended(returncode: int) -> str:

@@ -7,13 +7,15 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.patience import PATIENCE_SECONDS
-from tracking.supervisor import Program, Supervisor, how_it_ended
+from tracking.embedded.errors import EmbeddedError
+from tracking.supervisor import Program, Revival, Supervisor, how_it_ended
 
 SLEEP = "import time; time.sleep(60)"
 HANG = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); open({ready!r}, 'w'); time.sleep(60)"
@@ -173,3 +175,49 @@ def test_programs_end_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
 )
 def test_an_exit_status_is_told_in_words(code: int, words: str) -> None:
     assert how_it_ended(code) == words
+
+
+def test_a_server_that_dies_again_and_again_is_started_later_and_later_and_told_of_once_a_minute() -> None:
+    starts: list[float] = []
+    told: list[str] = []
+    now = 0.0
+
+    def restart() -> list[str]:
+        starts.append(now)
+        return ["queue"]
+
+    revival = Revival(restart, told.append)
+    while now < 120.0:
+        revival.look(now)
+        now += 0.25
+    assert [round(later - before) for before, later in pairwise(starts)] == [1, 2, 4, 8, 16, 30, 30]
+    assert told[0] == "queue died and was started again"
+    assert len(told) == 2 and "6 times" in told[1]
+
+
+def test_a_server_that_ran_for_long_is_started_at_once() -> None:
+    dead: list[str] = []
+    starts: list[float] = []
+
+    def restart() -> list[str]:
+        found, dead[:] = list(dead), []
+        starts.extend(now for _ in found)
+        return found
+
+    revival = Revival(restart, lambda line: None)
+    for now in (0.0, 200.0, 400.0):
+        dead.append("live")
+        revival.look(now)
+    assert starts == [0.0, 200.0, 400.0]
+
+
+def test_a_server_that_does_not_come_up_is_told_and_tried_later() -> None:
+    told: list[str] = []
+
+    def restart() -> list[str]:
+        raise EmbeddedError("no room on the disk")
+
+    revival = Revival(restart, told.append)
+    revival.look(0.0)
+    revival.look(0.5)
+    assert told == ["no room on the disk"]

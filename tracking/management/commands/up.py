@@ -29,7 +29,7 @@ from django.db import OperationalError, connections
 from tracking import embedded, partitions
 from tracking.installation import AlreadyRunning, Installation
 from tracking.management.commands.services import external_services
-from tracking.supervisor import Program, Supervisor
+from tracking.supervisor import Program, Revival, Supervisor
 
 POLL_SECONDS = 0.2
 # What moves on a first run, before a receiver is connected: name, address, format, source label.
@@ -122,26 +122,19 @@ class Command(BaseCommand):
 
     def _run(self, options: dict[str, Any], installation: Installation) -> None:
         supervisor = Supervisor(programs(options["host"], options["port"], options["workers"]), self._say)
+        revival = Revival(installation.restart_dead_servers, self._say)
         announced = False
         try:
             if not self.stopping:
                 supervisor.start(time.monotonic())
             while not self.stopping:
                 supervisor.restart_dead(time.monotonic())
-                self._revive(installation)
+                revival.look(time.monotonic())
                 if not announced and answers(options["host"], options["port"]):
                     announced = self._announce(options["host"], options["port"])
                 time.sleep(POLL_SECONDS)
         finally:
             supervisor.stop()
-
-    def _revive(self, installation: Installation) -> None:
-        """Start a server again that died; where it does not come up, say why and try at the next look."""
-        try:
-            for name in installation.restart_dead_servers():
-                self._say(f"{name} died and was started again")
-        except embedded.EmbeddedError as error:
-            self._say(str(error))
 
     def _announce(self, host: str, port: int) -> bool:
         name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
