@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import threading
 import time
 from pathlib import Path
@@ -21,6 +22,7 @@ import redis
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connections
+from django_redis import get_redis_connection
 
 from ingest import push_feeds
 from ingest.acceptance import Interrupted, QueueAcceptance, ResumePoint, ledger_deadline
@@ -41,6 +43,7 @@ logger = logging.getLogger(__name__)
 
 RECONCILE_SECONDS = 5.0
 RETRY_SECONDS = 30.0
+ALIVE_SECONDS = 60  # after which a runner that says nothing counts as gone
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -85,6 +88,7 @@ class FeedRunner:
                 await self._reconcile(wanted)
             await asyncio.to_thread(self._look_after, before - self._labels())
             await asyncio.to_thread(_reap)
+            await asyncio.to_thread(_say_alive)
             try:
                 await asyncio.wait_for(stop.wait(), RECONCILE_SECONDS)
             except TimeoutError:
@@ -227,6 +231,22 @@ def _admit_receivers(feeds: list[Feed]) -> None:
         push_feeds.copy(feeds)
     except redis.RedisError as error:
         logger.debug("the feeds that receivers push to were not copied: %s", error)
+
+
+def is_running_here() -> bool:
+    """Whether a runner of this host has looked after its feeds lately. Raises redis.RedisError."""
+    return bool(get_redis_connection("queue").exists(_alive_key()))
+
+
+def _alive_key() -> str:
+    return f"tracking:runner:{socket.gethostname()}"
+
+
+def _say_alive() -> None:
+    try:
+        get_redis_connection("queue").set(_alive_key(), 1, ex=ALIVE_SECONDS)
+    except redis.RedisError as error:
+        logger.debug("nobody is told that the feeds run: %s", error)
 
 
 def _reap() -> None:

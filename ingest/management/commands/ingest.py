@@ -14,13 +14,14 @@ from typing import Any
 import msgspec
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.dateparse import parse_datetime
+from redis import RedisError
 
 from ingest import closing
 from ingest.acceptance import Acceptance, InlineAcceptance, Interrupted, QueueAcceptance
 from ingest.accounts import summary, violations
 from ingest.clocks import Clock, UnknownTime, arrival_clock, invented_clock, recorded_clock
 from ingest.collector import Collector, Options
-from ingest.feeds import FeedRunner
+from ingest.feeds import FeedRunner, is_running_here
 from ingest.formats import FORMATS
 from ingest.progress import Progress
 from ingest.sniffing import UnknownFormat
@@ -59,10 +60,16 @@ class Command(BaseCommand):
             "--no-wait", action="store_true", help="do not wait until the workers have booked everything"
         )
         parser.add_argument(
+            "--check", action="store_true", help="run nothing: exit 0 if the feeds of this host are being run, else 1"
+        )
+        parser.add_argument(
             "--json", action="store_true", help="print the account as one JSON object, as the last line"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["check"]:
+            self._check()
+            return
         if options["source"] is None:
             self._run_feeds()
             return
@@ -78,6 +85,16 @@ class Command(BaseCommand):
         if not options["inline"]:
             spool_drain.look()
         self._ingest(source, settings, acceptance, give_up, options)
+
+    def _check(self) -> None:
+        """For health checks of containers. Raises CommandError."""
+        try:
+            running = is_running_here()
+        except RedisError as error:
+            raise CommandError(f"the queue's Redis does not answer: {error}; see QUEUE_REDIS_URL") from error
+        if not running:
+            raise CommandError("nobody runs the feeds on this host: `manage.py ingest` does")
+        self.stdout.write("the feeds of this host are being run")
 
     def _run_feeds(self) -> None:
         self.stderr.write("running the enabled feeds; Ctrl-C stops")
