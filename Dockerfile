@@ -6,10 +6,9 @@ ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN useradd --system --uid 10001 --create-home --shell /usr/sbin/nologin tracking
 WORKDIR /srv/tracking
 
-# The requirements are in three parts, the runtime's first.
-COPY requirements.txt .
-RUN sed '/^# Embedded servers/,$d' requirements.txt > runtime.txt \
-    && pip install --no-cache-dir --requirement runtime.txt
+# The runtime's packages alone, each by its hash.
+COPY .locks/runtime.txt .
+RUN pip install --no-cache-dir --require-hashes --requirement runtime.txt
 
 COPY manage.py ./
 COPY tracking tracking

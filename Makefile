@@ -11,21 +11,32 @@ SIEGE_RATE ?= 1000
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint bench chaos outage siege clean
+.PHONY: help install lock run test lint bench chaos outage siege clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 16
 
 install: $(INSTALLED) ## build .venv with everything in requirements.txt
 
-# Built again when requirements.txt changes; a failed installation leaves no stamp.
-$(INSTALLED): requirements.txt
+# Built again when the requirements change; a failed installation leaves no stamp. Every package, whoever needs it, is
+# installed as .locks has it, by its hash.
+$(INSTALLED): requirements.txt .locks/all.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11")'
 	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/pip install -qq --disable-pip-version-check --requirement requirements.txt
+	@$(BIN)/pip install -qq --disable-pip-version-check --require-hashes --requirement .locks/all.txt
 	@touch $(INSTALLED)
+
+lock: ## write .locks anew after requirements.txt was changed
+	@test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/pip install -qq $$(grep -o '^uv==[0-9.]*' requirements.txt); }
+	@mkdir -p .locks
+	@sed '/^# Embedded servers/,$$d' requirements.txt > .locks/runtime.in
+	@$(LOCK) requirements.txt --output-file .locks/all.txt
+	@$(LOCK) .locks/runtime.in --output-file .locks/runtime.txt
+	@rm .locks/runtime.in
 
 run: $(INSTALLED) ## run the whole system until Ctrl-C (ARGS="--port 9000")
 	@$(BIN)/python manage.py up $(ARGS)

@@ -7,6 +7,7 @@ traffic is for `run` to judge.
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import http.client
 import socket
@@ -151,7 +152,8 @@ class Pushes:
         self._second = 0
 
     def values_at_the_edge(self) -> bool:
-        rows = (b"2110%05d,2026-01-01T00:00:%02d,52.0,4.0,10.0,359.995,511\r\n" % (n, n % 60) for n in range(25))
+        now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
+        rows = (b"2110%05d,%b,52.0,4.0,10.0,359.995,511\r\n" % (number, now) for number in range(25))
         return self._post("hostile-csv", _CSV + b"".join(rows))
 
     def broken_ships(self) -> bool:

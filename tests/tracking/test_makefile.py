@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
-TARGETS = ("install", "run", "test", "lint", "bench", "chaos", "outage", "siege", "clean")
+TARGETS = ("install", "lock", "run", "test", "lint", "bench", "chaos", "outage", "siege", "clean")
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
@@ -31,6 +31,8 @@ def project(tmp_path: Path) -> Path:
     """A project with this Makefile that requires nothing."""
     shutil.copy(PROJECT / "Makefile", tmp_path)
     (tmp_path / "requirements.txt").write_text("# nothing\n")
+    (tmp_path / ".locks").mkdir()
+    (tmp_path / ".locks/all.txt").write_text("# nothing\n")
     return tmp_path
 
 
@@ -41,7 +43,7 @@ def test_install_builds_the_environment_once_and_again_when_the_requirements_cha
     before = stamp.stat().st_mtime_ns
     make(project, "install", "PYTHON=/nowhere/python")
     assert stamp.stat().st_mtime_ns == before
-    (project / "requirements.txt").write_text("no-such-package-anywhere @ file:///nowhere\n")
+    (project / ".locks/all.txt").write_text("no-such-package-anywhere @ file:///nowhere\n")
     assert make(project, "install", f"PYTHON={sys.executable}").returncode != 0
     assert stamp.stat().st_mtime_ns == before, "a failed installation is tried again next time"
 
