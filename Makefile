@@ -7,6 +7,7 @@ MESSAGES ?= 50000
 MINUTES ?= 10
 RATE ?= 2000
 SIEGE_RATE ?= 1000
+LINES ?= 1000000
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,7 +16,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock run test lint bench chaos outage siege clean
+.PHONY: help install lock run test lint bench chaos outage siege fuzz clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 16
@@ -60,6 +61,9 @@ outage: $(INSTALLED) ## keep the database away under traffic, then count (MINUTE
 
 siege: $(INSTALLED) ## attack everything beside honest traffic, then count (MINUTES=10 SIEGE_RATE=1000)
 	@$(BIN)/python -m tests.siege --minutes $(MINUTES) --rate $(SIEGE_RATE)
+
+fuzz: $(INSTALLED) ## feed mutated lines of every format (LINES=1000000 SEED=n)
+	@$(BIN)/python -m tests.fuzz --lines $(LINES) $(if $(filter command line,$(origin SEED)),--seed $(SEED))
 
 clean: ## remove .venv and caches; your data in .data stays
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -8,7 +8,6 @@ needs of the document. A document that is broken costs itself and is one line, m
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
@@ -34,7 +33,8 @@ Entry = tuple[bytes, int | None]  # raw message, empty where the entry is broken
 
 def epoch_ms(value: float | None) -> int | None:
     """Seconds or milliseconds since 1970, told apart by their size, as milliseconds; None where no clock says that."""
-    if value is None or not math.isfinite(value) or value <= 0:
+    # Bounded before anything else: an int of JSON may have hundreds of digits, which no float can hold.
+    if value is None or not 0 < value <= LAST_MS:
         return None
     ms = round(value) if value >= _FIRST_IN_MS else round(value * 1000)
     return ms if ms <= LAST_MS else None

@@ -1,0 +1,84 @@
+"""Sound input of each format, made by the project's own encoders or written down: what mutations begin with.
+
+A format leads to what its stream begins with and to lines (frames, documents) as they may follow in any order.
+"""
+
+from __future__ import annotations
+
+from ingest.models import Format
+from ingest.simulator.sentences import tagged
+from tests.ingest.messages import position, sentences, static
+from tests.ingest.modes_frames import AIRSPEED, ALL_CALL, EVEN, IDENTITY, ODD, SQUAWK, SURFACE, VELOCITY
+
+_TYPES = (
+    *({"type": number, "mmsi": 211_000_001} for number in (1, 2, 3, 4, 9, 18, 19, 21, 24, 27)),
+    {"type": 5, "mmsi": 211_000_001, "shipname": "NORDIC", "destination": "KIEL", "draught": 7.5},
+)
+_NMEA = [
+    *(line for fields in _TYPES for line in sentences(**{"lat": 54.5, "lon": 10.2, "seq_id": 1} | fields)),
+    *static().split(b"\n"),
+    tagged(position(), 1, 1_790_000_000_000),
+    b"$PGHP,1,2026,8,29,14,12,49,123,219,24,992190924,1,12*20",
+    b"2026-08-29T14:12:49.5Z " + position(),
+    position() + b",1790000000",
+]
+_MARINE = (
+    b"MMSI,BaseDateTime,LAT,LON,SOG,COG,Heading,VesselName,IMO,CallSign,VesselType,Status,Length,Width,Draft,Cargo"
+)
+_CSV = [
+    b"211000001,2026-09-21T13:33:00,54.5,10.2,12.3,359.9,511,NORDIC,IMO9074729,DABC,70,0,120,20,7.5,70,A",
+    b'"211000002","2026-09-21T13:33:10","-54.5","-170.2","0.0","0.0","0","","","","","","","","",""',
+]
+_SBS = [
+    b"MSG,1,1,1,4CA2D6,1,2026/01/01,12:00:00.000,2026/01/01,12:00:00.000,BAW1234 ,,,,,,,,,,,",
+    b"MSG,3,1,1,4CA2D6,1,2026/01/01,12:00:00.000,2026/01/01,12:00:00.000,,37000,,,52.1,4.2,,,0,0,0,0",
+    b"MSG,4,1,1,4CA2D6,1,2026/01/01,12:00:00.000,2026/01/01,12:00:00.000,,,450,271,,,-64,,,,,",
+    b"2026-09-21 13:33:03+00:00 MSG,2,1,1,4CA2D6,1,,,,,,,12,90,52.1,4.2,,,,,,-1",
+]
+_FRAMES = [bytes.fromhex(text) for text in (EVEN, ODD, VELOCITY, AIRSPEED, IDENTITY, SURFACE, SQUAWK, ALL_CALL)]
+_AIRCRAFT = (
+    b'{"now":1790000000.1,"aircraft":[{"hex":"4ca2d6","flight":"BAW1234 ","alt_baro":37000,"gs":450.1,"track":271.3,'
+    b'"baro_rate":-64,"squawk":"1234","lat":52.1,"lon":4.2,"seen_pos":0.4,"seen":0.1,"nav_modes":["autopilot"]},'
+    b'{"hex":"~3c6444","type":"tisb_icao","alt_baro":"ground","lat":-1.0,"lon":179.9,"seen_pos":1}]}'
+)
+_TRACE = (
+    b'{"icao":"4ca2d6","r":"EI-ABC","t":"A320","timestamp":1790000000.0,"trace":[[0.0,52.1,4.2,37000,450.1,271.3,0,-64,'
+    b'{"flight":"BAW1234 "},"adsb_icao",36000,-64,250,1.1],[4.1,52.2,4.3,"ground",12,90,1,null,null]]}'
+)
+_STATES = (
+    b'{"time":1790000000,"states":[["4ca2d6","BAW1234 ","Ireland",1789999999,1789999999,4.2,52.1,11277.6,false,231.5,'
+    b'271.3,-0.3,null,11500.2,"1234",false,0],["3c6444",null,"Germany",null,1789999990,null,null,null,true,0,0,0,'
+    b"null,null,null,false,3]]}"
+)
+_POINTS = [
+    b'{"icao24":"4ca2d6","timestamp":1790000000.5,"latitude":52.1,"longitude":4.2,"altitude":37000,"groundspeed":450}',
+    b'{"icao24":"3c6444","timestamp":"2026-01-01 00:00:00+00:00","latitude":1,"longitude":2,"callsign":"DLH1"}',
+]
+_HEAD = (
+    b'{"MessageType":"%b","MetaData":{"MMSI":211000001,"time_utc":"2026-09-21 13:33:03.375540658 +0000 UTC"},"Message":'
+)
+_ENVELOPES = [
+    _HEAD % b"PositionReport" + b'{"PositionReport":{"MessageID":1,"UserID":211000001,"Latitude":54.5,"Longitude":10.2,'
+    b'"Sog":12.3,"Cog":359.9,"TrueHeading":511,"NavigationalStatus":0,"Timestamp":43,"Valid":true}}}',
+    _HEAD % b"ShipStaticData" + b'{"ShipStaticData":{"MessageID":5,"UserID":211000001,"Name":"NORDIC","ImoNumber":1,'
+    b'"Dimension":{"A":100,"B":20,"C":10,"D":10},"Eta":{"Month":8,"Day":29,"Hour":14,"Minute":12},"Valid":true}}}',
+]
+
+
+def _beast(frame: bytes) -> bytes:
+    kind = b"3" if len(frame) == 14 else b"2"
+    return b"\x1a" + kind + (bytes(6) + b"\x80" + frame).replace(b"\x1a", b"\x1a\x1a")
+
+
+EXAMPLES: dict[str, tuple[bytes, list[bytes]]] = {
+    Format.NMEA: (b"", [line + b"\r\n" for line in _NMEA]),
+    Format.AIS_CSV: (_MARINE + b"\n", [line + b"\n" for line in _CSV]),
+    Format.AISSTREAM: (b"", [line + b"\n" for line in _ENVELOPES]),
+    Format.SBS: (b"", [line + b"\r\n" for line in _SBS]),
+    Format.BEAST: (b"", [_beast(frame) for frame in _FRAMES]),
+    Format.AVR: (b"", [b"*%b;\n" % frame.hex().upper().encode() for frame in _FRAMES]),
+    Format.READSB: (b"", [_AIRCRAFT + b"\n"]),
+    Format.READSB_TRACE: (b"", [_TRACE + b"\n"]),
+    Format.OPENSKY: (b"", [_STATES + b"\n"]),
+    Format.TRACKS: (b"", [line + b"\n" for line in _POINTS]),
+}
