@@ -85,6 +85,13 @@ class LatestFirst(pagination.CursorPagination):
     max_page_size = 1000
     ordering = ("-failed_at", "-id")
 
+    def get_page_size(self, request: Request) -> int | None:
+        """As the base has it, which would pass over what is no number. Raises ValidationError."""
+        given = request.query_params.get("limit", "1")
+        if not (given.isascii() and given.isdecimal() and len(given) < 10 and int(given) > 0):
+            raise ValidationError({"limit": ["A number from 1 on is expected."]})
+        return super().get_page_size(request)
+
 
 @extend_schema_view(list=extend_schema(parameters=_FILTERS), retrieve=extend_schema(responses=LetterDetailSerializer))
 class DeadLetterViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[DeadLetter]):

@@ -2,14 +2,16 @@
 
 from typing import Any
 
+import pytest
 from django.core.management import call_command
 from drf_spectacular.generators import SchemaGenerator
 
 OF_EVERY_OPERATION = {"400", "401", "403", "404", "405", "406", "429", "503"}
 
 
-def test_the_schema_is_valid_and_warns_of_nothing(settings: Any, tmp_path: Any) -> None:
-    settings.LIVE_PUBLIC = True
+@pytest.mark.parametrize("public", [True, False])
+def test_the_schema_is_valid_and_warns_of_nothing(settings: Any, tmp_path: Any, public: bool) -> None:
+    settings.LIVE_PUBLIC = public
     call_command("spectacular", validate=True, fail_on_warn=True, file=str(tmp_path / "schema.yml"))
 
 

@@ -146,6 +146,11 @@ _BODIES: dict[int, Any] = {
     400: {
         "type": "object",
         "description": "lists of reasons by parameter",
-        "additionalProperties": {"type": "array", "items": {"type": "string"}},
+        "additionalProperties": {
+            "oneOf": [
+                {"type": "array", "items": {"type": "string"}},
+                {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}},
+            ]
+        },
     }
 }

@@ -20,6 +20,13 @@ class IdentityCursor(CursorPagination):
     page_size_query_param = "page_size"
     max_page_size = 1000
 
+    def get_page_size(self, request: Request) -> int | None:
+        """As the base has it, which would pass over what is no number. Raises ValidationError."""
+        given = request.query_params.get(self.page_size_query_param, "1")
+        if not (given.isascii() and given.isdecimal() and len(given) < 10 and int(given) > 0):
+            raise ValidationError({self.page_size_query_param: ["A number from 1 on is expected."]})
+        return super().get_page_size(request)
+
     def get_ordering(self, request: Request, queryset: QuerySet[Any], view: Any) -> tuple[str, ...]:
         """The queryset's own order."""
         return tuple(str(field) for field in queryset.query.order_by)
