@@ -1,7 +1,7 @@
 """The worker processes of a backfill, and which of them has which batches.
 
 Packed batches enter through `give`; a batch is in the hand of one worker until that has stored it, and when the worker
-dies its batches are given to others. A batch in whose hands DEATHS workers died is buried as a dead letter. What a dead
+dies its batches are given to others. A batch in whose hands DEATHS workers died becomes a dead letter. What a dead
 worker had stored but not completed is named by `lost`, to be read and given once more. At most ROOM_BATCHES a worker
 and ALL_BYTES in all are in hand, and `give` waits for room. Nothing is decoded here.
 """

@@ -17,13 +17,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from unfold.admin import ModelAdmin
 
 from resilience.breaker import FEED_PREFIX, Breaker, Phase, Snapshot, Transition, all_snapshots, get_breaker
 from resilience.confirmation import Question, ask
 from resilience.forms import ReasonForm
 from resilience.models import Switchboard
 from resilience.readable import moment
+from resilience.tableless_admin import TablelessAdmin
 
 # Those that exist before anybody used them.
 KNOWN = {"database": "Storing batches in PostgreSQL", "live": "Writing live state to Redis"}
@@ -57,28 +57,12 @@ class View:
     transitions: list[list[str]]
 
 
-class BreakerAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is not typed
+class BreakerAdmin(TablelessAdmin):
     """The pages of the breakers, in the place of lists and forms of a model without a table."""
 
     icon = "electrical_services"
 
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
-
-    def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return request.user.has_perm("resilience.view_breaker")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-    def has_operate_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("resilience.operate_breaker")
+    looking, operating = "resilience.view_breaker", "resilience.operate_breaker"
 
     def get_urls(self) -> list[URLPattern]:
         site = self.admin_site

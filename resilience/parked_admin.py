@@ -18,7 +18,6 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from redis import RedisError
-from unfold.admin import ModelAdmin
 
 from resilience.admission import signed_anew
 from resilience.broker import StreamsBroker
@@ -26,6 +25,7 @@ from resilience.confirmation import Question, ask
 from resilience.models import ParkedEntry
 from resilience.readable import as_text, moment
 from resilience.streams import Parked, Streams
+from resilience.tableless_admin import TablelessAdmin
 
 MOST_SHOWN = 200
 _LIST = "admin:resilience_parkedentry_changelist"
@@ -45,28 +45,12 @@ class ParkedRow:
     traceback: str
 
 
-class ParkedAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is not typed
+class ParkedAdmin(TablelessAdmin):
     """The page of parked entries, in the place of lists and forms of a model without a table."""
 
     icon = "pause_circle"
 
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
-
-    def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return request.user.has_perm("resilience.view_parked")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-    def has_operate_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("resilience.operate_parked")
+    looking, operating = "resilience.view_parked", "resilience.operate_parked"
 
     def get_urls(self) -> list[URLPattern]:
         page = self.admin_site.admin_view

@@ -448,5 +448,5 @@ def test_a_course_at_the_edge_is_a_course_or_none(course):
 
 
 def test_a_name_beside_an_extension_is_no_longer_than_a_station_may_be_called():
-    whole = quoted(message_id="21", name="N" * 34, aton_name="", name_extension="E" * 14, aton_type="25")
+    whole = quoted(message_id="21", vessel_name="N" * 34, aton_name="", name_extension="E" * 14, aton_type="25")
     assert one(EXACTEARTH, whole).station.name == "N" * 34
