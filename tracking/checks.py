@@ -6,6 +6,7 @@ asks the servers: PostgreSQL 18 or later, Redis with RedisJSON.
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import redis
 from django.conf import settings
@@ -47,6 +48,23 @@ def kept_days(**kwargs: Any) -> list[CheckMessage]:
         for name in names
         if getattr(settings, name) < 0
     ]
+
+
+@register()
+def redis_passwords(**kwargs: Any) -> list[CheckMessage]:
+    """Whoever reaches a Redis without a password may change what is accepted or shown."""
+    hint = "Give Redis a user with a password, as docker-compose.yml does, and name both in the URL."
+    return [
+        Warning(f"{name} names a server of another host without a password.", hint=hint, id="tracking.W003")
+        for name in ("QUEUE_REDIS_URL", "LIVE_REDIS_URL")
+        if _is_open(getattr(settings, name))
+    ]
+
+
+def _is_open(url: str) -> bool:
+    parts = urlsplit(url)
+    local = parts.scheme == "unix" or parts.hostname in (None, "localhost", "127.0.0.1", "::1")
+    return not local and not parts.password
 
 
 @register(Tags.database)

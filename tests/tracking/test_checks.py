@@ -50,6 +50,21 @@ def test_a_life_too_short_for_ships_at_anchor_is_a_warning(settings: Any) -> Non
     assert ids() == set()
 
 
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://10.0.0.5:6379/0", {"tracking.W003"}),
+        ("rediss://:secret@10.0.0.5:6379/0", set()),
+        ("redis://tracking:secret@redis-live:6379/0", set()),
+        ("redis://127.0.0.1:6379/0", set()),
+        ("unix:///run/redis.sock?db=0", set()),
+    ],
+)
+def test_a_redis_of_another_host_without_a_password_is_a_warning(settings: Any, url: str, expected: set[str]) -> None:
+    settings.LIVE_REDIS_URL = url
+    assert ids() == expected
+
+
 @pytest.mark.django_db(databases=DATABASES)
 def test_the_embedded_servers_pass() -> None:
     assert ids(databases=DATABASES) == set()
