@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> None:
             uuid.uuid4(), uuid.uuid4(), "alone", "nmea", 80, now, recorded=True, invented=True, messages=some
         )
         counts = Counts()
-        ready.append((batch, fuse(pipeline.decode(batch, counts)), counts))
+        ready.append((batch, fuse(pipeline.decode(batch, counts, [])), counts))
     gc.freeze()
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")

@@ -91,7 +91,7 @@ def hear(label: str, ship: int = 244660123) -> int:
     counts = Counts()
     recorder = Recorder()
     recorder.accepted(parcel)
-    recorder.booked(parcel, fuse(decode(parcel, counts)), counts)
+    recorder.booked(parcel, fuse(decode(parcel, counts, [])), counts)
     recorder.flush()
     return now
 
