@@ -49,7 +49,7 @@ def live(raws, at=NOON_MS, **fields):
 def book(recorder, parcel):
     counts = Counts()
     told = msgspec.structs.replace(parcel, recorded=True)  # noon is long ago, and live reports are not
-    fused = fuse(decode(told, counts))
+    fused = fuse(decode(told, counts, []))
     recorder.booked(parcel, fused, counts)
     recorder.flush()
 
