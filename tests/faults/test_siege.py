@@ -31,7 +31,7 @@ def siege(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.serial
 def test_honest_traffic_is_stored_in_full_beside_all_that_is_hostile() -> None:
-    result = siege("--minutes", "0.3", "--rate", "200")
+    result = siege("--minutes", "0.2", "--rate", "200")
     assert result.returncode == 0, result.stdout + result.stderr
     found = LAST_LINE.fullmatch(result.stdout.splitlines()[-1])
     assert found, result.stdout

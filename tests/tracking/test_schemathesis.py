@@ -17,7 +17,7 @@ from tests.resilience.conftest import closed_breakers, handler
 from tests.rights_world import make_rows
 from tests.tracking.keys import header, make_key
 
-pytestmark = [pytest.mark.django_db(transaction=True, databases=["default", "direct"]), pytest.mark.serial]
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "direct"])
 
 __all__ = ["closed_breakers", "handler"]  # fixtures of another room
 
