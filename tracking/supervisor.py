@@ -120,14 +120,14 @@ class Revival:
     """Starts dead servers again, later and later while they die at once, as on a full disk.
 
     `restart` starts what is dead and names it; what it raises as EmbeddedError is told. The first death is told at
-    once, then once a minute how many there were. Times are monotonic seconds that the caller passes in.
+    once, the same again once a minute, with how often it was. Times are monotonic seconds that the caller passes in.
     """
 
     def __init__(self, restart: Callable[[], list[str]], report: Callable[[str], None]) -> None:
         self._restart, self._report = restart, report
         self._pause = SHORTEST_PAUSE_SECONDS
         self._next_at = self._died_at = self._report_at = float("-inf")
-        self._deaths = 0
+        self._deaths, self._what = 0, ""
 
     def look(self, now: float) -> None:
         """Call it a few times a second."""
@@ -147,7 +147,8 @@ class Revival:
         self._died_at, self._next_at = now, now + self._pause
         self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
         self._deaths += 1
-        if now >= self._report_at:
+        if now >= self._report_at or what != self._what:
+            self._what = what
             self._report(what if self._deaths == 1 else f"{what}; {self._deaths} times since it was told last")
             self._deaths, self._report_at = 0, now + REPORT_SECONDS
 

@@ -187,7 +187,13 @@ def test_killed_servers_are_started_again_and_ships_go_on(start: Callable[..., R
     for status in embedded.status(data_dir):
         assert status.pid is not None
         psutil.Process(status.pid).kill()
-    wait_until(lambda: run.printed().count("died and was started again") >= 3, READY_SECONDS, run.printed)
+    killed = [status.name for status in embedded.status(data_dir)]
+
+    def all_were_started_again() -> bool:
+        lines = [line for line in run.printed().splitlines() if "started again" in line]
+        return all(any(name in line for line in lines) for name in killed)
+
+    wait_until(all_were_started_again, READY_SECONDS, run.printed)
 
     def stored_since_then() -> bool:
         with urllib.request.urlopen(f"{run.url}/health/ready", timeout=PATIENCE_SECONDS) as response:
