@@ -13,8 +13,8 @@ import msgspec
 
 from ingest import pipeline
 from ingest.backfill_sightings import Sightings
-from ingest.decoders.ais_csv_rows import Rows
-from ingest.decoders.context import Context
+from ingest.formats.ais_csv.rows import Rows
+from ingest.formats.common.context import Context
 from ingest.fusion import Fused, fuse
 from ingest.models import Format
 from ingest.persistence import Counts, Failed

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ingest.clocks import Clock
 from ingest.collector import Options
-from ingest.formats import FORMATS, Setup
+from ingest.formats.registry import FORMATS, Setup
 from ingest.reports import Message, MessageBatch
 from ingest.sniffing import sniff
 from ingest.sources import Chunk, SourceError

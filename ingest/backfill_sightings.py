@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from django.db import transaction
 
-from ingest.decoders.ais_csv_rows import Seen
+from ingest.formats.ais_csv.rows import Seen
 from ingest.fusion import Fused
 from tracking.identities import (
     STATIC_FIELDS,

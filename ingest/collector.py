@@ -20,7 +20,7 @@ from django.conf import settings
 
 from ingest.acceptance import Acceptance
 from ingest.clocks import Clock, UnknownTime
-from ingest.formats import FORMATS, Setup
+from ingest.formats.registry import FORMATS, Setup
 from ingest.playback import InHand, Playback
 from ingest.reports import LineCounts, Message, MessageBatch
 from ingest.sniffing import sniff

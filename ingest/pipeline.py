@@ -21,9 +21,9 @@ import msgspec
 from django.conf import settings
 
 from ingest import live_missed, persistence
-from ingest.decoders.context import Context
 from ingest.errors import Rejected
-from ingest.formats import FORMATS
+from ingest.formats.common.context import Context
+from ingest.formats.registry import FORMATS
 from ingest.fusion import Fused, fuse
 from ingest.liveness import live_updates
 from ingest.persistence import FEW, OUTCOMES, Counts, Failed, NothingPasses

@@ -36,10 +36,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from ingest import acceptance, push_body, push_feeds
-from ingest.assemblies.aiscatcher import AisCatcherAssembly, NotAisCatcher
 from ingest.clocks import arrival_clock
 from ingest.collector import BATCH_BYTES, SLICE_BYTES
-from ingest.formats import FORMATS, Assembly, Setup
+from ingest.formats.ais.aiscatcher import AisCatcherAssembly, NotAisCatcher
+from ingest.formats.registry import FORMATS, Assembly, Setup
 from ingest.health import recorder
 from ingest.models import Format
 from ingest.push_feeds import PushFeed

@@ -15,9 +15,9 @@ from django.db.models import F
 from ingest import persistence, pipeline
 from ingest.acceptance import unpack
 from ingest.consumption import BATCH_KIND
-from ingest.decoders.context import Context
 from ingest.errors import Rejected
-from ingest.formats import FORMATS
+from ingest.formats.common.context import Context
+from ingest.formats.registry import FORMATS
 from ingest.fusion import fuse
 from ingest.models import Batch
 from ingest.persistence import MESSAGE_KIND, Counts, Failed

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
-from ingest.formats import SNIFFED_BYTES, guess
+from ingest.formats.registry import SNIFFED_BYTES, guess
 from ingest.models import Format
 from ingest.sources import Chunk, Source
 

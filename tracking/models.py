@@ -3,7 +3,7 @@
 Identities have natural keys, so nothing has to be looked up before a batch is stored. Positions are unique by
 identity and time and are written in batches through `VesselPosition.objects.bulk_create(rows, update_conflicts=True)`
 (see `tracking/positions.py` for the conflict rule). The column names are those of the seed; each help text gives unit,
-range and reference. Database constraints repeat what `ingest/validation.py` promises.
+range and reference. Database constraints repeat what `ingest/formats/common/ranges.py` promises.
 """
 
 from django.contrib.postgres.indexes import BrinIndex, GinIndex, OpClass

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from pyais.encode import encode_dict
 
-from ingest.nmea import checksum
+from ingest.formats.ais.sentence import checksum
 from ingest.simulator.ships import Fix, Kind, Ship
 
 # A rate of turn below this is noise to a gyro compass; degrees a minute.

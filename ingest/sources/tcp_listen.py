@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
-from ingest.framing import LineFramer
+from ingest.formats.common.framing import LineFramer
 from ingest.sources import Chunk, LiveSource, SourceError
 from ingest.sources.tcp import keep_alive
 

@@ -18,11 +18,11 @@ from functools import partial
 import pyais
 from pyais.exceptions import AISBaseException
 
-from ingest.assemblies.nmea import NmeaAssembly
 from ingest.clocks import invented_clock
-from ingest.decoders import ais
-from ingest.decoders.context import Context
-from ingest.formats import Setup
+from ingest.formats.ais import decoder as ais
+from ingest.formats.ais.assembly import NmeaAssembly
+from ingest.formats.common.context import Context
+from ingest.formats.registry import Setup
 from ingest.reports import Decoded, Message, MessageBatch
 from ingest.sources.file import CHUNK_BYTES
 from tests.benchmarks.frame import Figure, Measured, Run, Unverified, benchmark

@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> None:
 
     from ingest import persistence, pipeline
     from ingest.clocks import invented_clock
-    from ingest.formats import FORMATS, Setup
+    from ingest.formats.registry import FORMATS, Setup
     from ingest.fusion import fuse
     from ingest.persistence import Counts
     from ingest.reports import MessageBatch

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ingest.nmea import checksum
+from ingest.formats.ais.sentence import checksum
 from ingest.simulator.sentences import tagged
 from tests.ingest.messages import position
 

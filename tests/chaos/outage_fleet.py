@@ -20,7 +20,7 @@ from itertools import cycle
 from types import TracebackType
 from typing import Self
 
-from ingest.nmea import checksum
+from ingest.formats.ais.sentence import checksum
 from ingest.simulator.sentences import Moment, Sentences
 from ingest.simulator.ships import Kind, Ship, build_fleet
 

@@ -15,11 +15,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from ingest.assemblies.counting import UNEXPECTED
 from ingest.clocks import arrival_clock
-from ingest.decoders.context import Context
 from ingest.errors import Rejected
-from ingest.formats import FORMATS, Setup
+from ingest.formats.common.context import Context
+from ingest.formats.common.counting import UNEXPECTED
+from ingest.formats.registry import FORMATS, Setup
 from ingest.reports import Message, MessageBatch
 from tests.fuzz.examples import EXAMPLES
 from tests.fuzz.mutations import mutated

@@ -10,9 +10,9 @@ import random
 import re
 from collections.abc import Callable
 
-from ingest.assemblies.modes import parity
+from ingest.formats.ais.sentence import checksum
+from ingest.formats.modes.assembly import parity
 from ingest.models import Format
-from ingest.nmea import checksum
 
 TOKENS = (
     *(

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import uuid
 
-from ingest.assemblies.modes import AvrAssembly, parity
-from ingest.assemblies.modes_state import Airspace
 from ingest.clocks import invented_clock
-from ingest.decoders import modes
-from ingest.decoders.context import Context
 from ingest.errors import Rejected
-from ingest.formats import Setup
+from ingest.formats.common.context import Context
+from ingest.formats.modes import decoder as modes
+from ingest.formats.modes.airspace import Airspace
+from ingest.formats.modes.assembly import AvrAssembly, parity
+from ingest.formats.registry import Setup
 from ingest.reports import Message, MessageBatch
 
 START = 1_717_664_000_000

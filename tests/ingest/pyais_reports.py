@@ -13,10 +13,10 @@ from typing import Any
 from msgspec.structs import asdict
 from pyais.constants import ShipType
 
-from ingest.decoders.ais import LONG_RANGE_QUALITY
-from ingest.decoders.ais_static import eta_of
+from ingest.formats.ais.decoder import LONG_RANGE_QUALITY
+from ingest.formats.ais.static import eta_of
+from ingest.formats.common.ranges import imo_number
 from ingest.reports import StationReport, VesselReport, VesselStatic
-from ingest.validation import imo_number
 
 Report = VesselReport | VesselStatic | StationReport
 

@@ -10,15 +10,15 @@ import pytest
 from ingest.backfill_channel import Channel, WorkerEnd
 from ingest.backfill_progress import BackfillProgress
 from ingest.clocks import recorded_clock
-from ingest.decoders import ais_csv
-from ingest.decoders.ais_csv_rows import Rows, decode_all
-from ingest.decoders.context import Context
 from ingest.errors import Rejected
-from ingest.formats import FORMATS, Setup
+from ingest.formats.ais_csv import decoder as ais_csv
+from ingest.formats.ais_csv.rows import Rows, decode_all
+from ingest.formats.common.context import Context
+from ingest.formats.registry import FORMATS, Setup
 from ingest.fusion import fuse
 from ingest.reports import Message, MessageBatch
 from tests.ingest.dumps import HEADER, dump
-from tests.ingest.test_ais_csv import AMERICAN_2025, DANISH, MARINECADASTRE_2025, dane
+from tests.ingest.formats.ais_csv.test_ais_csv import AMERICAN_2025, DANISH, MARINECADASTRE_2025, dane
 from tests.patience import PATIENCE_SECONDS
 
 ODD = [

@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 
 from ingest import persistence, pipeline, replay
 from ingest.accounts import account, violations
-from ingest.decoders import ais
-from ingest.formats import FORMATS
+from ingest.formats.ais import decoder as ais
+from ingest.formats.registry import FORMATS
 from ingest.models import Batch
 from resilience.breaker import CircuitOpen, in_process_breaker
 from resilience.models import UNGROUPED, DeadLetter
@@ -129,7 +129,7 @@ def test_a_poison_row_becomes_a_dead_letter_and_its_neighbours_are_stored(monkey
     send = Upsert.send
     upserts = []  # they bypass Django's cursor, so its captured queries lack them
     monkeypatch.setattr(Upsert, "send", lambda *args: (upserts.append(1), send(*args))[1])
-    monkeypatch.setattr("ingest.decoders.ais.check_position", lambda latitude, longitude: None)
+    monkeypatch.setattr("ingest.formats.ais.decoder.check_position", lambda latitude, longitude: None)
     raws = [position(mmsi=211000000 + number) for number in range(999)]
     raws.insert(500, position(mmsi=244660123, lat=-91.5))
     parcel = batch(raws)
@@ -148,7 +148,7 @@ def test_a_poison_row_becomes_a_dead_letter_and_its_neighbours_are_stored(monkey
 
 
 def test_a_report_folded_into_a_poison_row_is_dead_too(monkeypatch):
-    monkeypatch.setattr("ingest.decoders.ais.check_position", lambda latitude, longitude: None)
+    monkeypatch.setattr("ingest.formats.ais.decoder.check_position", lambda latitude, longitude: None)
     counts = pipeline.process(batch([position(lat=-91.5), position(lat=-91.5)], step=0)).counts
 
     assert (counts.positions, counts.dead, DeadLetter.objects.count()) == (2, 2, 2)
@@ -156,7 +156,7 @@ def test_a_report_folded_into_a_poison_row_is_dead_too(monkeypatch):
 
 
 def test_poison_never_stops_its_neighbours_whatever_its_share(monkeypatch):
-    monkeypatch.setattr("ingest.decoders.ais.check_position", lambda latitude, longitude: None)
+    monkeypatch.setattr("ingest.formats.ais.decoder.check_position", lambda latitude, longitude: None)
     bad = [position(mmsi=211000000 + number, lat=-91.5) for number in range(90)]
     counts = pipeline.process(batch([*bad, position(mmsi=211000500)])).counts
     assert (counts.stored, counts.dead, DeadLetter.objects.count()) == (1, 90, 90)
@@ -164,7 +164,7 @@ def test_poison_never_stops_its_neighbours_whatever_its_share(monkeypatch):
 
 
 def test_a_batch_of_which_nothing_passes_is_kept(monkeypatch):
-    monkeypatch.setattr("ingest.decoders.ais.check_position", lambda latitude, longitude: None)
+    monkeypatch.setattr("ingest.formats.ais.decoder.check_position", lambda latitude, longitude: None)
     with pytest.raises(persistence.NothingPasses):
         pipeline.process(batch([position(mmsi=211000000 + number, lat=-91.5) for number in range(30)]))
 

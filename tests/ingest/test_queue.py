@@ -247,7 +247,7 @@ def test_a_batch_whose_deliveries_are_spent_is_a_dead_letter_once_and_can_be_rep
 def buried(monkeypatch):
     """The dead letter of a position that the database refused; what was wrong is mended."""
     with monkeypatch.context() as broken:
-        broken.setattr("ingest.decoders.ais.check_position", lambda latitude, longitude: None)
+        broken.setattr("ingest.formats.ais.decoder.check_position", lambda latitude, longitude: None)
         pipeline.process(batch([position(lat=-91.5), position()]))
     return DeadLetter.objects.get()
 

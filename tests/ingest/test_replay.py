@@ -10,7 +10,7 @@ from django.utils import timezone
 from ingest import consumption, persistence, pipeline, replay
 from ingest.acceptance import pack
 from ingest.accounts import account, violations
-from ingest.formats import FORMATS
+from ingest.formats.registry import FORMATS
 from ingest.models import Batch
 from ingest.reports import MessageBatch
 from resilience import dead_letters, editing, expiry
@@ -37,7 +37,7 @@ def closed_breakers():
 def buried(monkeypatch) -> DeadLetter:
     """The dead letter of a position that the database refused; what was wrong is mended."""
     with monkeypatch.context() as broken:
-        broken.setattr("ingest.decoders.ais.check_position", lambda latitude, longitude: None)
+        broken.setattr("ingest.formats.ais.decoder.check_position", lambda latitude, longitude: None)
         pipeline.process(batch([position(lat=-91.5), position()]))
     return DeadLetter.objects.get()
 

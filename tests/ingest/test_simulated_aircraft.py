@@ -12,11 +12,11 @@ from uuid import uuid4
 
 import pytest
 
-from ingest.assemblies.sbs import SbsAssembly
 from ingest.clocks import arrival_clock
-from ingest.decoders import sbs
-from ingest.decoders.context import Context
-from ingest.formats import Setup
+from ingest.formats.common.context import Context
+from ingest.formats.registry import Setup
+from ingest.formats.sbs import decoder as sbs
+from ingest.formats.sbs.assembly import SbsAssembly
 from ingest.reports import MessageBatch
 from ingest.simulator import Simulation, Transmission
 from ingest.simulator.aircraft import airways_for, build_aircraft

@@ -14,12 +14,12 @@ import pytest
 from pyais import decode
 from pyais.encode import encode_dict
 
-from ingest.assemblies.nmea import NmeaAssembly
-from ingest.assemblies.sbs import SbsAssembly
 from ingest.clocks import arrival_clock
-from ingest.decoders import ais
-from ingest.decoders.context import Context
-from ingest.formats import Setup
+from ingest.formats.ais import decoder as ais
+from ingest.formats.ais.assembly import NmeaAssembly
+from ingest.formats.common.context import Context
+from ingest.formats.registry import Setup
+from ingest.formats.sbs.assembly import SbsAssembly
 from ingest.reports import MessageBatch
 from ingest.simulator import Simulation, SimulatorOptions, Transmission, parse_url, sentences
 from ingest.simulator.ships import Status, build_fleet

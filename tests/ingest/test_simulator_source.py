@@ -5,7 +5,7 @@ import contextlib
 import datetime as dt
 import logging
 
-from ingest.formats import FORMATS, guess
+from ingest.formats.registry import FORMATS, guess
 from ingest.simulator import Simulation, parse_url
 from ingest.sources import Chunk
 from ingest.sources.sim import CHUNK_MS, SimulatorSource

@@ -9,7 +9,7 @@ import zipfile
 
 import pytest
 
-from ingest.framing import LineFramer
+from ingest.formats.common.framing import LineFramer
 from ingest.sources import SourceError, label_of, open_source
 from ingest.sources.options import SourceOptions
 from ingest.sources.udp import Inbox

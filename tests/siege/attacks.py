@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 
-from ingest.nmea import checksum
+from ingest.formats.ais.sentence import checksum
 from ingest.simulator.ships import Ship
 from tests.chaos.outage_fleet import position
 

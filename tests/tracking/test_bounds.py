@@ -8,9 +8,9 @@ from django.db import connection, models
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingest.decoders import aircraft
 from ingest.errors import Rejected
-from ingest.validation import check_position
+from ingest.formats.common import aircraft
+from ingest.formats.common.ranges import check_position
 from tracking import bounds
 from tracking.bounds import Bounds
 from tracking.models import AircraftPosition, Station, Vessel, VesselPosition

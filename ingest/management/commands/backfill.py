@@ -20,7 +20,7 @@ from ingest.backfill import Backfill, Failed, Outcome, Stop, Stopped
 from ingest.backfill_progress import BackfillProgress
 from ingest.backfill_reading import Reading
 from ingest.collector import Options
-from ingest.formats import FORMATS
+from ingest.formats.registry import FORMATS
 from ingest.management.commands.ingest import clock_of, receiver_of, table_of
 from ingest.sniffing import UnknownFormat
 from ingest.sources import SourceError, label_of

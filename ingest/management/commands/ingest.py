@@ -22,7 +22,7 @@ from ingest.accounts import summary, violations
 from ingest.clocks import Clock, UnknownTime, arrival_clock, invented_clock, recorded_clock
 from ingest.collector import Collector, Options
 from ingest.feeds import FeedRunner, is_running_here
-from ingest.formats import FORMATS
+from ingest.formats.registry import FORMATS
 from ingest.progress import Progress
 from ingest.sniffing import UnknownFormat
 from ingest.sources import Source, SourceError, label_of, open_source

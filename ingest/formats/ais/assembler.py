@@ -1,0 +1,220 @@
+"""Lines to self-contained messages: everything that needs memory over several lines, per feed, before acceptance.
+
+Enters the lines of one feed in order; leaves Messages that hold all their sentences and the time they were heard. The
+sentences of a message are matched by channel, sequence id and count, within PART_TIMEOUT_MS (PART_DISTANCE messages
+where no times are known) and at most MAX_PENDING messages at once: sequence ids are reused within seconds. A first part
+joins later ones only if it comes right after them: else one lost part would pair every first part that follows with the
+remains of the message before. What is never completed is counted as `group_incomplete`.
+
+The time of a message is the first that its lines give: tag block, epoch suffix, time in front, `$PGHP` line before;
+else what the clock says (`ingest/clocks.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from ingest.clocks import Clock, UnknownTime, possible
+from ingest.errors import Malformed
+from ingest.formats.ais import sentence as nmea
+from ingest.formats.ais.sentence_columns import are_messages
+from ingest.formats.common.counting import Counting
+from ingest.formats.common.framing import TOO_LONG
+from ingest.reports import Message
+
+MAX_PENDING = 1024
+PART_TIMEOUT_MS = 60_000
+PART_DISTANCE = 1000  # messages completed between two parts
+LINES_AT_ONCE = 1000
+MAX_SPANS = 4096  # messages of several sentences in a recording that are whole while an older one is not
+REORDERED_DISTANCE = 2  # the same, where the first part comes last
+
+
+class _Group(msgspec.Struct):
+    """The sentences of one message heard so far; `offset` and `index` are where a resumed run must start for them."""
+
+    parts: list[bytes | None]
+    time: int | None
+    arrival: int | None
+    heard: int | None
+    offset: int
+    index: int
+
+
+class Assembler(Counting):
+    """Puts the sentences of one feed together and counts every line.
+
+    `index` is the number of the next message, `offset` the end of the lines read, both for resuming a recording.
+    """
+
+    def __init__(self, clock: Clock, offset: int = 0, index: int = 0) -> None:
+        super().__init__()
+        self._clock = clock
+        self._pending: dict[tuple[bytes, bytes, int], _Group] = {}
+        self._spans: list[tuple[int, int, int]] = []  # (offset, index, end) of whole messages, see `resume_at`
+        self._forget_at = 64  # so many of them
+        self._line_time: int | None = None
+        self._line_start = 0  # where the time line begins
+        self.offset = offset
+        self.index = index
+
+    def resume_at(self) -> tuple[int, int]:
+        """(offset, index) from which a run gives the same messages under the same numbers, none missing.
+
+        That is the oldest pending sentence, else the end of what was read; but never amid the sentences of a message
+        that is already whole: its later ones, read again alone, would make no message and shift all numbers.
+        """
+        oldest = next(iter(self._pending.values()), None)
+        offset, index = (oldest.offset, oldest.index) if oldest else (self.offset, self.index)
+        for start, number, end in reversed(self._spans):
+            if start < offset < end:
+                offset, index = start, number
+        return offset, index
+
+    def _remember(self, span: tuple[int, int, int]) -> None:
+        """Keep a whole message for `resume_at`; now and then, those that it needs no more are forgotten."""
+        self._spans.append(span)
+        if len(self._spans) < self._forget_at:
+            return
+        if len(self._spans) > MAX_SPANS and self._pending:
+            self._give_up(next(iter(self._pending)))
+        needed, _ = self.resume_at()
+        self._spans = [span for span in self._spans if span[2] > needed]
+        self._forget_at = min(2 * len(self._spans), MAX_SPANS) + 64
+
+    def push_all(self, lines: Sequence[tuple[bytes, int]], arrival: int | None) -> Iterator[Message]:
+        """What `push` makes of each line, which is taken when its message is asked for; faster for many lines."""
+        for start in range(0, len(lines), LINES_AT_ONCE):
+            some = lines[start : start + LINES_AT_ONCE]
+            whole = are_messages([line for line, _ in some])
+            for (line, size), is_message in zip(some, whole, strict=True):
+                if not line:  # there may be millions of them
+                    self.offset += size
+                    self.lines += 1
+                    self.foreign += 1
+                    continue
+                if not is_message or self._line_time is not None:
+                    message = self.push(line, size, arrival)
+                    if message is not None:
+                        yield message
+                    continue
+                heard = self._clock(self.index, None, arrival)
+                if heard is None:
+                    raise UnknownTime
+                self.offset += size
+                self.lines += 1
+                self.sentences += 1
+                self.index += 1
+                yield Message(heard, line)
+
+    def push(self, line: bytes, size: int, arrival: int | None) -> Message | None:
+        """Take one line of `size` bytes that arrived at `arrival` (ms); the message it completes, if it does.
+
+        Raises UnknownTime when neither the lines nor the clock know when the message was heard.
+        """
+        before = self.foreign, self.sentences
+        try:
+            return self._push(line, size, arrival)
+        except UnknownTime:
+            raise
+        except Malformed as error:
+            self.refuse(error.reason, before)
+        except Exception as error:
+            self.unexpected(error, line, before)
+        return None
+
+    def _push(self, line: bytes, size: int, arrival: int | None) -> Message | None:
+        """The same. Raises Malformed where that was not counted."""
+        start = self.offset
+        self.offset += size
+        try:
+            sentence = nmea.parse(line)
+            if sentence is None:
+                self._foreign(line, start)
+                return None
+        except Malformed as error:
+            self.lines += 1
+            self.malformed[error.reason] += 1
+            self._line_time = None
+            return None
+        if self._line_time is not None:
+            start = self._line_start
+            if sentence.time is None and not sentence.void_time:
+                sentence.time = self._line_time
+            self._line_time = None
+        if sentence.void_time:
+            self.remarks["tag_block_checksum"] += 1
+        if sentence.total == 1:
+            self.lines += 1
+            self.sentences += 1
+            return self._message(sentence.text, sentence.time, arrival)
+        return self._join(sentence, start, arrival)
+
+    def flush(self) -> None:
+        """Give up what is pending: its lines are counted as incomplete."""
+        for key in list(self._pending):
+            self._give_up(key)
+
+    def _foreign(self, line: bytes, start: int) -> None:
+        """Count a line of another protocol, and keep the time if it is a time line."""
+        self.lines += 1
+        if line == TOO_LONG:
+            self.malformed["line_too_long"] += 1
+            return
+        self.foreign += 1
+        time = nmea.time_line(line)
+        if time is not None:
+            self._line_time, self._line_start = time, start
+
+    def _message(self, raw: bytes, time: int | None, arrival: int | None) -> Message:
+        heard = possible(self._clock(self.index, time, arrival))
+        self.index += 1
+        return Message(heard, raw)
+
+    def _join(self, sentence: nmea.Sentence, start: int, arrival: int | None) -> Message | None:
+        """Add a sentence to its message; the message once it is whole."""
+        heard = arrival if arrival is not None else sentence.time
+        key = (sentence.channel, sentence.sequence or sentence.group, sentence.total)
+        oldest = next(iter(self._pending), None)
+        if oldest is not None and self._is_apart(self._pending[oldest], sentence.total, heard):
+            self._give_up(oldest)  # nothing may come for it any more, and it holds back `resume_at`
+        group = self._pending.get(key)
+        if group and (group.parts[sentence.number - 1] is not None or self._is_apart(group, sentence.number, heard)):
+            self._give_up(key)
+            group = None
+        if group is None:
+            group = self._open(key, heard, start, arrival)
+        group.parts[sentence.number - 1] = sentence.text
+        if group.time is None:
+            group.time = sentence.time
+        if None in group.parts:
+            return None
+        del self._pending[key]
+        self.lines += sentence.total
+        self.sentences += sentence.total
+        if arrival is None:  # only a recording is resumed
+            self._remember((group.offset, group.index, self.offset))
+        return self._message(b"\n".join(part for part in group.parts if part), group.time, group.arrival)
+
+    def _open(self, key: tuple[bytes, bytes, int], heard: int | None, start: int, arrival: int | None) -> _Group:
+        """Begin a message; beyond MAX_PENDING the oldest one is given up."""
+        if len(self._pending) >= MAX_PENDING:
+            self._give_up(next(iter(self._pending)))
+        group = self._pending[key] = _Group([None] * key[2], None, arrival, heard, start, self.index)
+        return group
+
+    def _give_up(self, key: tuple[bytes, bytes, int]) -> None:
+        heard = sum(part is not None for part in self._pending.pop(key).parts)
+        self.lines += heard
+        self.malformed["group_incomplete"] += heard
+
+    def _is_apart(self, group: _Group, number: int, heard: int | None) -> bool:
+        """Whether too much lies between the sentences: time where both times are known, else messages."""
+        between = self.index - group.index
+        if number == 1 and between > REORDERED_DISTANCE:
+            return True
+        if heard is None or group.heard is None:
+            return between > PART_DISTANCE
+        return abs(heard - group.heard) > PART_TIMEOUT_MS

@@ -1,0 +1,180 @@
+"""aircraft.json, trace_full and OpenSky's states to messages; the documents are told apart by the format of the feed.
+
+Enters whole documents; leaves their entries, each with when it was heard: `now` of aircraft.json, `time` of OpenSky,
+and of a trace the moment of each point.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ingest.errors import Malformed
+from ingest.formats.common.documents import DocumentAssembly, Entry, compact, epoch_ms
+from ingest.formats.common.json_values import BROKEN
+
+if TYPE_CHECKING:  # ingest.formats.registry lists this module
+    from ingest.formats.registry import Setup
+
+JITTER_MS = 250
+MAX_REMEMBERED = 50_000
+MAX_AGE_SECONDS = 3600  # of what is remembered: decoders refuse older positions
+
+
+class _AircraftDocument(msgspec.Struct, gc=False):
+    now: float | None = None
+    aircraft: list[msgspec.Raw] | None = None
+    ac: list[msgspec.Raw] | None = None
+
+
+class _Place(msgspec.Struct, gc=False):
+    hex: str
+    lat: float
+    lon: float
+    seen_pos: float
+
+
+_read_aircraft_document = msgspec.json.Decoder(_AircraftDocument).decode
+_read_place = msgspec.json.Decoder(_Place).decode
+_AIRCRAFT_LIST = re.compile(rb'^\s*\{.*"(?:aircraft|ac)"\s*:\s*\[', re.DOTALL)
+
+
+class ReadsbAssembly(DocumentAssembly):
+    """aircraft.json of readsb, dump1090-fa and dump1090-mutability, and ADSBx v2 with its `ac` and milliseconds.
+
+    A document repeats positions that have not changed, with a greater `seen_pos`. Both times are rounded, so
+    `now - seen_pos` of one position jitters by a tenth of a second or two. An entry is therefore dated such that a
+    place that has not changed keeps its first time, where that is JITTER_MS away or less: else each poll would make a
+    row.
+    """
+
+    keys = (b"now", b"aircraft", b"ac", b"total", b"ctime", b"ptime", b"resultCount")
+
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        self._places: dict[str, tuple[float, float, int]] = {}
+
+    @staticmethod
+    def looks_like(head: bytes) -> bool:
+        """An object with a list of aircraft."""
+        return _AIRCRAFT_LIST.match(head) is not None
+
+    def entries(self, document: bytes) -> Iterator[Entry] | None:
+        """The aircraft, each heard at the document's `now`."""
+        said = _read_aircraft_document(document)
+        listed = said.aircraft if said.aircraft is not None else said.ac
+        if listed is None:
+            return None
+        now = epoch_ms(said.now)
+        raws = (compact(entry, b"{") for entry in listed)
+        return ((raw, now if now is None else self._steady(raw, now)) for raw in raws)
+
+    def _steady(self, raw: bytes, now: int) -> int:
+        """`now`, moved by the jitter against the time that this place had first."""
+        try:
+            place = _read_place(raw)
+        except BROKEN:
+            return now  # without a position, or broken: the decoder says which
+        if not 0 <= place.seen_pos <= MAX_AGE_SECONDS:
+            return now
+        age = round(place.seen_pos * 1000)
+        known = self._places.get(place.hex)
+        if known and known[:2] == (place.lat, place.lon) and abs(now - age - known[2]) <= JITTER_MS:
+            return known[2] + age
+        if len(self._places) >= MAX_REMEMBERED:
+            self._places.clear()
+        self._places[place.hex] = (place.lat, place.lon, now - age)
+        return now
+
+
+class _TraceDocument(msgspec.Struct, gc=False):
+    icao: str | None = None
+    timestamp: float | None = None
+    trace: list[msgspec.Raw] | None = None
+    r: str | None = None
+    t: str | None = None
+
+
+class _TraceMessage(msgspec.Struct, gc=False, omit_defaults=True):
+    icao: str
+    point: msgspec.Raw
+    r: str | None = None
+    t: str | None = None
+
+
+class _Offset(msgspec.Struct, array_like=True, gc=False):
+    seconds: float
+
+
+_read_trace_document = msgspec.json.Decoder(_TraceDocument).decode
+_read_offset = msgspec.json.Decoder(_Offset).decode
+_TRACE_HEAD = re.compile(rb'^\s*\{(?=.*"icao"\s*:)(?=.*"(?:trace|timestamp)"\s*:)', re.DOTALL)
+
+
+class TraceAssembly(DocumentAssembly):
+    """trace_full and trace_recent of readsb; registration and type go with the first point only."""
+
+    keys = (b"icao", b"timestamp", b"trace", b"noRegData")
+
+    @staticmethod
+    def looks_like(head: bytes) -> bool:
+        """An object with an address and a trace, or the time from which its points count."""
+        return _TRACE_HEAD.match(head) is not None
+
+    def entries(self, document: bytes) -> Iterator[Entry] | None:
+        """The points, each heard at `timestamp` and its offset."""
+        said = _read_trace_document(document)
+        if said.trace is None or said.icao is None:
+            return None
+        start = epoch_ms(said.timestamp)
+        if start is None:
+            raise Malformed("document_time_missing")
+        return self._points(said, said.icao, said.trace, start)
+
+    @staticmethod
+    def _points(said: _TraceDocument, icao: str, trace: list[msgspec.Raw], start: int) -> Iterator[Entry]:
+        for number, entry in enumerate(trace):
+            raw = compact(entry, b"[")
+            try:
+                time = epoch_ms(start + _read_offset(raw).seconds * 1000)
+            except BROKEN:
+                time = None
+            if time is None:
+                yield b"", None
+                continue
+            identity = {"r": said.r, "t": said.t} if number == 0 else {}
+            yield msgspec.json.encode(_TraceMessage(icao, msgspec.Raw(raw), **identity)), time
+
+
+class _StatesDocument(msgspec.Struct, gc=False):
+    time: int | msgspec.UnsetType | None = msgspec.UNSET
+    states: list[msgspec.Raw] | msgspec.UnsetType | None = msgspec.UNSET
+
+
+_read_states_document = msgspec.json.Decoder(_StatesDocument).decode
+_STATES = re.compile(rb'^\s*\{.*"states"\s*:\s*(?:\[|null)', re.DOTALL)
+
+
+class OpenSkyAssembly(DocumentAssembly):
+    """/states/all of OpenSky; `states` is null where nobody flies."""
+
+    keys = (b"time", b"states")
+
+    @staticmethod
+    def looks_like(head: bytes) -> bool:
+        """An object with state vectors."""
+        return _STATES.match(head) is not None
+
+    def entries(self, document: bytes) -> Iterator[Entry] | None:
+        """The states, each with the document's `time`, against which it tells ages."""
+        said = _read_states_document(document)
+        if said.states is msgspec.UNSET:
+            return None
+        now = epoch_ms(said.time if isinstance(said.time, int) else None)
+        if now is None:
+            raise Malformed("document_time_missing")
+        raws = (compact(entry, b"[") for entry in said.states or [])
+        return ((b'{"time":%d,"state":%b}' % (now // 1000, raw) if raw else b"", now) for raw in raws)

@@ -1,0 +1,206 @@
+"""Mode S frames, as Beast binary or AVR text, to self-contained messages.
+
+AVR text has a frame a line, in hexadecimal digits:
+
+    *8D4CA2165813A10F54560F3E2582;                      the frame
+    @00000A1B2C3D8D4CA2165813A10F54560F3E2582;          after the receiver's counter (6 bytes)
+    <00000A1B2C3D408D4CA2165813A10F54560F3E2582;        after counter and signal (1 byte)
+    1717664319.147975 *8D4CA2165813A10F54560F3E2582;    after the time, in seconds since 1970
+    8D4CA2165813A10F54560F3E2582                        bare
+
+What follows the semicolon is ignored. The counter is no time: it begins anywhere; so frames were heard when they
+arrived, or when the clock of the recording says. Every frame of the right length and parity becomes a message; what it
+says is found out here (`modes_state.py`), because that takes the frames before it. Mode A/C replies are foreign.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ingest.clocks import UnknownTime, possible
+from ingest.errors import Malformed
+from ingest.formats.common.lines import LineAssembly
+from ingest.formats.modes.airspace import MEMORY_MS, Airspace
+from ingest.formats.modes.beast import BROKEN, JUNK, MLAT_COUNTER, BeastFramer, Frame
+from ingest.formats.modes.decoder import render
+from ingest.reports import Message
+
+if TYPE_CHECKING:  # ingest.formats.registry lists this module
+    from ingest.formats.registry import Setup
+
+SHORT_BYTES, LONG_BYTES = 7, 14
+_MARK_MS = 5_000
+_MAX_MARKS = 64
+
+_TIMED = rb"(?:(?P<time>\d{9,10}(?:\.\d{1,9})?)[ \t]+)?"
+_LINE = re.compile(
+    _TIMED + rb"(?:(?P<plain>\*?)|@(?P<counter>[0-9A-Fa-f]{12})|<(?P<counter2>[0-9A-Fa-f]{12})[0-9A-Fa-f]{2})"
+    rb"(?P<frame>(?:[0-9A-Fa-f]{2})+)(?:;.*|\s*)"
+)
+_MARKED = re.compile(_TIMED + rb"[*@<]")
+_SEEN = re.compile(
+    rb"^(?:\d{9,10}(?:\.\d+)?[ \t]+)?(?:(?:\*|@[0-9A-F]{12}|<[0-9A-F]{14})(?:[0-9A-F]{14}){1,2};"
+    rb"|[0-9A-F]{14}(?:[0-9A-F]{14})?;?\r?$)",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def _table() -> list[int]:
+    """The remainders of all bytes by the generator 0x1FFF409 of Mode S."""
+    table = []
+    for byte in range(256):
+        remainder = byte << 16
+        for _ in range(8):
+            remainder = remainder << 1 ^ (0x1FFF409 if remainder & 0x800000 else 0)
+        table.append(remainder)
+    return table
+
+
+_REMAINDERS = _table()
+
+
+def parity(frame: bytes) -> int:
+    """What is left of the parity field, 24 bits: 0, the interrogator's code or the address, by the format.
+
+    Source: ICAO Annex 10, volume IV, 3.1.2.3.3.
+    """
+    remainder = 0
+    for byte in frame[:-3]:
+        remainder = (remainder << 8 & 0xFFFFFF) ^ _REMAINDERS[remainder >> 16 ^ byte]
+    return remainder ^ int.from_bytes(frame[-3:], "big")
+
+
+def check(frame: bytes) -> None:
+    """Length by the first bit, parity where the format has one of its own. Raises Malformed.
+
+    All-call replies (11) carry the interrogator's code in the last seven bits of the parity.
+    """
+    if len(frame) != (LONG_BYTES if frame and frame[0] > 127 else SHORT_BYTES):
+        raise Malformed("frame_length")
+    kind = frame[0] >> 3
+    if (kind in (17, 18) and parity(frame)) or (kind == 11 and parity(frame) > 0x7F):
+        raise Malformed("crc")
+
+
+class _ModeSAssembly(LineAssembly):
+    """What both encodings share: frames to messages, and where to resume."""
+
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup.clock, setup.offset, setup.index)
+        self._airspace = Airspace(setup.receiver)
+        self._resume = (setup.offset, setup.index)
+        self._marks: deque[tuple[int, int, int]] = deque(maxlen=_MAX_MARKS)  # (time, offset, index) behind a frame
+
+    def resume_at(self) -> tuple[int, int]:
+        """About a minute back: positions need the frames before. What is read twice makes the same rows again."""
+        return self._resume
+
+    def flush(self, arrival: int | None) -> Iterator[Message]:
+        """The last frame; then the source is read to its end, and nothing of it is needed again."""
+        yield from super().flush(arrival)
+        self._marks.clear()
+        self._resume = (self.offset, self.index)
+
+    def heard(self, frame: bytes, time: int | None, arrival: int | None, counter: int = 0) -> Message:
+        """The message of one frame. Raises Malformed and UnknownTime."""
+        check(frame)
+        at = possible(self._clock(self.index, time, arrival))
+        self.count_part()
+        self.index += 1
+        self._mark(at)
+        return Message(at, render(frame, self._airspace.hear(frame, at, counter == MLAT_COUNTER)))
+
+    def _mark(self, at: int) -> None:
+        """Remember every few seconds where the stream was, and resume at the place of a minute ago."""
+        if not self._marks or abs(at - self._marks[-1][0]) >= _MARK_MS:
+            self._marks.append((at, self.offset, self.index))
+        while abs(at - self._marks[0][0]) >= MEMORY_MS:
+            _, *place = self._marks.popleft()
+            self._resume = (place[0], place[1])
+
+
+class AvrAssembly(_ModeSAssembly):
+    """Lines of AVR text."""
+
+    @staticmethod
+    def looks_like(head: bytes) -> bool:
+        """Any whole frame on a line of its own."""
+        return bool(_SEEN.search(head))
+
+    def take(self, line: bytes, arrival: int | None) -> Message | None:
+        """One line. Raises Malformed with `hex`, `frame_length` or `crc`."""
+        found = _LINE.fullmatch(line)
+        if found is None:
+            if _MARKED.match(line):
+                raise Malformed("hex")
+            self.count_foreign()
+            return None
+        frame = bytes.fromhex(found["frame"].decode())
+        if len(frame) == 2:
+            self.count_foreign()  # Mode A/C
+            return None
+        time = round(float(found["time"]) * 1000) if found["time"] else None
+        counter = int(found["counter"] or found["counter2"] or b"0", 16)
+        return self.heard(frame, time, arrival, counter)
+
+
+class BeastAssembly(_ModeSAssembly):
+    """Frames of the Beast's binary format; they are counted as lines."""
+
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        self._frames = BeastFramer()
+
+    @staticmethod
+    def looks_like(head: bytes) -> bool:
+        """Most of the bytes are frames."""
+        whole = sum(frame.size for frame in BeastFramer().feed(head) if frame.kind not in (BROKEN, JUNK))
+        return whole * 2 > len(head)
+
+    def feed(self, data: bytes, arrival: int | None) -> Iterator[Message]:
+        """The messages of the frames that these bytes complete."""
+        return self._messages(self._frames.feed(data), arrival)
+
+    def cut(self, arrival: int | None) -> Iterator[Message]:
+        """The frame in hand is broken."""
+        return self._messages(self._frames.flush(), arrival)
+
+    def flush(self, arrival: int | None) -> Iterator[Message]:
+        """The frame in hand is broken, and no more come."""
+        yield from self.cut(arrival)
+        yield from super().flush(arrival)
+
+    def take(self, line: bytes, arrival: int | None) -> Message | None:
+        """The data of one frame, without the counter."""
+        return self.heard(line, None, arrival)
+
+    def _messages(self, frames: list[Frame], arrival: int | None) -> Iterator[Message]:
+        for frame in frames:
+            self.offset += frame.size
+            self.lines += 1
+            before = self.foreign, self.sentences
+            try:
+                message = self._message(frame, arrival)
+            except Malformed as error:
+                self.refuse(error.reason, before)
+                continue
+            except UnknownTime:
+                raise
+            except Exception as error:
+                self.unexpected(error, frame.data, before)
+                continue
+            if message is not None:
+                yield message
+
+    def _message(self, frame: Frame, arrival: int | None) -> Message | None:
+        """The message of a Mode S frame; Mode A/C, status and receivers' numbers are foreign. Raises Malformed."""
+        match frame.kind:
+            case "2" | "3":
+                return self.heard(frame.data, None, arrival, frame.counter)
+            case kind if kind in (BROKEN, JUNK):
+                raise Malformed(f"frame_{kind}")
+        self.count_foreign()
+        return None

@@ -1,0 +1,452 @@
+"""AIS CSV dumps: three dialects, rows as their publishers write them, and recordings of each."""
+
+import asyncio
+import datetime as dt
+import gzip
+import logging
+import uuid
+from collections import Counter, defaultdict
+
+import pytest
+
+from ingest.clocks import recorded_clock
+from ingest.errors import Rejected
+from ingest.formats.ais_csv import decoder as ais_csv
+from ingest.formats.ais_csv.assembly import AisCsvAssembly
+from ingest.formats.common.context import Context
+from ingest.formats.registry import Setup
+from ingest.fusion import fuse
+from ingest.reports import MessageBatch
+from ingest.sources import open_source
+from tests.ingest.recordings import recording
+
+DANISH = (
+    b"# Timestamp,Type of mobile,MMSI,Latitude,Longitude,Navigational status,ROT,SOG,COG,Heading,IMO,Callsign,Name,"
+    b"Ship type,Cargo type,Width,Length,Type of position fixing device,Draught,Destination,ETA,Data source type,A,B,C,D"
+)
+MARINECADASTRE = (
+    b"MMSI,BaseDateTime,LAT,LON,SOG,COG,Heading,VesselName,IMO,CallSign,VesselType,Status,Length,Width,Draft,Cargo,"
+    b"TransceiverClass"
+)
+MARINECADASTRE_2025 = (
+    b"mmsi,base_date_time,longitude,latitude,sog,cog,heading,vessel_name,imo,call_sign,vessel_type,status,length,width,"
+    b"draft,cargo,transceiver"
+)
+EXACTEARTH = (
+    b"MMSI,Message_ID,Time,Millisecond,Vessel_Name,Call_sign,IMO,Ship_Type,Dimension_to_Bow,Dimension_to_stern,"
+    b"Dimension_to_port,Dimension_to_starboard,Draught,Destination,Navigational_status,SOG,Longitude,Latitude,COG,"
+    b"Heading,ETA_month,ETA_day,ETA_hour,ETA_minute,ATON_type,ATON_name,Name_extension,Mother_ship_MMSI"
+)
+DANE = (
+    b"26/04/2026 00:00:01,Class A,219000001,55.5,12.5,Moored,0.0,0.1,0.0,62,9074729,OXAB,NORDLYS,Cargo,Category X,13,"
+    b"100,GPS,4.5,GDYNIA,01/05/2026 12:30:00,AIS,80,20,6,7"
+)
+AMERICAN = (
+    b"367000001,2023-01-11T00:00:02,43.5,-70.5,4.5,360.0,511.0,SAN JOSE,IMO9074729,WDI9818,31,12.0,18.0,6.0,2.5,31,A"
+)
+AMERICAN_2025 = b"367000001,2025-01-11 00:00:02,-70.5,43.5,4.5,90,95,SAN JOSE,IMO9074729,WDI9818,31,12,18,6,2.5,31,A"
+COLUMNS = EXACTEARTH.decode().split(",")
+NOW = 1_800_000_000_000
+
+
+def quoted(**cells):
+    """A row of exactEarth, every cell in quotes; names of columns in lower case."""
+    values = {"mmsi": "235000001", "message_id": "1", "time": "20210701_185151", "millisecond": "680"}
+    values |= {"longitude": "-1.5", "latitude": "50.5", "sog": "12.5", "cog": "None", "heading": "None"}
+    values |= {"navigational_status": "0"} | cells
+    return ",".join(f'"{values.get(column.lower(), "")}"' for column in COLUMNS).encode()
+
+
+def dane(**cells):
+    """The Danish row with other cells, by the names of its columns in lower case, spaces as underscores."""
+    names = [name.lower().lstrip("# ").replace(" ", "_") for name in DANISH.decode().split(",")]
+    values = dict(zip(names, DANE.decode().split(","), strict=True)) | cells
+    assert len(values) == len(names)
+    return ",".join(values.values()).encode()
+
+
+def assemble(data, size=None, offset=0, index=0, head=bytes):
+    """All messages of these bytes in chunks of `size`, and the assembly."""
+    assembly = AisCsvAssembly(Setup(recorded_clock(), offset, index, head=head))
+    size = size or max(1, len(data))
+    messages = [m for at in range(0, len(data), size) for m in assembly.feed(data[at : at + size], None)]
+    return messages + list(assembly.flush(None)), assembly
+
+
+def context(recorded=True):
+    return Context(MessageBatch(uuid.uuid4(), uuid.uuid4(), "dump", "ais-csv", 80, NOW, recorded=recorded), NOW)
+
+
+def decoded(header, *rows):
+    messages, assembly = assemble(b"\n".join([header, *rows]))
+    assert not assembly.malformed
+    return [ais_csv.decode(message, context()) for message in messages]
+
+
+def one(header, row):
+    (said,) = decoded(header, row)
+    return said
+
+
+def malformed(header, row):
+    messages, assembly = assemble(header + b"\n" + row + b"\n")
+    assert not messages
+    counts = assembly.counts()
+    assert counts.lines == counts.foreign + counts.sentences + sum(counts.malformed.values())
+    return dict(counts.malformed)
+
+
+def at(*parts):
+    return dt.datetime(*parts, tzinfo=dt.UTC)
+
+
+def test_a_danish_row_is_a_position_with_static_data():
+    said = one(DANISH, DANE)
+    position, static = said.position, said.static
+    assert (position.vessel_id, position.timestamp) == (219000001, at(2026, 4, 26, 0, 0, 1))
+    assert (position.latitude, position.longitude, position.speed, position.heading) == (55.5, 12.5, 0.1, 62)
+    assert position.course == 0.0, "0 is north, not missing"
+    assert (position.status, position.source, position.score) == (5, "dump", 80)
+    assert (static.name, static.callsign, static.imo, static.ship_type) == ("NORDLYS", "OXAB", 9074729, 71)
+    assert (static.to_bow, static.to_stern, static.to_port, static.to_starboard) == (80, 20, 6, 7)
+    assert (static.draught, static.destination, static.eta) == (4.5, "GDYNIA", at(2026, 5, 1, 12, 30))
+
+
+def test_what_a_danish_row_calls_unknown_is_none():
+    nothing = {"imo": "Unknown", "callsign": "Unknown", "name": "", "ship_type": "Undefined", "cargo_type": ""}
+    nothing |= dict.fromkeys(("width", "length", "draught", "eta", "a", "b", "c", "d", "sog", "cog", "heading"), "")
+    said = one(DANISH, dane(**nothing, destination="Unknown", navigational_status="Unknown value"))
+    assert said.static is None
+    assert (said.position.speed, said.position.course, said.position.heading, said.position.status) == (None,) * 4
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("Base Station", "base"), ("AtoN", "aid")])
+def test_danish_base_stations_and_aids_are_stations(kind, expected):
+    said = one(DANISH, dane(type_of_mobile=kind))
+    assert (said.position, said.static) == (None, None)
+    assert (said.station.kind, said.station.latitude, said.station.longitude) == (expected, 55.5, 12.5)
+    assert said.station.name == ("NORDLYS" if expected == "aid" else None)
+    lost = one(DANISH, dane(type_of_mobile=kind, latitude="91.000000", longitude="0.000000"))
+    assert (lost.station.latitude, lost.station.longitude) == (None, None)
+
+
+def test_a_row_without_a_position_is_static_or_rejected():
+    said = one(DANISH, dane(latitude="91.000000", longitude="0.000000"))
+    assert said.position is None
+    assert said.static.name == "NORDLYS"
+    for latitude, longitude, reason in [
+        ("91", "0", "position_not_available"),
+        ("10", "181.0", "position_not_available"),
+        ("", "", "position_not_available"),
+        ("95", "0", "latitude_out_of_range"),
+        ("5", "-190", "longitude_out_of_range"),
+    ]:
+        with pytest.raises(Rejected, match=reason):
+            one(EXACTEARTH, quoted(latitude=latitude, longitude=longitude))
+
+
+@pytest.mark.parametrize(
+    ("words", "cargo", "code"),
+    [
+        ("Cargo", "", 70),
+        ("Tanker", "Category OS", 84),
+        ("Passenger", "No additional information", 69),
+        ("Cargo", "Reserved for future use", None),
+        ("Fishing", "", 30),
+        ("Law enforcement", "", 55),
+        ("Reserved", "", None),
+        ("Undefined", "", None),
+    ],
+)
+def test_danish_ship_types_become_codes_where_one_is_meant(words, cargo, code):
+    assert one(DANISH, dane(ship_type=words, cargo_type=cargo)).static.ship_type == code
+
+
+@pytest.mark.parametrize(
+    ("kind", "speed", "expected"),
+    [
+        ("Class A", "102.3", None),
+        ("Class A", "102.2", 102.2),
+        ("Class A", "140", None),
+        ("SAR Airborne", "140", 140.0),
+        ("Class A", "-1", None),
+        ("Class A", "nan", None),
+        ("Class A", "fast", None),
+    ],
+)
+def test_only_aircraft_are_faster_than_102_knots(kind, speed, expected):
+    assert one(DANISH, dane(type_of_mobile=kind, sog=speed)).position.speed == expected
+
+
+def test_the_year_of_an_eta_is_the_nearest_whatever_the_publisher_added():
+    assert one(DANISH, dane(eta="28/02/2027 12:00:00")).static.eta == at(2026, 2, 28, 12)
+    assert one(DANISH, dane(eta="soon")).static.eta is None
+
+
+def test_marinecadastre_writes_not_available_as_ais_does():
+    said = one(MARINECADASTRE, AMERICAN)
+    position, static = said.position, said.static
+    assert (position.vessel_id, position.timestamp) == (367000001, at(2023, 1, 11, 0, 0, 2))
+    assert (position.latitude, position.longitude, position.speed) == (43.5, -70.5, 4.5)
+    assert (position.course, position.heading, position.status) == (None, None, 12)
+    assert (static.name, static.imo, static.callsign, static.ship_type) == ("SAN JOSE", 9074729, "WDI9818", 31)
+    assert static.draught == 2.5
+
+
+def test_length_and_width_alone_leave_the_antenna_at_the_bow():
+    static = one(MARINECADASTRE, AMERICAN).static
+    assert (static.to_bow, static.to_stern, static.to_port, static.to_starboard) == (0, 18, 0, 6)
+
+
+def test_columns_are_found_by_name_not_by_place():
+    said = one(MARINECADASTRE_2025, AMERICAN_2025).position
+    assert (said.latitude, said.longitude, said.course, said.heading) == (43.5, -70.5, 90.0, 95)
+    assert said.timestamp == at(2025, 1, 11, 0, 0, 2)
+
+
+def test_statuses_are_codes_or_words():
+    words = AMERICAN.replace(b",12.0,", b",Under Way Sailing,")
+    assert one(MARINECADASTRE, words).position.status == 8
+    assert one(MARINECADASTRE, AMERICAN.replace(b",12.0,", b",15.0,")).position.status is None
+
+
+def test_an_imo_number_with_a_wrong_check_digit_is_none():
+    assert one(MARINECADASTRE, AMERICAN.replace(b"9074729", b"9074728")).static.imo is None
+
+
+def test_exactearth_times_have_milliseconds():
+    assert one(EXACTEARTH, quoted()).position.timestamp == at(2021, 7, 1, 18, 51, 51, 680_000)
+    assert one(EXACTEARTH, quoted(millisecond="")).position.timestamp == at(2021, 7, 1, 18, 51, 51)
+
+
+def test_an_exactearth_row_is_one_message():
+    voyage = {"vessel_name": "GH ZONDA   ", "call_sign": "V7MF3  ", "draught": "87", "imo": "9074729"}
+    voyage |= {"eta_month": "7", "eta_day": "3", "eta_hour": "16", "eta_minute": "0", "destination": "ZHOUSHAN, CHINA"}
+    static = one(EXACTEARTH, quoted(message_id="5", latitude="", longitude="", **voyage)).static
+    assert (static.name, static.callsign, static.draught) == ("GH ZONDA", "V7MF3", 8.7)
+    assert (static.eta, static.destination) == (at(2021, 7, 3, 16), "ZHOUSHAN, CHINA")
+    both = one(EXACTEARTH, quoted(message_id="19", **voyage))
+    assert both.position is not None
+    assert both.static is not None
+    other = one(EXACTEARTH, quoted(message_id="8"))
+    assert (other.position, other.static, other.station) == (None, None, None)
+    aid = one(EXACTEARTH, quoted(message_id="21", aton_name="ISLOTE", name_extension="DA", aton_type="25")).station
+    assert (aid.kind, aid.name, aid.aid_type) == ("aid", "ISLOTEDA", 25)
+    assert one(EXACTEARTH, quoted(message_id="4")).station.kind == "base"
+
+
+def test_a_long_range_report_counts_less():
+    said = one(EXACTEARTH, quoted(message_id="27", sog="63.0")).position
+    assert (said.score, said.speed) == (40, None)
+
+
+def test_an_auxiliary_craft_names_its_mother_ship():
+    craft = quoted(message_id="24", mmsi="982350001", mother_ship_mmsi="235000009", dimension_to_bow="5")
+    static = one(EXACTEARTH, craft).static
+    assert (static.mothership, static.to_bow) == (235000009, None)
+
+
+@pytest.mark.parametrize(
+    ("cells", "reason"),
+    [
+        ({"mmsi": "0"}, "mmsi_zero"),
+        ({"mmsi": "1000000000"}, "mmsi_out_of_range"),
+        ({"mmsi": "23500000x"}, "undecodable"),
+        ({"message_id": "28"}, "undecodable"),
+        ({"message_id": "None"}, "undecodable"),
+        ({"time": "20300701_185151"}, "time_in_future"),
+    ],
+)
+def test_what_is_rejected_says_why(cells, reason):
+    with pytest.raises(Rejected, match=reason):
+        one(EXACTEARTH, quoted(**cells))
+
+
+def test_a_live_row_of_yesterday_is_too_old():
+    (message,), _ = assemble(DANISH + b"\n" + DANE)
+    with pytest.raises(Rejected, match="time_too_old"):
+        ais_csv.decode(message, context(recorded=False))
+
+
+@pytest.mark.parametrize("raw", [b"", b"no key", b"Dab\n1,2", b"D\xff\n1,2", b'Dacd\n"1,2,3'])
+def test_a_raw_message_that_is_damaged_is_undecodable(raw):
+    message = assemble(DANISH + b"\n" + DANE)[0][0]
+    message.raw = raw
+    with pytest.raises(Rejected, match="undecodable"):
+        ais_csv.decode(message, context())
+
+
+def test_quoted_cells_may_hold_commas_and_quotes():
+    said = one(DANISH, dane(destination='"ROSTOCK, ""DE"""', name='RAY "CHIEF" TONEY')).static
+    assert (said.destination, said.name) == ('ROSTOCK, "DE"', 'RAY "CHIEF" TONEY')
+
+
+def test_text_keeps_only_what_ais_can_send():
+    said = one(DANISH, dane(name="N\x00ORD\ufffdLYS@@JUNK", callsign="TOOLONGSIGN")).static
+    assert (said.name, said.callsign) == ("NORDLYS", "TOOLONG")
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (dane(name='"NORD'), {"quote_open": 1}),
+        (DANE[:-3], {"cell_count": 1}),
+        (DANE + b",1", {"cell_count": 1}),
+        (dane(timestamp="31/02/2026 00:00:00"), {"time_invalid": 1}),
+        (dane(timestamp="26/04/2026"), {"time_invalid": 1}),
+        (dane(timestamp=""), {"time_invalid": 1}),
+        (b"1" * 9000, {"line_too_long": 1}),
+    ],
+)
+def test_a_row_that_is_none_is_malformed(row, reason):
+    assert malformed(DANISH, row) == reason
+
+
+def test_a_line_break_in_a_cell_costs_that_row_only():
+    messages, assembly = assemble(b"\n".join([DANISH, dane(name='"NORD\nLYS"'), DANE]))
+    assert len(messages) == 1
+    assert assembly.counts().malformed == {"quote_open": 1, "cell_count": 1}
+
+
+def test_rows_of_an_unknown_header_are_malformed_and_the_log_names_it(caplog):
+    with caplog.at_level(logging.WARNING):
+        messages, assembly = assemble(b"mmsi,when,where\n1,2,3\n4,5,6\n")
+    assert not messages
+    assert (assembly.counts().foreign, assembly.counts().malformed) == (1, {"unknown_header": 2})
+    assert [record.getMessage() for record in caplog.records if "mmsi,when,where" in record.getMessage()]
+    assert len(caplog.records) == 1
+
+
+def test_a_file_without_a_header_is_malformed():
+    assert malformed(DANE, DANE) == {"unknown_header": 2}
+
+
+def test_headers_comments_and_blank_lines_are_foreign():
+    data = b"\r\n".join([b"\xef\xbb\xbf" + DANISH, b"# a remark", b"", DANE, b""])
+    messages, assembly = assemble(data)
+    assert (len(messages), assembly.counts().foreign, assembly.counts().lines) == (1, 3, 4)
+
+
+FILE = b"\n".join([DANISH, DANE, dane(mmsi="219000002"), DANISH, dane(mmsi="219000003"), b""])
+MIXED = b"\n".join([MARINECADASTRE, AMERICAN, MARINECADASTRE_2025, AMERICAN_2025, AMERICAN_2025, DANISH, DANE, b""])
+
+
+@pytest.mark.parametrize("data", [FILE, MIXED])
+@pytest.mark.parametrize("size", [1, 7, 64, 300])
+def test_any_cut_of_the_bytes_gives_the_same_messages(data, size):
+    whole, assembly = assemble(data)
+    parts, cut = assemble(data, size)
+    assert parts == whole
+    assert cut.counts() == assembly.counts()
+
+
+@pytest.mark.parametrize("data", [FILE, MIXED])
+def test_a_run_that_goes_on_anywhere_gives_what_follows_under_the_same_numbers(data):
+    whole, _ = assemble(data)
+    for end in range(1, len(data)):
+        assembly = AisCsvAssembly(Setup(recorded_clock()))
+        before = list(assembly.feed(data[:end], None))
+        offset, index = assembly.resume_at()
+        after, _ = assemble(data[offset:], offset=offset, index=index, head=lambda: data[:4096])
+        assert index <= len(before)
+        assert whole[:index] + after == whole
+
+
+def test_the_header_is_asked_for_only_by_a_run_that_begins_behind_it():
+    def refuse():
+        raise AssertionError("the header was not needed")
+
+    assert len(assemble(FILE, head=refuse)[0]) == 3
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_file_source_knows_the_header_of_a_run_that_goes_on(tmp_path, packed):
+    path = tmp_path / "dump.csv"
+    path.write_bytes(gzip.compress(FILE) if packed else FILE)
+    source = open_source(str(path))
+    offset = len(DANISH) + 1
+
+    async def read():
+        return b"".join([chunk.data async for chunk in source.chunks(offset)])
+
+    assert assemble(asyncio.run(read()), offset=offset, head=source.head)[0] == assemble(FILE)[0]
+
+
+def test_dumps_are_recognised_by_their_header():
+    for header in (DANISH, MARINECADASTRE, MARINECADASTRE_2025, EXACTEARTH, b"\xef\xbb\xbf" + DANISH):
+        assert AisCsvAssembly.looks_like(header + b"\r\n1,2")
+    for head in (b"", DANE, b"mmsi,lat,lon\n", b"!AIVDM,1,1,,A,15MwkT1P05G?fre@@0000000000,0*00", b'{"now":1}'):
+        assert not AisCsvAssembly.looks_like(head)
+
+
+def results(name):
+    """What became of the rows of a recording, and what they say."""
+    messages, assembly = assemble(recording(f"ais_csv/{name}").read_bytes(), 64 * 1024)
+    counts = assembly.counts()
+    assert counts.lines == counts.foreign + counts.sentences
+    assert counts.sentences == len(messages)
+    fates, said = Counter(), []
+    for message in messages:
+        try:
+            said.append(ais_csv.decode(message, context()))
+        except Rejected as error:
+            fates[error.reason] += 1
+            continue
+        latest = said[-1]
+        fates[next((n for n in ("position", "static", "station") if getattr(latest, n) is not None), "other")] += 1
+    return dict(fates), said
+
+
+def values(report):
+    """What a report of position measures."""
+    return tuple(getattr(report, name) for name in ("latitude", "longitude", "speed", "course", "heading", "status"))
+
+
+@pytest.mark.data
+def test_the_danish_recording_gives_its_positions():
+    fates, said = results("dma_danish_20260426_part1.csv")
+    assert fates == {"position": 5272, "station": 486, "static": 228, "position_not_available": 14}
+    by_key = defaultdict(list)
+    for one_said in said:
+        if one_said.position is not None:
+            by_key[one_said.position.vessel_id, one_said.position.timestamp].append(values(one_said.position))
+    (rows,) = fuse(enumerate(said)).rows.values()
+    assert len(rows) == len(by_key) == 3197
+    mixed = [row for row in rows if values(row) not in by_key[row.vessel_id, row.timestamp]]
+    assert mixed == []
+
+
+@pytest.mark.data
+def test_every_marinecadastre_row_is_a_position():
+    fates, said = results("marinecadastre_20230111_part1.csv")
+    assert fates == {"position": 200}
+    assert sum(one_said.static is not None and one_said.static.imo is not None for one_said in said) > 50
+
+
+@pytest.mark.data
+def test_the_exactearth_recording_gives_its_positions():
+    fates, _ = results("exactearth_20210701.csv")
+    assert fates == {
+        "position": 2361,
+        "static": 64,
+        "station": 32,
+        "other": 29,
+        "position_not_available": 11,
+        "mmsi_zero": 1,
+    }
+
+
+@pytest.mark.parametrize("course", ["359.99", "359.995", "359.9999999", "360", "360.0", "-0.1"])
+def test_a_course_at_the_edge_is_a_course_or_none(course):
+    """What passes here the database takes: see tests/tracking/test_bounds.py."""
+    from ingest.formats.ais_csv import rows as ais_csv_rows
+    from tracking import bounds
+
+    made = ais_csv_rows._course(course.encode())
+    assert made is None or bounds.COURSE.holds(made)
+    assert (made is None) == (not bounds.COURSE.holds(float(course)))
+
+
+def test_a_name_beside_an_extension_is_no_longer_than_a_station_may_be_called():
+    whole = quoted(message_id="21", vessel_name="N" * 34, aton_name="", name_extension="E" * 14, aton_type="25")
+    assert one(EXACTEARTH, whole).station.name == "N" * 34

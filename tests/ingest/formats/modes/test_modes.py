@@ -1,0 +1,196 @@
+"""What Mode S frames say alone and together, what is remembered of them, and what is refused."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ingest.clocks import moment
+from ingest.errors import Rejected
+from ingest.formats.modes import airspace as modes_state
+from ingest.formats.modes import decoder as modes
+from ingest.formats.modes.airspace import Airspace
+from ingest.reports import Message
+from tests.ingest.modes_frames import (
+    AIRSPEED,
+    EVEN,
+    IDENTITY,
+    ODD,
+    START,
+    SURFACE,
+    VELOCITY,
+    avr,
+    context,
+    framed,
+    of,
+    squawk_of,
+    verdict,
+    verdicts,
+)
+
+
+def test_an_even_and_an_odd_frame_make_a_position():
+    first, second = verdicts(ODD, EVEN)
+    assert first == "position_unresolved"
+    report = second.position
+    assert (report.aircraft_id, report.altitude, report.on_ground) == ("40621d", 38000, False)
+    assert (report.latitude, report.longitude) == pytest.approx((52.25720, 3.91937), abs=1e-5)
+    assert (report.timestamp, report.source, report.score) == (moment(START + 1000), "roof", 80)
+
+
+def test_a_pair_too_far_apart_in_time_is_none():
+    assert verdicts(ODD, EVEN, apart=10_001) == ["position_unresolved"] * 2
+
+
+def test_one_frame_is_enough_beside_the_last_position_of_a_minute():
+    *_, third = verdicts(ODD, EVEN, EVEN, apart=9_000)
+    assert third.position.latitude == pytest.approx(52.25720, abs=1e-5)
+    assert verdicts(ODD, EVEN, *[IDENTITY] * 7, EVEN, apart=9_000)[-1] == "position_unresolved"
+
+
+def test_frames_of_two_aircraft_are_never_paired():
+    assert verdicts(ODD, of(EVEN, "40621e")) == ["position_unresolved"] * 2
+
+
+def test_the_surface_is_resolved_beside_the_receiver_only():
+    (ground,) = verdicts(SURFACE, receiver=(51.990, 4.375))
+    report = ground.position
+    assert (report.latitude, report.longitude) == pytest.approx((52.32056, 4.73573), abs=1e-4)
+    assert (report.altitude, report.on_ground, report.ground_speed, report.heading) == (None, True, 17.0, 92.81)
+    assert verdicts(SURFACE) == ["position_unresolved"]
+
+
+def test_after_a_position_that_cannot_be_reached_a_new_pair_decides():
+    there_odd, there_even = (framed(text, byte_7=0x10, byte_8=0x10) for text in (ODD, EVEN))
+    stray = verdicts(ODD, EVEN, there_odd, EVEN, ODD)
+    assert [one == "position_unresolved" for one in stray] == [True, False, True, True, False]
+    moved = verdicts(ODD, EVEN, there_odd, there_even, there_odd)
+    assert [one == "position_unresolved" for one in moved] == [True, False, True, True, False]
+    assert moved[4].position.latitude != pytest.approx(stray[4].position.latitude, abs=0.1)
+
+
+def test_longitudes_next_to_the_antimeridian_stay_within_180_degrees():
+    airspace = Airspace((52.0, 179.99))
+    surface = [of(SURFACE, f"40{n:04x}", byte_8=0x36 | n & 1, byte_9=n) for n in range(256)]
+    found = [airspace.hear(frame, START).longitude for frame in surface]
+    assert all(-180 <= longitude <= 180 for longitude in found)
+    assert min(found) < 0 < max(found)
+
+
+def test_speed_track_and_climb_come_with_their_ages():
+    *_, said = verdicts(of(VELOCITY, "40621d"), ODD, EVEN)
+    report = said.position
+    assert (report.ground_speed, report.heading, report.vertical_rate) == (159.2, 182.88, -832)
+    assert report.ages == dict.fromkeys(("ground_speed", "heading", "vertical_rate"), START / 1000)
+
+
+def test_values_older_than_a_minute_are_not_known():
+    *_, said = verdicts(of(VELOCITY, "40621d"), *[of(IDENTITY, "40621d")] * 6, ODD, EVEN, apart=9_000)
+    assert (said.position.ground_speed, said.position.ages) == (None, {})
+
+
+def test_a_supersonic_speed_counts_in_steps_of_four_knots():
+    *_, said = verdicts(of(VELOCITY, "40621d", byte_4=19 << 3 | 2), ODD, EVEN)
+    assert said.position.ground_speed == pytest.approx(4 * 159.2, abs=0.05)
+
+
+def test_an_airspeed_is_no_ground_speed_and_a_heading_no_track():
+    *_, said = verdicts(of(AIRSPEED, "40621d"), ODD, EVEN)
+    assert (said.position.ground_speed, said.position.heading) == (None, None)
+    assert said.position.vertical_rate == -2304
+
+
+def test_geometric_altitude_serves_only_where_no_barometric_one_is_known():
+    even, odd = (framed(text, byte_4=20 << 3, byte_5=0xC1) for text in (EVEN, ODD))
+    geometric = verdicts(odd, even)[1].position
+    assert geometric.altitude not in (None, 38000)
+    report = verdicts(odd, EVEN, odd)[2].position
+    assert (report.altitude, report.ages) == (38000, {"altitude": (START + 1000) / 1000})
+
+
+def test_an_identification_is_told_when_it_is_new_and_once_a_minute():
+    told = verdicts(IDENTITY, IDENTITY, framed(IDENTITY, byte_10=0x20), *[IDENTITY] * 60, apart=1000)
+    statics = [number for number, said in enumerate(told) if said.static]
+    assert statics == [0, 2, 3]
+    assert (told[0].static.icao, told[0].static.callsign) == ("4840d6", "KLM1023")
+    assert verdicts(framed(IDENTITY, byte_4=4 << 3 | 5))[0].static.category == "A5"
+    assert sum(said.static is not None for said in verdicts(*[IDENTITY] * 130)) == 3
+
+
+def test_a_squawk_is_told_once_two_replies_of_a_known_aircraft_agree():
+    squawk = squawk_of("40621d")
+    said = verdicts(squawk, squawk, ODD, squawk, squawk, squawk)
+    assert [one.static is not None for one in said if not isinstance(one, str)] == [False] * 3 + [True, False]
+    assert said[4].static.squawk == "0356"
+    other = squawk_of("40621d", "2A00516E492B80")
+    assert verdicts(ODD, squawk, other, squawk, other)[1:] == verdicts(squawk, squawk, squawk, squawk)
+
+
+@pytest.mark.parametrize(
+    ("control", "flag", "address", "score"),
+    [(0, 0, "40621d", 80), (1, 0, "~40621d", 80), (2, 0, "40621d", 48), (2, 1, "~40621d", 48), (5, 0, "~40621d", 48),
+     (6, 0, "40621d", 80), (6, 1, "~40621d", 80)],
+)  # fmt: skip
+def test_what_others_computed_scores_less_and_track_numbers_are_no_addresses(control, flag, address, score):
+    frames = [framed(text, byte_0=18 << 3 | control, byte_4=0x58 | flag) for text in (ODD, EVEN)]
+    report = verdicts(*frames)[1].position
+    assert (report.aircraft_id, report.score) == (address, score)
+
+
+@pytest.mark.parametrize("control", [3, 4, 7])
+def test_coarse_and_reserved_messages_of_format_18_carry_no_position(control):
+    frame = framed(EVEN, byte_0=18 << 3 | control)
+    assert verdicts(frame) == [modes.Decoded()]
+
+
+def test_multilateration_scores_less_and_is_not_paired_with_the_aircraft_s_own_frames():
+    assert verdicts(ODD, EVEN, multilateral=True)[1].position.score == 48
+    airspace = Airspace(None)
+    airspace.hear(framed(ODD), START, multilateral=True)
+    assert airspace.hear(framed(EVEN), START).unresolved
+
+
+def test_the_memory_is_bounded_in_time_and_in_aircraft(monkeypatch):
+    monkeypatch.setattr(modes_state, "MAX_AIRCRAFT", 50)
+    airspace = Airspace(None)
+    for number in range(200):
+        airspace.hear(of(EVEN, f"40{number:04x}"), START)
+    assert len(airspace) == 50
+    airspace.hear(framed(EVEN), START + 60_001)
+    assert len(airspace) == 1
+
+
+def test_a_message_can_be_read_and_decoded_on_its_own():
+    _, messages = avr(f"*{ODD};\n*{EVEN};\n".encode())
+    digits, text = messages[1].raw.split(b" ", 1)
+    assert digits.decode() == EVEN.lower()
+    assert json.loads(text)["icao"] == "40621d"
+
+
+@pytest.mark.parametrize("text", [b"{", b"[]", b'{"icao":5}', b"\xff", b'{"icao":"40621d","latitude":1}'])
+def test_a_message_that_is_damaged_is_undecodable(text):
+    assert verdict(Message(START, EVEN.encode() + b" " + text)) == "undecodable"
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"icao": "000000"}, "icao_invalid"),
+        ({"icao": "40621d", "latitude": 91.0, "longitude": 0.0}, "latitude_out_of_range"),
+    ],
+)  # fmt: skip
+def test_what_names_nobody_or_no_place_is_refused(said, reason):
+    assert verdict(Message(START, modes.render(framed(EVEN), modes.Said(**said)))) == reason
+
+
+def test_a_value_out_of_range_costs_only_itself():
+    said = modes.Said("40621d", "adsb", False, 52.0, 4.0, False, 999_999, 5000.0, 12.0, 50_000, {"ground_speed": 5})
+    report = verdict(Message(START, modes.render(framed(EVEN), said))).position
+    assert (report.altitude, report.ground_speed, report.heading, report.vertical_rate) == (None, None, 12.0, None)
+    assert report.ages == {}
+
+
+def test_live_positions_of_yesterday_are_refused():
+    with pytest.raises(Rejected, match="time_too_old"):
+        modes.decode(Message(START, modes.render(framed(EVEN), modes.Said("40621d"))), context(recorded=False))
