@@ -28,8 +28,8 @@ from django_redis import get_redis_connection
 from ingest import pipeline
 from ingest.live_thread import LiveThread
 from ingest.models import Batch
-from ingest.persistence import Counts
 from ingest.reports import MessageBatch
+from ingest.stages.store import Counts
 from resilience import spool_drain
 from resilience.breaker import CircuitOpen, in_process_breaker
 from resilience.broker import LIVE, REPLAY

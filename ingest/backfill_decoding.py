@@ -15,10 +15,10 @@ from ingest import pipeline
 from ingest.backfill_sightings import Sightings
 from ingest.formats.ais_csv.rows import Rows
 from ingest.formats.common.context import Context
-from ingest.fusion import Fused, fuse
 from ingest.models import Format
-from ingest.persistence import Counts, Failed
 from ingest.reports import Decoded, MessageBatch, VesselReport
+from ingest.stages.fusion import Fused, fuse
+from ingest.stages.store import Counts, Failed
 from resilience.sqlstate import Verdict, classify
 from tracking.identities import VesselSighting
 from tracking.models import VesselPosition

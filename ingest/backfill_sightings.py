@@ -1,8 +1,8 @@
 """What many batches saw of vessels, aircraft and stations, to be written once for all of them.
 
 A dump names the same ships in every batch, and to write an identity costs more than to write a position. Enters Fused
-batches; leaves one sighting an identity, merged as `ingest/fusion.py` merges the reports of a batch: the newer static
-data win, older ones fill gaps, first and last seen widen.
+batches; leaves one sighting an identity, merged as `ingest/stages/fusion.py` merges the reports of a batch: the newer
+static data win, older ones fill gaps, first and last seen widen.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TypeVar
 from django.db import transaction
 
 from ingest.formats.ais_csv.rows import Seen
-from ingest.fusion import Fused
+from ingest.stages.fusion import Fused
 from tracking.identities import (
     STATIC_FIELDS,
     AircraftSighting,

@@ -27,14 +27,14 @@ from typing import Any
 import msgspec
 from django.db import transaction
 
-from ingest import persistence
 from ingest.acceptance import ledger_deadline
 from ingest.backfill_channel import WorkerEnd
 from ingest.backfill_decoding import Decoding
-from ingest.fusion import Fused
 from ingest.models import Batch
-from ingest.persistence import Counts, Failed
 from ingest.reports import MessageBatch
+from ingest.stages import store
+from ingest.stages.fusion import Fused
+from ingest.stages.store import Counts, Failed
 from resilience.breaker import CircuitOpen, in_process_breaker
 from resilience.sqlstate import Verdict, classify
 
@@ -160,7 +160,7 @@ class _Worker:
 def _store(batch: MessageBatch, fused: Fused, counts: Counts, failed: Sequence[Failed]) -> None:
     """One attempt; what it counted is in the ledger."""
     with ledger_deadline():
-        persistence.store(batch, fused, msgspec.structs.replace(counts), failed)
+        store.store(batch, fused, msgspec.structs.replace(counts), failed)
 
 
 def complete(indexes: dict[uuid.UUID, int | None]) -> None:

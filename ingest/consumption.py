@@ -24,11 +24,12 @@ from django.conf import settings
 from django.db import transaction
 from django_q.signing import SignedPackage
 
-from ingest import persistence, pipeline
+from ingest import pipeline
 from ingest.acceptance import TASK, pack, unpack
 from ingest.health import recorder
 from ingest.models import Batch
 from ingest.reports import MessageBatch
+from ingest.stages import store
 from resilience import clocks
 from resilience.breaker import CircuitOpen, Phase, get_breaker
 from resilience.deadline import deadline
@@ -151,14 +152,14 @@ def make_dead_letter(task_payload: str, stream: str, deliveries: int) -> None:
     batch = unpack(packed)
     reason = f"no verdict in {deliveries} deliveries"
     with deadline(settings.DATABASE_DEADLINE_SECONDS), transaction.atomic():
-        if not persistence.insert_once(_dead_entry(batch)):
+        if not store.insert_once(_dead_entry(batch)):
             return
         DeadLetter.objects.bulk_create([_batch_letter(batch, stream, reason)], ignore_conflicts=True)
     logger.error("batch %s of %s became a dead letter: %s", batch.id, batch.source, reason)
 
 
 def _dead_entry(batch: MessageBatch) -> Batch:
-    entry = persistence.ledger_entry(batch)
+    entry = store.ledger_entry(batch)
     entry.positions = entry.dead = len(batch.messages)
     return entry
 

@@ -28,10 +28,10 @@ import redis
 from django_redis import get_redis_connection
 
 from ingest import health_keys as keys
-from ingest.fusion import Fused
 from ingest.histogram import bucket
-from ingest.persistence import Counts
 from ingest.reports import MessageBatch, VesselReport
+from ingest.stages.fusion import Fused
+from ingest.stages.store import Counts
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from ingest import pipeline
-from ingest.fusion import Fused
+from ingest.stages.fusion import Fused
 from resilience.breaker import Breaker
 
 # A thread whose answer has come waits so long for the interpreter while another computes; Python's own 5 ms are a

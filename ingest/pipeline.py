@@ -20,14 +20,15 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 from django.conf import settings
 
-from ingest import live_missed, persistence
+from ingest import live_missed
 from ingest.errors import Rejected
 from ingest.formats.common.context import Context
 from ingest.formats.registry import FORMATS
-from ingest.fusion import Fused, fuse
-from ingest.liveness import live_updates
-from ingest.persistence import FEW, OUTCOMES, Counts, Failed, NothingPasses
 from ingest.reports import Decoded, Message, MessageBatch
+from ingest.stages import store
+from ingest.stages.fusion import Fused, fuse
+from ingest.stages.live import live_updates
+from ingest.stages.store import FEW, OUTCOMES, Counts, Failed, NothingPasses
 from resilience.breaker import Breaker, CircuitOpen, get_breaker
 from resilience.deadline import deadline
 from resilience.sqlstate import Verdict, classify, is_outage
@@ -171,7 +172,7 @@ def _store(batch: MessageBatch, fused: Fused, counts: Counts, failed: Sequence[F
         attempted = msgspec.structs.replace(counts)
         try:
             with deadline(settings.DATABASE_DEADLINE_SECONDS):
-                entry = persistence.store(batch, fused, attempted, failed)
+                entry = store.store(batch, fused, attempted, failed)
         except Exception as error:
             if attempt == CONTENTION_RETRIES or classify(error) is not Verdict.CONTENTION:
                 raise

@@ -12,16 +12,17 @@ import zlib
 import msgspec
 from django.db.models import F
 
-from ingest import persistence, pipeline
+from ingest import pipeline
 from ingest.acceptance import unpack
 from ingest.consumption import BATCH_KIND
 from ingest.errors import Rejected
 from ingest.formats.common.context import Context
 from ingest.formats.registry import FORMATS
-from ingest.fusion import fuse
 from ingest.models import Batch
-from ingest.persistence import MESSAGE_KIND, Counts, Failed
 from ingest.reports import Decoded, Message, MessageBatch
+from ingest.stages import store
+from ingest.stages.fusion import fuse
+from ingest.stages.store import MESSAGE_KIND, Counts, Failed
 from resilience.handlers import Handler, Undecodable
 from resilience.models import DeadLetter
 from resilience.readable import as_text
@@ -42,7 +43,7 @@ class MessageHandler:
         """
         decoded = _decode(letter)
         counts = Counts()
-        for _, _, error in persistence.store_rows(fuse([(0, decoded)]), counts):
+        for _, _, error in store.store_rows(fuse([(0, decoded)]), counts):
             raise error
         held = "discarded" if letter.status == DeadLetter.Status.EXPIRED else "dead"
         moved = {held: F(held) - 1}
@@ -84,7 +85,7 @@ class BatchHandler:
         batch = unpack(letter.payload)
         Batch.objects.filter(id=batch.id).delete()
         counts, failed = Counts(), list[Failed]()
-        persistence.store(batch, fuse(pipeline.decode(batch, counts, failed)), counts, failed)
+        store.store(batch, fuse(pipeline.decode(batch, counts, failed)), counts, failed)
         return f"{counts.stored} stored, {counts.merged} merged, {counts.duplicate} duplicate, {counts.dead} dead"
 
     def discarded(self, letter: DeadLetter) -> None:

@@ -45,9 +45,9 @@ def main(arguments: list[str]) -> None:
     from django_redis import get_redis_connection
 
     from ingest.clocks import moment
-    from ingest.fusion import fuse
     from ingest.live_thread import LiveThread
     from ingest.reports import Decoded, VesselReport
+    from ingest.stages.fusion import fuse
     from resilience.breaker import in_process_breaker
 
     def report(at: Position) -> VesselReport:

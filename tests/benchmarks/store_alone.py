@@ -28,12 +28,13 @@ def main(arguments: list[str]) -> None:
     from django.db import connection
     from django_redis import get_redis_connection
 
-    from ingest import persistence, pipeline
+    from ingest import pipeline
     from ingest.clocks import invented_clock
     from ingest.formats.registry import FORMATS, Setup
-    from ingest.fusion import fuse
-    from ingest.persistence import Counts
     from ingest.reports import MessageBatch
+    from ingest.stages import store
+    from ingest.stages.fusion import fuse
+    from ingest.stages.store import Counts
     from resilience.breaker import in_process_breaker
     from tests.benchmarks.measuring import process_cpu
 
@@ -61,7 +62,7 @@ def main(arguments: list[str]) -> None:
 
     spent, cpu, began = servers(), time.process_time(), time.perf_counter()
     for batch, fused, counts in ready:
-        persistence.store(batch, fused, counts)
+        store.store(batch, fused, counts)
         pipeline.write_live(fused, in_process_breaker("live"))
     seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
     said = {

@@ -7,7 +7,8 @@ import pytest
 import redis
 from django_redis import get_redis_connection
 
-from ingest import consumption, persistence, pipeline
+from ingest import consumption, pipeline
+from ingest.stages import store
 from tests.faults.invariants import Traffic
 from tests.faults.rig import Rig
 from tests.faults.servers import PgBouncer, Servers
@@ -17,8 +18,8 @@ from tests.resilience.letters import forget_breakers
 @pytest.fixture(autouse=True)
 def nothing_known() -> None:
     """Vessels, partitions and bugs of another test are forgotten by this process."""
-    persistence.known_vessels.forget()
-    persistence.known_aircraft.forget()
+    store.known_vessels.forget()
+    store.known_aircraft.forget()
     pipeline.forget_partitions()
     consumption.failing.reset()
 

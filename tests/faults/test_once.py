@@ -10,10 +10,11 @@ import psycopg
 import pytest
 from django.db import connection, connections
 
-from ingest import persistence, pipeline
+from ingest import pipeline
 from ingest.acceptance import enqueue
 from ingest.consumption import make_dead_letter
 from ingest.reports import MessageBatch
+from ingest.stages import store as persistence
 from resilience.breaker import get_breaker
 from resilience.streams import LIVE
 from tests.faults.invariants import Traffic, fate, here, mmsis

@@ -11,8 +11,8 @@ from django_q.conf import Conf
 
 from ingest import consumption, pipeline
 from ingest.acceptance import enqueue
-from ingest.fusion import Fused
 from ingest.reports import MessageBatch
+from ingest.stages.fusion import Fused
 from resilience.breaker import Phase, get_breaker
 from resilience.models import DeadLetter
 from resilience.streams import LIVE, Streams

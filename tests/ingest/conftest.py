@@ -2,12 +2,13 @@
 
 import pytest
 
-from ingest import persistence, pipeline
+from ingest import pipeline
+from ingest.stages import store
 
 
 @pytest.fixture(autouse=True)
 def nothing_known() -> None:
     """Vessels and partitions that another test made are gone from the database."""
-    persistence.known_vessels.forget()
-    persistence.known_aircraft.forget()
+    store.known_vessels.forget()
+    store.known_aircraft.forget()
     pipeline.forget_partitions()

@@ -15,8 +15,8 @@ from ingest.formats.ais_csv import decoder as ais_csv
 from ingest.formats.ais_csv.rows import Rows, decode_all
 from ingest.formats.common.context import Context
 from ingest.formats.registry import FORMATS, Setup
-from ingest.fusion import fuse
 from ingest.reports import Message, MessageBatch
+from ingest.stages.fusion import fuse
 from tests.ingest.dumps import HEADER, dump
 from tests.ingest.formats.ais_csv.test_ais_csv import AMERICAN_2025, DANISH, MARINECADASTRE_2025, dane
 from tests.patience import PATIENCE_SECONDS

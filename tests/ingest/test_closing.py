@@ -5,9 +5,10 @@ import uuid
 import pytest
 from django.db import connection
 
-from ingest import closing, persistence
+from ingest import closing
 from ingest.closing import Outstanding
 from ingest.reports import Message, MessageBatch
+from ingest.stages import store
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.serial]
 
@@ -24,7 +25,7 @@ def test_booked_batches_are_forgotten_and_the_others_counted():
     for one in accepted:
         outstanding.add(one, [])
     for one in accepted[:3]:
-        persistence.insert_once(persistence.ledger_entry(one))
+        store.insert_once(store.ledger_entry(one))
     assert outstanding.messages() == 4
     assert set(outstanding.batches) == {one.id for one in accepted[3:]}
 
@@ -34,7 +35,7 @@ def test_a_long_run_remembers_only_what_waits(monkeypatch):
     outstanding = Outstanding()
     for _ in range(100):
         one = batch()
-        persistence.insert_once(persistence.ledger_entry(one))
+        store.insert_once(store.ledger_entry(one))
         outstanding.add(one, [])
         assert len(outstanding.batches) <= 10
 

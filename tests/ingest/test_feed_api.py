@@ -8,11 +8,11 @@ import redis
 from django_redis import get_redis_connection
 
 from ingest import feed_urls, health_reading
-from ingest.fusion import fuse
 from ingest.health import Recorder
 from ingest.models import Feed
-from ingest.persistence import Counts
 from ingest.pipeline import decode
+from ingest.stages.fusion import fuse
+from ingest.stages.store import Counts
 from ingest.standing import Standing, tell
 from tests.ingest.messages import batch, position
 

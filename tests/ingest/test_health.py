@@ -10,13 +10,13 @@ from django_redis import get_redis_connection
 
 from ingest import consumption, health, health_keys
 from ingest.acceptance import pack
-from ingest.fusion import fuse
 from ingest.health import Recorder
 from ingest.health_reading import Subject, minutes, read
 from ingest.health_state import State
-from ingest.persistence import Counts
 from ingest.pipeline import decode
 from ingest.reports import LineCounts
+from ingest.stages.fusion import fuse
+from ingest.stages.store import Counts
 from ingest.standing import Standing, fold_baselines, tell
 from resilience.broker import LIVE
 from tests.ingest.messages import NOON_MS, batch, position

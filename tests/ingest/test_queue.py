@@ -14,11 +14,12 @@ from django_q.conf import Conf
 from django_q.signing import SignedPackage
 from django_redis import get_redis_connection
 
-from ingest import consumption, persistence, pipeline, replay, tasks
+from ingest import consumption, pipeline, replay, tasks
 from ingest.acceptance import InlineAcceptance, QueueAcceptance, ResumePoint, pack, unpack
 from ingest.accounts import account, violations
 from ingest.closing import Outstanding
 from ingest.models import Batch
+from ingest.stages import store as persistence
 from resilience.breaker import get_breaker
 from resilience.models import DeadLetter
 from resilience.streams import Streams
@@ -126,7 +127,7 @@ def test_through_the_queue_in_any_order_and_twice_gives_the_rows_of_inline(queue
 @pytest.mark.parametrize("outage", [OperationalError("the server is away"), None])
 def test_a_batch_that_meets_an_outage_goes_back_and_is_not_booked(queue, monkeypatch, outage):
     if outage:
-        monkeypatch.setattr("ingest.persistence.store", lambda *args: (_ for _ in ()).throw(outage))
+        monkeypatch.setattr("ingest.stages.store.store", lambda *args: (_ for _ in ()).throw(outage))
     else:
         get_breaker("database").trip("a test", "to see it refuse")
     QueueAcceptance(threading.Event()).accept(batch([position()], recorded=False))
@@ -142,7 +143,7 @@ def test_a_batch_that_meets_an_outage_goes_back_and_is_not_booked(queue, monkeyp
 @pytest.fixture
 def no_column(monkeypatch):
     """Code and schema disagree, until `undo`."""
-    monkeypatch.setattr("ingest.persistence.store", lambda *args: (_ for _ in ()).throw(ProgrammingError("no column")))
+    monkeypatch.setattr("ingest.stages.store.store", lambda *args: (_ for _ in ()).throw(ProgrammingError("no column")))
     return monkeypatch
 
 
@@ -208,7 +209,7 @@ def test_a_batch_that_passes_in_between_speaks_for_us(queue, monkeypatch):
             raise ProgrammingError("no column")
         return store(parcel, *others)
 
-    monkeypatch.setattr("ingest.persistence.store", refuses_some)
+    monkeypatch.setattr("ingest.stages.store.store", refuses_some)
     for number in range(3 * consumption.FAILING_BATCHES):
         label = "good" if number % 3 == 2 else f"broken-{number % 3}"
         QueueAcceptance(threading.Event()).accept(batch([position()], recorded=False, source=label))
@@ -218,7 +219,7 @@ def test_a_batch_that_passes_in_between_speaks_for_us(queue, monkeypatch):
 
 
 def test_a_host_that_fails_blames_nobody(queue, monkeypatch):
-    monkeypatch.setattr("ingest.persistence.store", lambda *args: (_ for _ in ()).throw(MemoryError()))
+    monkeypatch.setattr("ingest.stages.store.store", lambda *args: (_ for _ in ()).throw(MemoryError()))
     QueueAcceptance(threading.Event()).accept(batch([position()], recorded=False))
     (task,) = entries("live")
     with pytest.raises(MemoryError):

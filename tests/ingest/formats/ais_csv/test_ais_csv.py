@@ -15,9 +15,9 @@ from ingest.formats.ais_csv import decoder as ais_csv
 from ingest.formats.ais_csv.assembly import AisCsvAssembly
 from ingest.formats.common.context import Context
 from ingest.formats.registry import Setup
-from ingest.fusion import fuse
 from ingest.reports import MessageBatch
 from ingest.sources import open_source
+from ingest.stages.fusion import fuse
 from tests.ingest.recordings import recording
 
 DANISH = (

@@ -10,7 +10,7 @@ import pytest
 from ingest.clocks import invented_clock, recorded_clock
 from ingest.formats.modes.assembly import BeastAssembly
 from ingest.formats.registry import Setup
-from ingest.fusion import fuse
+from ingest.stages.fusion import fuse
 from tests.ingest.modes_frames import START, avr, run, verdict
 from tests.ingest.recordings import recording
 

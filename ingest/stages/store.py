@@ -23,9 +23,9 @@ from typing import Any, TypeVar
 import msgspec
 from django.db import connection, models, transaction
 
-from ingest.fusion import Fused, Report, key_of
 from ingest.models import Batch
 from ingest.reports import MessageBatch
+from ingest.stages.fusion import Fused, Report, key_of
 from resilience import clocks
 from resilience.failures import failure_of, next_retry
 from resilience.models import DeadLetter

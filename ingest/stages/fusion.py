@@ -1,8 +1,8 @@
 """Reports of one batch to what is stored: one row a key, one sighting an identity.
 
-Enters decoded reports with the ordinals of their messages; leaves a Fused batch, from which `ingest/liveness.py` makes
-live updates. Positions with one key are folded by
-the conflict rule of `tracking/positions.py`, so that the statement holds no key twice. Pure: no clock, no server.
+Enters decoded reports with the ordinals of their messages; leaves a Fused batch, from which `ingest/stages/live.py`
+makes live updates. Positions with one key are folded by the conflict rule of `tracking/positions.py`, so that the
+statement holds no key twice. Pure: no clock, no server.
 """
 
 from __future__ import annotations

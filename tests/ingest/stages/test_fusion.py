@@ -8,10 +8,10 @@ from django.db import transaction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.fusion import fuse
-from ingest.liveness import live_updates
-from ingest.persistence import Counts, store_rows
 from ingest.reports import AircraftReport, AircraftStatic, Decoded, StationReport, VesselReport, VesselStatic
+from ingest.stages.fusion import fuse
+from ingest.stages.live import live_updates
+from ingest.stages.store import Counts, store_rows
 from tests.ingest.messages import NOON
 from tracking.live import Kind
 from tracking.models import Aircraft, AircraftPosition, Station, VesselPosition

@@ -9,11 +9,12 @@ from django.db import DatabaseError, connection
 from django.db.models import Q
 from django.test.utils import CaptureQueriesContext
 
-from ingest import persistence, pipeline, replay
+from ingest import pipeline, replay
 from ingest.accounts import account, violations
 from ingest.formats.ais import decoder as ais
 from ingest.formats.registry import FORMATS
 from ingest.models import Batch
+from ingest.stages import store
 from resilience.breaker import CircuitOpen, in_process_breaker
 from resilience.models import UNGROUPED, DeadLetter
 from tests.ingest.messages import NOON, NOON_MS, batch, position, sentences, static
@@ -165,7 +166,7 @@ def test_poison_never_stops_its_neighbours_whatever_its_share(monkeypatch):
 
 def test_a_batch_of_which_nothing_passes_is_kept(monkeypatch):
     monkeypatch.setattr("ingest.formats.ais.decoder.check_position", lambda latitude, longitude: None)
-    with pytest.raises(persistence.NothingPasses):
+    with pytest.raises(store.NothingPasses):
         pipeline.process(batch([position(mmsi=211000000 + number, lat=-91.5) for number in range(30)]))
 
     assert (Batch.objects.count(), DeadLetter.objects.count(), VesselPosition.objects.count()) == (0, 0, 0)
@@ -220,9 +221,9 @@ def test_a_recording_of_any_day_gets_its_partition():
 def test_an_identity_that_postgresql_refuses_costs_itself_alone(caplog):
     named = sentences(type=5, mmsi=211000007, shipname="NORDIC", callsign="ABC", imo=9074729, destination="KIEL")
     parcel = batch([position(mmsi=211000555), b"\n".join(named)])
-    fused = pipeline.fuse(pipeline.decode(parcel, counts := persistence.Counts(), []))
+    fused = pipeline.fuse(pipeline.decode(parcel, counts := store.Counts(), []))
     fused.vessels[211000007].static["callsign"] = "LONGER THAN SEVEN"
-    assert persistence.store(parcel, fused, counts) is not None
+    assert store.store(parcel, fused, counts) is not None
     assert (counts.stored, Batch.objects.get().messages) == (1, 2)
     assert list(Vessel.objects.values_list("mmsi", flat=True)) == [211000555]
     assert "an identity is left as it was" in caplog.text
@@ -240,7 +241,7 @@ def test_a_message_that_a_decoder_was_not_made_for_costs_itself_alone(monkeypatc
     letter = DeadLetter.objects.get()
     assert (counts.stored, counts.dead, violations(account(Q()))) == (2, 1, [])
     assert (letter.stage, letter.reason, bytes(letter.raw), letter.ordinal) == ("decode", "unexpected", b"odd", 1)
-    with pytest.raises(persistence.NothingPasses):
+    with pytest.raises(store.NothingPasses):
         pipeline.process(batch([b"odd"] * 30))
 
 

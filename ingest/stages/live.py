@@ -1,7 +1,7 @@
 """A fused batch to live updates: one a target, the newest position with the age of each value that is older.
 
-Enters what `ingest/fusion.py` leaves, only for batches that write live state; leaves updates for `tracking/live.py`.
-Pure: no clock, no server.
+Enters what `ingest/stages/fusion.py` leaves, only for batches that write live state; leaves updates for
+`tracking/live.py`. Pure: no clock, no server.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any, TypeVar
 
-from ingest.fusion import Fused, Report
 from ingest.reports import VesselReport
+from ingest.stages.fusion import Fused, Report
 from tracking.identities import AircraftSighting, StationSighting, VesselSighting
 from tracking.live import Kind, LiveUpdate
 

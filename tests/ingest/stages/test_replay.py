@@ -7,12 +7,13 @@ from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
-from ingest import consumption, persistence, pipeline, replay
+from ingest import consumption, pipeline, replay
 from ingest.acceptance import pack
 from ingest.accounts import account, violations
 from ingest.formats.registry import FORMATS
 from ingest.models import Batch
 from ingest.reports import MessageBatch
+from ingest.stages import store
 from resilience import dead_letters, editing, expiry
 from resilience.failures import fingerprint
 from resilience.handlers import Undecodable
@@ -108,7 +109,7 @@ def test_a_mended_message_is_stored_and_the_received_one_kept(buried):
 def letter_of(message: bytes, format_: str = "nmea") -> DeadLetter:
     """A letter of this message, not stored."""
     parcel = batch([message], format=format_)
-    return persistence.dead_letter(parcel, 0, "store", ValueError("refused"), timezone.now())
+    return store.dead_letter(parcel, 0, "store", ValueError("refused"), timezone.now())
 
 
 def test_a_message_is_described_by_what_it_says():
