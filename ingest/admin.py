@@ -18,11 +18,12 @@ from django.urls import reverse
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 
-from ingest import feed_urls, push_feeds
+from ingest import push_feeds
 from ingest.accounts_admin import AccountPages
 from ingest.health_admin import HealthPages
 from ingest.models import Batch, Feed
 from ingest.sources import options
+from ingest.sources import urls as feed_urls
 from resilience.confirmation import Question, ask
 from tracking import theme
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ingest.progress import LINE_SECONDS, Output
+from ingest.feeds.progress import LINE_SECONDS, Output
 
 tqdm.monitor_interval = 0  # no thread of its own: workers are forked
 

@@ -16,10 +16,10 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from pathlib import Path
 
 from ingest.clocks import Clock
-from ingest.collector import Options
+from ingest.feeds.collector import Options
+from ingest.feeds.sniffing import sniff
 from ingest.formats.registry import FORMATS, Setup
 from ingest.reports import Message, MessageBatch
-from ingest.sniffing import sniff
 from ingest.sources import Chunk, SourceError
 from ingest.sources.file import FileSource
 

@@ -21,7 +21,7 @@ from django.db.models import Q
 
 from ingest.acceptance import ledger_deadline
 from ingest.accounts import Account, account
-from ingest.collector import Collector
+from ingest.feeds.collector import Collector
 from ingest.models import Batch
 from ingest.reports import MessageBatch
 from resilience.spool import SpoolRefusal, get_spool

@@ -37,7 +37,7 @@ from rest_framework.views import APIView
 
 from ingest import acceptance, push_body, push_feeds
 from ingest.clocks import arrival_clock
-from ingest.collector import BATCH_BYTES, SLICE_BYTES
+from ingest.feeds.collector import BATCH_BYTES, SLICE_BYTES
 from ingest.formats.ais.aiscatcher import AisCatcherAssembly, NotAisCatcher
 from ingest.formats.registry import FORMATS, Assembly, Setup
 from ingest.health import recorder

@@ -2,8 +2,8 @@
 
 Feeds enter; who asks with a label and a key gets the feed's facts or nothing. The view reads this copy alone, so
 receivers are heard while PostgreSQL is away. It is written when a feed is saved or deleted and by the loop that keeps
-the feeds running (`ingest/feeds.py`), which also mends what a Redis that was away missed. Keys are 256 random bits and
-stored as their SHA-256: nothing slower is needed for what nobody can guess.
+the feeds running (`ingest/feeds/runner.py`), which also mends what a Redis that was away missed. Keys are 256 random
+bits and stored as their SHA-256: nothing slower is needed for what nobody can guess.
 
 While that Redis is away, receivers are still heard: a process then trusts what the copy last said of a feed, for an
 hour at most, and asks PostgreSQL for feeds it does not know.

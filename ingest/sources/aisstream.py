@@ -17,11 +17,11 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-from ingest.feed_urls import MASK, masked
 from ingest.sources import Chunk, LiveSource, SourceError, pacing
 from ingest.sources.addresses import AddressRefused, resolve
 from ingest.sources.aisstream_options import parse_url
 from ingest.sources.http import Status
+from ingest.sources.urls import MASK, masked
 from resilience.readable import one_line
 
 logger = logging.getLogger(__name__)

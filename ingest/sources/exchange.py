@@ -19,9 +19,9 @@ from typing import NamedTuple
 
 import httpx
 
-from ingest.feed_urls import masked
 from ingest.sources.addresses import AddressRefused, resolve
 from ingest.sources.pacing import provider
+from ingest.sources.urls import masked
 
 MAX_REDIRECTS = 3
 MAX_ADDRESSES = 3

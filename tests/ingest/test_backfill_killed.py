@@ -12,7 +12,7 @@ from ingest.models import Batch
 from tests.faults.processes import wait_until
 from tests.faults.schema import held_back
 from tests.ingest.dumps import dump
-from tests.ingest.test_ingest_command import manage
+from tests.ingest.feeds.test_ingest_command import manage
 from tests.patience import PATIENCE_SECONDS
 from tracking.models import Vessel, VesselPosition
 

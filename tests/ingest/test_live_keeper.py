@@ -19,7 +19,7 @@ from django_redis import get_redis_connection
 from redis import Redis
 
 from ingest import live_keeper, live_missed, pipeline
-from ingest.feeds import FeedRunner
+from ingest.feeds.runner import FeedRunner
 from ingest.live_keeper import LOADED, LOADING, LiveKeeper, NotNow
 from resilience.breaker import Breaker, CircuitOpen, MemoryStore, get_breaker
 from tests.ingest.messages import batch, position, sentences, static

@@ -435,7 +435,7 @@ def test_a_redis_that_is_away_does_not_keep_a_feed_from_being_saved(monkeypatch,
 
 @pytest.mark.django_db(transaction=True)
 def test_the_loop_of_the_feeds_mends_the_copy(queue):
-    from ingest.feeds import _enabled_feeds
+    from ingest.feeds.runner import _enabled_feeds
 
     feed().save()
     queue.delete(push_feeds.COPY)

@@ -25,9 +25,10 @@ from django_q.conf import Conf
 from django_q.signing import SignedPackage
 from django_redis import get_redis_connection
 
-from ingest import acceptance, feeds, push_feeds, tasks
+from ingest import acceptance, push_feeds, tasks
 from ingest.acceptance import Interrupted, QueueAcceptance, ResumePoint
 from ingest.accounts import account, violations
+from ingest.feeds import runner as feeds
 from ingest.models import Batch, Feed
 from resilience import spool_drain
 from resilience.spool import SpoolFull, get_spool

@@ -4,7 +4,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django_redis import get_redis_connection
 
-from ingest import feeds
+from ingest.feeds import runner
 
 
 def test_without_workers_the_check_fails() -> None:
@@ -18,6 +18,6 @@ def test_a_runner_of_feeds_says_that_it_is_there(capsys: pytest.CaptureFixture[s
     get_redis_connection("queue").flushdb()
     with pytest.raises(CommandError, match="nobody runs the feeds"):
         call_command("ingest", "--check")
-    feeds._say_alive()
+    runner._say_alive()
     call_command("ingest", "--check")
     assert "are being run" in capsys.readouterr().out

@@ -19,10 +19,10 @@ from ingest import accounts
 from ingest.backfill import Backfill, Failed, Outcome, Stop, Stopped
 from ingest.backfill_progress import BackfillProgress
 from ingest.backfill_reading import Reading
-from ingest.collector import Options
+from ingest.feeds.collector import Options
+from ingest.feeds.sniffing import UnknownFormat
 from ingest.formats.registry import FORMATS
 from ingest.management.commands.ingest import clock_of, receiver_of, table_of
-from ingest.sniffing import UnknownFormat
 from ingest.sources import SourceError, label_of
 
 GOES_ON = "what is stored stays, the same command goes on from there"

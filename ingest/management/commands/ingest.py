@@ -20,11 +20,11 @@ from ingest import closing
 from ingest.acceptance import Acceptance, InlineAcceptance, Interrupted, QueueAcceptance
 from ingest.accounts import summary, violations
 from ingest.clocks import Clock, UnknownTime, arrival_clock, invented_clock, recorded_clock
-from ingest.collector import Collector, Options
-from ingest.feeds import FeedRunner, is_running_here
+from ingest.feeds.collector import Collector, Options
+from ingest.feeds.progress import Progress
+from ingest.feeds.runner import FeedRunner, is_running_here
+from ingest.feeds.sniffing import UnknownFormat
 from ingest.formats.registry import FORMATS
-from ingest.progress import Progress
-from ingest.sniffing import UnknownFormat
 from ingest.sources import Source, SourceError, label_of, open_source
 from resilience import spool_drain
 

@@ -11,11 +11,11 @@ from collections.abc import Callable
 
 import pytest
 
-from ingest import feed_urls
 from ingest.clocks import arrival_clock
-from ingest.collector import SLICE_BYTES
+from ingest.feeds.collector import SLICE_BYTES
 from ingest.formats.ais.sentence import checksum
 from ingest.formats.registry import FORMATS, Setup
+from ingest.sources import urls as feed_urls
 
 MEGABYTES = float(os.environ.get("WORST_MB", "0.25"))
 RATIO = 2.5

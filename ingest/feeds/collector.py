@@ -20,10 +20,10 @@ from django.conf import settings
 
 from ingest.acceptance import Acceptance
 from ingest.clocks import Clock, UnknownTime
+from ingest.feeds.playback import InHand, Playback
+from ingest.feeds.sniffing import sniff
 from ingest.formats.registry import FORMATS, Setup
-from ingest.playback import InHand, Playback
 from ingest.reports import LineCounts, Message, MessageBatch
-from ingest.sniffing import sniff
 from ingest.sources import Chunk, Source
 
 BATCH_BYTES = 256 * 1024

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
+from ingest.feeds.sniffing import UnknownFormat, sniff
 from ingest.models import Format
-from ingest.sniffing import UnknownFormat, sniff
 from ingest.sources import Chunk
+from tests.ingest.feeds.test_collector import Bytes
 from tests.ingest.messages import position
-from tests.ingest.test_collector import Bytes
 
 
 def judged(*chunks):

@@ -10,7 +10,7 @@ import pytest
 
 from ingest.acceptance import Interrupted, pack, unpack
 from ingest.clocks import UnknownTime, arrival_clock, invented_clock, recorded_clock
-from ingest.collector import SLICE_BYTES, Collector, Options
+from ingest.feeds.collector import SLICE_BYTES, Collector, Options
 from ingest.sources import Chunk, SourceError
 from tests.ingest.messages import NOON_MS, position, static
 
@@ -136,7 +136,7 @@ def test_a_quiet_live_source_is_not_kept_waiting_for_a_full_batch():
 
 
 def test_lines_that_make_no_message_are_accounted_for_while_a_live_source_runs(monkeypatch):
-    monkeypatch.setattr("ingest.collector.COUNTS_SECONDS", 0.05)
+    monkeypatch.setattr("ingest.feeds.collector.COUNTS_SECONDS", 0.05)
     kept = Kept()
     source = Bytes([b"$GPGGA,1*00\n!AIVDM,1,1,,A,13,0*FF\n"], recorded=False, forever=True)
     collector = collect(source, kept, stop_when=kept.got, recorded=False, invented=False, clock=arrival_clock)
@@ -145,7 +145,7 @@ def test_lines_that_make_no_message_are_accounted_for_while_a_live_source_runs(m
 
 
 def test_a_document_that_is_none_is_accounted_for_at_its_end(monkeypatch):
-    monkeypatch.setattr("ingest.collector.COUNTS_SECONDS", 0.05)
+    monkeypatch.setattr("ingest.feeds.collector.COUNTS_SECONDS", 0.05)
     kept = Kept()
     source = Bytes([Chunk(b"\x00\xff no document", NOON_MS, whole=True)], recorded=False, forever=True)
     live = {"recorded": False, "invented": False, "clock": arrival_clock}
@@ -217,7 +217,7 @@ def test_a_run_that_goes_on_from_any_batch_misses_nothing_and_invents_the_same_t
 
 
 def test_a_paced_recording_is_heard_now(monkeypatch):
-    monkeypatch.setattr("ingest.collector._now_ms", lambda: 42)
+    monkeypatch.setattr("ingest.feeds.collector._now_ms", lambda: 42)
     kept = Kept()
     clock = invented_clock(NOON_MS, 1000.0)
     collect(Bytes([b"\n".join(LINES[:5]) + b"\n"]), kept, clock=clock, paced=True, recorded=False)
@@ -225,7 +225,7 @@ def test_a_paced_recording_is_heard_now(monkeypatch):
 
 
 def test_a_paced_message_that_waits_for_its_turn_is_in_no_batch_and_in_no_account_yet(monkeypatch):
-    monkeypatch.setattr("ingest.collector.QUIET_BATCH_SECONDS", 0.3)
+    monkeypatch.setattr("ingest.feeds.collector.QUIET_BATCH_SECONDS", 0.3)
     started = NOON_MS // 1000
     text = b"".join(
         b"\\%s*%02X\\%s\r\n" % (tag, functools.reduce(operator.xor, tag), line)
@@ -256,7 +256,7 @@ def test_batches_are_told_of_when_they_are_accepted_with_how_late_the_feeds_own_
 def test_a_clock_that_is_set_back_makes_no_place_of_a_recording_look_newer(monkeypatch, settings):
     settings.INGEST_BATCH_SIZE = 20
     clock = iter(range(10_000_000, 0, -1000))
-    monkeypatch.setattr("ingest.collector._now_ms", lambda: next(clock))
+    monkeypatch.setattr("ingest.feeds.collector._now_ms", lambda: next(clock))
     kept = Kept()
     collect(Bytes([TEXT]), kept, accepted_after=20_000_000)
     times = [batch.accepted_at for batch in kept.batches]

@@ -5,10 +5,10 @@ import asyncio
 import psutil
 
 from ingest.clocks import arrival_clock
-from ingest.collector import Collector, Options
+from ingest.feeds.collector import Collector, Options
 from ingest.sources.tcp import TcpSource
+from tests.ingest.feeds.test_collector import Kept
 from tests.ingest.messages import position
-from tests.ingest.test_collector import Kept
 from tests.patience import PATIENCE_SECONDS
 
 CUTS = 100

@@ -8,9 +8,9 @@ import pytest
 from django.db import connections
 from django_redis import get_redis_connection
 
-from ingest import feeds
 from ingest import health_keys as keys
-from ingest.feeds import FeedRunner
+from ingest.feeds import runner
+from ingest.feeds.runner import FeedRunner
 from ingest.health import recorder
 from ingest.health_reading import Subject, read
 from ingest.models import Feed
@@ -24,8 +24,8 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.serial]
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(feeds, "RECONCILE_SECONDS", 0.1)
-    monkeypatch.setattr(feeds, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(runner, "RECONCILE_SECONDS", 0.1)
+    monkeypatch.setattr(runner, "RETRY_SECONDS", 0.1)
     get_redis_connection("queue").flushdb()
     yield
     get_redis_connection("queue").flushdb()

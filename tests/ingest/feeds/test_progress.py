@@ -2,7 +2,7 @@
 
 import io
 
-from ingest.progress import Progress
+from ingest.feeds.progress import Progress
 
 
 class Half:
@@ -13,7 +13,7 @@ class Half:
 
 
 def shown(monkeypatch, quiet=False, seconds=0.0):
-    monkeypatch.setattr("ingest.progress.LINE_SECONDS", seconds)
+    monkeypatch.setattr("ingest.feeds.progress.LINE_SECONDS", seconds)
     out = io.StringIO()
     progress = Progress(Half(), out, quiet)
     progress.show(1234)

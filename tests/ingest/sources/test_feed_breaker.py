@@ -15,8 +15,8 @@ from django.db import connections
 from django.test import Client
 from django_redis import get_redis_connection
 
-from ingest import feeds
-from ingest.feeds import FeedRunner
+from ingest.feeds import runner
+from ingest.feeds.runner import FeedRunner
 from ingest.models import Feed
 from ingest.sources import SourceError, open_source
 from ingest.sources.http import HttpSource, feed_breaker
@@ -194,7 +194,7 @@ def add_feed(url: str) -> None:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.serial
 def test_a_feed_of_the_admin_has_the_breaker_of_its_label(monkeypatch):
-    monkeypatch.setattr(feeds, "RECONCILE_SECONDS", 0.1)
+    monkeypatch.setattr(runner, "RECONCILE_SECONDS", 0.1)
 
     async def run():
         stop = asyncio.Event()

@@ -21,7 +21,7 @@ from tracking.models import Vessel, VesselPosition
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases=["default", "direct"]), pytest.mark.serial]
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 LOG = (
     b"\n".join([*(position(mmsi=211000000 + number) for number in range(30)), static(), b"$GPGGA,1*00", b"junk"])
     + b"\n"

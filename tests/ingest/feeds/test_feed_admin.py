@@ -11,10 +11,11 @@ from django.test import Client
 from django.urls import reverse
 from django_redis import get_redis_connection
 
-from ingest import feed_urls, health_reading
+from ingest import health_reading
 from ingest.health import Recorder
 from ingest.models import Feed
 from ingest.reports import LineCounts
+from ingest.sources import urls as feed_urls
 from ingest.standing import Standing, tell
 from tests.ingest.messages import batch, position
 

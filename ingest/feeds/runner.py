@@ -28,13 +28,13 @@ from ingest import push_feeds
 from ingest.acceptance import Interrupted, QueueAcceptance, ResumePoint, ledger_deadline
 from ingest.alerts import Watch
 from ingest.clocks import UnknownTime, arrival_clock, recorded_clock
-from ingest.collector import Collector, Options
-from ingest.feed_urls import masked
+from ingest.feeds.collector import Collector, Options
 from ingest.health import recorder
 from ingest.health_reading import Subject
 from ingest.live_keeper import LiveKeeper
 from ingest.models import Feed
 from ingest.sources import Source, SourceError, open_source
+from ingest.sources.urls import masked
 from ingest.standing import Standing
 from resilience import spool_drain
 from tracking.live import Kind, LiveState

@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from ingest.sources import addresses, special_purpose
 from ingest.sources.addresses import AddressRefused, networks, refusal, resolve
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,11 @@ import pytest
 import redis
 from django_redis import get_redis_connection
 
-from ingest import feed_urls, health_reading
+from ingest import health_reading
 from ingest.health import Recorder
 from ingest.models import Feed
 from ingest.pipeline import decode
+from ingest.sources import urls as feed_urls
 from ingest.stages.fusion import fuse
 from ingest.stages.store import Counts
 from ingest.standing import Standing, tell
