@@ -18,10 +18,10 @@ from django.urls import reverse
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 
-from ingest import push_feeds
 from ingest.accounts_admin import AccountPages
 from ingest.health_admin import HealthPages
 from ingest.models import Batch, Feed
+from ingest.push import receivers
 from ingest.sources import options
 from ingest.sources import urls as feed_urls
 from resilience.confirmation import Question, ask
@@ -116,8 +116,8 @@ class FeedAdmin(HealthPages, AccountPages, ModelAdmin):  # type: ignore[misc]  #
             raise Http404(f"no feed {object_id} that receivers push to")
         if request.method != "POST":
             return ask(self, request, _key_question(feed))
-        key = push_feeds.new_key()
-        feed.key_hash = push_feeds.hashed(key)
+        key = receivers.new_key()
+        feed.key_hash = receivers.hashed(key)
         feed.save(update_fields=["key_hash"])
         LogEntry.objects.log_actions(str(request.user.pk), [feed], CHANGE, "Made a new key.", single_object=True)
         return self._show_key(request, feed, key)

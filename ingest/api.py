@@ -20,7 +20,7 @@ from rest_framework.viewsets import ReadOnlyModelViewSet
 from ingest.health_api import HealthSerializer, MinuteSerializer, represent, represent_minute
 from ingest.health_reading import attach, health_of, minutes
 from ingest.models import Feed
-from ingest.push import Push
+from ingest.push.view import Push
 from ingest.sources import urls as feed_urls
 from tracking.api.errors import Unavailable, documented
 from tracking.api.pagination import IdentityCursor

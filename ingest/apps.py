@@ -18,7 +18,8 @@ class IngestConfig(AppConfig):
     verbose_name = "Ingest"
 
     def ready(self) -> None:
-        from ingest import consumption, push_feeds, reckoning, replay
+        from ingest import consumption, reckoning, replay
+        from ingest.push import receivers
         from resilience import clocks, dead_letters, spent
         from tracking import retention
 
@@ -28,7 +29,7 @@ class IngestConfig(AppConfig):
         clocks.bound_by(reckoning.newest_reception)
         retention.reckon_by(reckoning.today)
         for signal in (post_save, post_delete):
-            signal.connect(push_feeds.on_change, sender="ingest.Feed", dispatch_uid="ingest.push_feeds")
+            signal.connect(receivers.on_change, sender="ingest.Feed", dispatch_uid="ingest.push.receivers")
         post_migrate.connect(schedule_housekeeping, sender=self, dispatch_uid="ingest.schedule_housekeeping")
 
     def status_sections(self) -> list[dict[str, Any]]:

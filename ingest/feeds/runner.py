@@ -24,7 +24,6 @@ from django.db import Error as DatabaseError
 from django.db import connections
 from django_redis import get_redis_connection
 
-from ingest import push_feeds
 from ingest.acceptance import Interrupted, QueueAcceptance, ResumePoint, ledger_deadline
 from ingest.alerts import Watch
 from ingest.clocks import UnknownTime, arrival_clock, recorded_clock
@@ -33,6 +32,7 @@ from ingest.health import recorder
 from ingest.health_reading import Subject
 from ingest.live_keeper import LiveKeeper
 from ingest.models import Feed
+from ingest.push import receivers
 from ingest.sources import Source, SourceError, open_source
 from ingest.sources.urls import masked
 from ingest.standing import Standing
@@ -228,7 +228,7 @@ def _enabled_feeds() -> set[Wanted]:
 def _admit_receivers(feeds: list[Feed]) -> None:
     """Let receivers push to the feeds as they are now; a Redis that is away is told by the next round."""
     try:
-        push_feeds.copy(feeds)
+        receivers.copy(feeds)
     except redis.RedisError as error:
         logger.debug("the feeds that receivers push to were not copied: %s", error)
 

@@ -14,7 +14,7 @@ from django.db import connections
 from django_redis import get_redis_connection
 
 from ingest.models import Batch, Feed, Format
-from ingest.push_feeds import hashed
+from ingest.push.receivers import hashed
 from resilience.breaker_state import Phase, Transition
 from resilience.breaker_store import RedisStore
 from resilience.spool import get_spool

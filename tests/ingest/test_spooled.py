@@ -25,11 +25,12 @@ from django_q.conf import Conf
 from django_q.signing import SignedPackage
 from django_redis import get_redis_connection
 
-from ingest import acceptance, push_feeds, tasks
+from ingest import acceptance, tasks
 from ingest.acceptance import Interrupted, QueueAcceptance, ResumePoint
 from ingest.accounts import account, violations
 from ingest.feeds import runner as feeds
 from ingest.models import Batch, Feed
+from ingest.push import receivers
 from resilience import spool_drain
 from resilience.spool import SpoolFull, get_spool
 from resilience.streams import Streams
@@ -55,7 +56,7 @@ NOWHERE = "redis://127.0.0.1:1/0"
 def spool(tmp_path, settings):
     """An empty spool of this test's own."""
     settings.SPOOL_DIR = tmp_path / "spool"
-    push_feeds._known.forget()
+    receivers._known.forget()
     yield get_spool()
     spool_drain.stop()
 
@@ -390,7 +391,7 @@ def test_the_command_drains_what_others_left(queue, spool, tmp_path):
 
 # --- receivers that push ----------------------------------------------------------------------------------------------
 def feed(**fields):
-    values = {"name": "Pier", "url": "push://", "source": "pier", "key_hash": push_feeds.hashed(KEY)}
+    values = {"name": "Pier", "url": "push://", "source": "pier", "key_hash": receivers.hashed(KEY)}
     return Feed.objects.create(**values | fields)
 
 
@@ -419,7 +420,7 @@ def test_a_feed_that_this_process_does_not_know_is_looked_up_in_the_database(que
     stop_queue()
     assert post().status_code == 403
     Feed.objects.update(enabled=True)
-    push_feeds._known.forget()
+    receivers._known.forget()
     assert post().status_code == 202
     assert post(key="wrong").status_code == 401
     assert spool.depth().entries == 1
@@ -430,7 +431,7 @@ def test_a_feed_that_changes_while_redis_is_down_is_not_known_from_before(queue)
     changed = feed()
     assert post().status_code == 202
     stop_queue()
-    changed.key_hash = push_feeds.hashed("another")
+    changed.key_hash = receivers.hashed("another")
     changed.save()
     assert (post().status_code, post(key="another").status_code) == (401, 202)
 
@@ -457,20 +458,20 @@ class Clock:
 def test_what_was_last_known_is_trusted_for_an_hour_and_redis_is_not_asked_each_time(queue, monkeypatch):
     feed()
     clock = Clock()
-    known = push_feeds.Known(clock)
+    known = receivers.Known(clock)
     assert known.feed("pier").source == "pier"
     stop_queue()
     asked = []
-    connect = push_feeds.get_redis_connection
-    monkeypatch.setattr(push_feeds, "get_redis_connection", lambda alias: asked.append(alias) or connect(alias))
+    connect = receivers.get_redis_connection
+    monkeypatch.setattr(receivers, "get_redis_connection", lambda alias: asked.append(alias) or connect(alias))
     for _ in range(3):
         assert known.feed("pier").source == "pier"
     assert len(asked) == 1
-    clock.now += push_feeds.AWAY_SECONDS
+    clock.now += receivers.AWAY_SECONDS
     assert known.feed("pier").source == "pier"
     assert len(asked) == 2
-    monkeypatch.setattr(push_feeds.Known, "_from_the_table", lambda self, label, away: "the table's")
-    clock.now = 1000.0 + push_feeds.TRUSTED_SECONDS + 1
+    monkeypatch.setattr(receivers.Known, "_from_the_table", lambda self, label, away: "the table's")
+    clock.now = 1000.0 + receivers.TRUSTED_SECONDS + 1
     assert known.feed("pier") == "the table's"
 
 

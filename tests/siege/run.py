@@ -17,7 +17,7 @@ import psycopg
 import redis
 
 from ingest.models import Feed, Format
-from ingest.push_feeds import hashed, new_key
+from ingest.push.receivers import hashed, new_key
 from ingest.simulator.ships import Ship, build_fleet
 from resilience.breaker import all_snapshots
 from resilience.breaker_state import Phase

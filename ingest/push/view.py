@@ -4,7 +4,7 @@ A request enters; batches go to the queue or to this host's spool, all of them o
 account of the lines. A 202 means accepted, exactly as for every other feed. After any other answer a receiver sends the
 same again; what a queue that timed out had taken all the same is counted as duplicates then, unless both requests carry
 the same Idempotency-Key: then their batches have the same ids, and the ledger books them once. No session is needed,
-and no database while the queue's Redis answers: keys are verified against a copy (`ingest/push_feeds.py`).
+and no database while the queue's Redis answers: keys are verified against a copy (`ingest/push/receivers.py`).
 
 The bytes are of the feed's format. A feed of NMEA takes what AIS-catcher posts as well: a body that begins with `{`.
 Every request is assembled by itself: the sentences of a message must come in one.
@@ -35,14 +35,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from ingest import acceptance, push_body, push_feeds
+from ingest import acceptance
 from ingest.clocks import arrival_clock
 from ingest.feeds.collector import BATCH_BYTES, SLICE_BYTES
 from ingest.formats.ais.aiscatcher import AisCatcherAssembly, NotAisCatcher
 from ingest.formats.registry import FORMATS, Assembly, Setup
 from ingest.health import recorder
 from ingest.models import Format
-from ingest.push_feeds import PushFeed
+from ingest.push import body as push_body
+from ingest.push import receivers
+from ingest.push.receivers import PushFeed
 from ingest.reports import Message, MessageBatch
 from resilience.spool import SpoolRefusal
 from tracking.api.errors import ErrorBody, Unavailable
@@ -199,7 +201,7 @@ def account(batches: list[MessageBatch]) -> Account:
 def _admitted(request: Request, label: str) -> PushFeed:
     """The feed, if the request has its key. Raises AuthenticationFailed, PermissionDenied and QueueUnavailable."""
     try:
-        feed = push_feeds.admit(label, _key(request._request))
+        feed = receivers.admit(label, _key(request._request))
     except redis.RedisError as error:
         logger.warning("a push is answered 503, its key cannot be verified: %s", error)
         raise QueueUnavailable from error

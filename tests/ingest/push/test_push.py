@@ -19,11 +19,13 @@ from django.urls import reverse
 from django_q.signing import SignedPackage
 from django_redis import get_redis_connection
 
-from ingest import push_body, push_feeds, tasks
+from ingest import tasks
 from ingest.acceptance import unpack
 from ingest.accounts import account, violations
 from ingest.models import Feed
-from ingest.push import to_batches
+from ingest.push import body as push_body
+from ingest.push import receivers
+from ingest.push.view import to_batches
 from resilience import spool_drain
 from resilience.broker import StreamsBroker
 from resilience.spool import get_spool
@@ -37,7 +39,7 @@ URL = "/api/push/pier/"
 
 
 def feed(**fields):
-    values = {"name": "Pier", "url": "push://", "source": "pier", "key_hash": push_feeds.hashed(KEY)}
+    values = {"name": "Pier", "url": "push://", "source": "pier", "key_hash": receivers.hashed(KEY)}
     return Feed(**values | fields)
 
 
@@ -46,8 +48,8 @@ def queue():
     """The queue's Redis with the copy of one feed in it, and nothing else."""
     client = get_redis_connection("queue")
     client.flushdb()
-    push_feeds._known.forget()
-    push_feeds.copy([feed()])
+    receivers._known.forget()
+    receivers.copy([feed()])
     yield client
     client.flushdb()
 
@@ -113,7 +115,7 @@ def test_the_key_is_taken_wherever_a_receiver_can_put_it(headers):
         {"Authorization": "Bearer"},
         {"Authorization": "Basic %%%"},
         {"Authorization": "Basic " + base64.b64encode(KEY.encode()).decode()},
-        {"X-Api-Key": push_feeds.hashed(KEY)},
+        {"X-Api-Key": receivers.hashed(KEY)},
         {"X-Api-Key": "\udcff\udcfe"},
     ],
 )
@@ -127,18 +129,18 @@ def test_without_the_right_key_nothing_is_kept_and_nothing_is_said(headers):
 
 
 def test_the_key_of_another_feed_is_not_the_key():
-    push_feeds.copy([feed(), feed(source="quay", key_hash=push_feeds.hashed("other"))])
+    receivers.copy([feed(), feed(source="quay", key_hash=receivers.hashed("other"))])
     assert post(lines(1), key="other").status_code == 401
     assert post(lines(1), key="other", url="/api/push/quay/").status_code == 202
 
 
 def test_a_feed_without_a_key_lets_nobody_in():
-    push_feeds.copy([feed(key_hash="")])
+    receivers.copy([feed(key_hash="")])
     assert post(lines(1), key="").status_code == post(lines(1), key="0" * 64).status_code == 401
 
 
 def test_a_disabled_feed_says_so_to_its_own_receiver_only():
-    push_feeds.copy([feed(enabled=False)])
+    receivers.copy([feed(enabled=False)])
     assert post(lines(1)).status_code == 403
     assert post(lines(1), key="wrong").status_code == 401
 
@@ -309,7 +311,7 @@ def test_any_accept_header_gets_json():
 
 # --- the same again ---------------------------------------------------------------------------------------------------
 def ids(body, key, source="pier", now=1_767_268_800_000):
-    return [parcel.id for parcel in to_batches(push_feeds.admit(source, KEY), body, now, key)]
+    return [parcel.id for parcel in to_batches(receivers.admit(source, KEY), body, now, key)]
 
 
 def test_a_key_names_every_batch_of_a_body_whenever_it_comes(settings):
@@ -320,7 +322,7 @@ def test_a_key_names_every_batch_of_a_body_whenever_it_comes(settings):
 
 
 def test_another_key_body_feed_or_cut_makes_other_batches(settings):
-    push_feeds.copy([feed(), feed(source="quay", key_hash=push_feeds.hashed(KEY))])
+    receivers.copy([feed(), feed(source="quay", key_hash=receivers.hashed(KEY))])
     settings.INGEST_BATCH_SIZE = 10
     named = set(ids(lines(25), "monday-1"))
     others = [
@@ -402,7 +404,7 @@ def test_a_key_that_nobody_can_verify_is_a_503(monkeypatch):
     def away(*args):
         raise redis.ConnectionError("refused")
 
-    monkeypatch.setattr(push_feeds, "admit", away)
+    monkeypatch.setattr(receivers, "admit", away)
     response = post(lines(1))
     assert (response.status_code, response["Retry-After"]) == (503, "5")
 
@@ -412,15 +414,15 @@ def test_a_key_that_nobody_can_verify_is_a_503(monkeypatch):
 def test_the_copy_follows_what_is_saved_and_deleted():
     stored = feed()
     stored.save()
-    assert push_feeds.admit("pier", KEY).score == 80
+    assert receivers.admit("pier", KEY).score == 80
     stored.score, stored.source, stored.receiver_latitude, stored.receiver_longitude = 60, "quay", 52.0, 4.0
     stored.save()
-    assert push_feeds.admit("pier", KEY) is None
-    assert (push_feeds.admit("quay", KEY).score, push_feeds.admit("quay", KEY).receiver) == (60, (52.0, 4.0))
-    Feed.objects.create(name="Other", source="other", url="udp://0.0.0.0:1", key_hash=push_feeds.hashed(KEY))
-    assert push_feeds.admit("other", KEY) is None
+    assert receivers.admit("pier", KEY) is None
+    assert (receivers.admit("quay", KEY).score, receivers.admit("quay", KEY).receiver) == (60, (52.0, 4.0))
+    Feed.objects.create(name="Other", source="other", url="udp://0.0.0.0:1", key_hash=receivers.hashed(KEY))
+    assert receivers.admit("other", KEY) is None
     stored.delete()
-    assert push_feeds.admit("quay", KEY) is None
+    assert receivers.admit("quay", KEY) is None
 
 
 @pytest.mark.django_db(transaction=True)
@@ -428,7 +430,7 @@ def test_a_redis_that_is_away_does_not_keep_a_feed_from_being_saved(monkeypatch,
     def away(*args):
         raise redis.ConnectionError("refused")
 
-    monkeypatch.setattr(push_feeds, "get_redis_connection", away)
+    monkeypatch.setattr(receivers, "get_redis_connection", away)
     feed().save()
     assert "told of changed feeds later" in caplog.text
 
@@ -438,14 +440,14 @@ def test_the_loop_of_the_feeds_mends_the_copy(queue):
     from ingest.feeds.runner import _enabled_feeds
 
     feed().save()
-    queue.delete(push_feeds.COPY)
+    queue.delete(receivers.COPY)
     _enabled_feeds()
-    assert push_feeds.admit("pier", KEY) is not None
+    assert receivers.admit("pier", KEY) is not None
 
 
 def test_a_copy_that_is_right_is_not_written_again(queue):
     before = queue.info("persistence")["rdb_changes_since_last_save"]
-    push_feeds.copy([feed()])
+    receivers.copy([feed()])
     assert queue.info("persistence")["rdb_changes_since_last_save"] == before
 
 
@@ -477,7 +479,7 @@ def test_a_new_key_is_shown_once_works_and_replaces_the_old_one(admin_client):
     assert (post(lines(1)).status_code, post(lines(1), key=key).status_code) == (401, 202)
 
     stored.refresh_from_db()
-    assert stored.key_hash == push_feeds.hashed(key)
+    assert stored.key_hash == receivers.hashed(key)
     entry_of_log = LogEntry.objects.get()
     assert entry_of_log.get_change_message() == "Made a new key."
     for again in (admin_client.get(page), admin_client.get(reverse("admin:ingest_feed_change", args=[stored.pk]))):
@@ -497,7 +499,7 @@ def test_a_key_needs_the_permission_to_change_feeds_and_a_feed_that_receives(adm
     assert client.post(page, {"confirmed": "yes"}).status_code == 403
     assert admin_client.post(reverse("admin:ingest_feed_new_key", args=[other.pk])).status_code == 404
     stored.refresh_from_db()
-    assert stored.key_hash == push_feeds.hashed(KEY)
+    assert stored.key_hash == receivers.hashed(KEY)
 
 
 @pytest.mark.django_db
