@@ -24,7 +24,7 @@ from django.db.models import Q
 from django_q.signing import SignedPackage
 
 from ingest import accounts, backfill_worker, consumption
-from ingest.acceptance import ledger_deadline, pack
+from ingest.acceptance.queue import ledger_deadline, pack
 from ingest.backfill_crew import DEATHS, Crew, Failed, Parcel, Stopped
 from ingest.backfill_progress import BackfillProgress
 from ingest.backfill_reading import Reading

@@ -27,7 +27,7 @@ from typing import Any
 import msgspec
 from django.db import transaction
 
-from ingest.acceptance import ledger_deadline
+from ingest.acceptance.queue import ledger_deadline
 from ingest.backfill_channel import WorkerEnd
 from ingest.backfill_decoding import Decoding
 from ingest.models import Batch

@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db.models import Q
 
-from ingest.acceptance import ledger_deadline
+from ingest.acceptance.queue import ledger_deadline
 from ingest.accounts import Account, account
 from ingest.feeds.collector import Collector
 from ingest.models import Batch

@@ -25,7 +25,7 @@ from django.db import transaction
 from django_q.signing import SignedPackage
 
 from ingest import pipeline
-from ingest.acceptance import TASK, pack, unpack
+from ingest.acceptance.queue import TASK, pack, unpack
 from ingest.health import recorder
 from ingest.models import Batch
 from ingest.reports import MessageBatch

@@ -6,7 +6,7 @@ Enters a MessageBatch, from the queue (`ingest/tasks.py`) or from a file (`manag
 positions, identities and a line of the ledger in PostgreSQL, and the newest of each target in RedisJSON. A message
 that cannot be used is counted under its reason and stops nobody. Processing a batch twice is the same as once.
 
-How batches come about is told by `ingest/feeds/collector.py`, what queues them by `ingest/acceptance.py`.
+How batches come about is told by `ingest/feeds/collector.py`, what queues them by `ingest/acceptance/queue.py`.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import msgspec
 from django.db.models import F
 
 from ingest import pipeline
-from ingest.acceptance import unpack
+from ingest.acceptance.queue import unpack
 from ingest.consumption import BATCH_KIND
 from ingest.errors import Rejected
 from ingest.formats.common.context import Context

@@ -1,6 +1,7 @@
 """What django-q2 runs: thin entries into the pipeline, named in settings.QUEUE_ALLOWED_TASKS."""
 
-from ingest import bookkeeping, consumption, housekeeping, reckoning
+from ingest import bookkeeping, consumption, reckoning
+from ingest.acceptance import places as housekeeping
 from tracking.retention import RetentionRefused
 
 

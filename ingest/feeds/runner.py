@@ -24,7 +24,7 @@ from django.db import Error as DatabaseError
 from django.db import connections
 from django_redis import get_redis_connection
 
-from ingest.acceptance import Interrupted, QueueAcceptance, ResumePoint, ledger_deadline
+from ingest.acceptance.queue import Interrupted, QueueAcceptance, ResumePoint, ledger_deadline
 from ingest.alerts import Watch
 from ingest.clocks import UnknownTime, arrival_clock, recorded_clock
 from ingest.feeds.collector import Collector, Options

@@ -35,7 +35,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from ingest import acceptance
+from ingest.acceptance import queue as acceptance
 from ingest.clocks import arrival_clock
 from ingest.feeds.collector import BATCH_BYTES, SLICE_BYTES
 from ingest.formats.ais.aiscatcher import AisCatcherAssembly, NotAisCatcher

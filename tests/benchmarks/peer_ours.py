@@ -44,8 +44,8 @@ def main(arguments: list[str]) -> None:
     from django.db import connection
     from django_redis import get_redis_connection
 
+    from ingest.acceptance.live_thread import LiveThread
     from ingest.clocks import moment
-    from ingest.live_thread import LiveThread
     from ingest.reports import Decoded, VesselReport
     from ingest.stages.fusion import fuse
     from resilience.breaker import in_process_breaker

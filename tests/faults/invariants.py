@@ -14,7 +14,7 @@ from typing import Any
 from django.db import connection
 from django_q.signing import SignedPackage
 
-from ingest.acceptance import unpack
+from ingest.acceptance.queue import unpack
 from ingest.reports import MessageBatch
 from resilience.streams import STREAMS, Streams
 from tests.ingest.messages import batch, position

@@ -7,14 +7,14 @@ import pytest
 from django.db.models import Q
 from django_q.conf import Conf
 
-from ingest.acceptance import enqueue
+from ingest.acceptance.queue import enqueue
 from ingest.accounts import account, violations
 from ingest.reports import MessageBatch
 from ingest.simulator import Simulation
 from ingest.simulator.simulation import milliseconds
 from resilience.streams import LIVE, Streams
+from tests.ingest.acceptance.test_queue import work
 from tests.ingest.messages import batch
-from tests.ingest.test_queue import work
 
 pytestmark = [
     pytest.mark.fault,

@@ -11,7 +11,7 @@ import pytest
 from django.db import connection, connections
 
 from ingest import pipeline
-from ingest.acceptance import enqueue
+from ingest.acceptance.queue import enqueue
 from ingest.consumption import make_dead_letter
 from ingest.reports import MessageBatch
 from ingest.stages import store as persistence
@@ -20,8 +20,8 @@ from resilience.streams import LIVE
 from tests.faults.invariants import Traffic, fate, here, mmsis
 from tests.faults.processes import wait_until
 from tests.faults.schema import refused_ships
+from tests.ingest.acceptance.test_queue import payloads, work
 from tests.ingest.messages import batch
-from tests.ingest.test_queue import payloads, work
 from tests.patience import PATIENCE_SECONDS
 
 pytestmark = [

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django_q.conf import Conf
 
 from ingest import consumption, pipeline
-from ingest.acceptance import enqueue
+from ingest.acceptance.queue import enqueue
 from ingest.reports import MessageBatch
 from ingest.stages.fusion import Fused
 from resilience.breaker import Phase, get_breaker
@@ -19,7 +19,7 @@ from resilience.streams import LIVE, Streams
 from tests.faults.invariants import FIRST_MMSI, Traffic, fate, mmsis, queued
 from tests.faults.processes import wait_until
 from tests.faults.schema import broken_ships, changed_schema, refused_ships
-from tests.ingest.test_queue import work
+from tests.ingest.acceptance.test_queue import work
 from tests.patience import PATIENCE_SECONDS
 from tracking.postgresql import arrays
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 from redis import Redis
 
 from ingest import bookkeeping
-from ingest.acceptance import enqueue
+from ingest.acceptance.queue import enqueue
 from ingest.management.commands import accounts as command
 from tests.ingest.messages import batch, position
 from tests.ingest.test_accounts import WHOLE, book

@@ -17,7 +17,7 @@ from django.utils import timezone
 from django_q.models import Schedule
 
 from ingest import bookkeeping, pipeline, tasks
-from ingest.acceptance import InlineAcceptance
+from ingest.acceptance.queue import InlineAcceptance
 from ingest.accounts import REASONS, Selection, by_day, total, violations
 from ingest.models import Batch, DayAccount
 from ingest.replay import MessageHandler

@@ -9,7 +9,7 @@ import redis
 from django_redis import get_redis_connection
 
 from ingest import consumption, health, health_keys
-from ingest.acceptance import pack
+from ingest.acceptance.queue import pack
 from ingest.health import Recorder
 from ingest.health_reading import Subject, minutes, read
 from ingest.health_state import State

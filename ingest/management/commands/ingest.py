@@ -17,7 +17,7 @@ from django.utils.dateparse import parse_datetime
 from redis import RedisError
 
 from ingest import closing
-from ingest.acceptance import Acceptance, InlineAcceptance, Interrupted, QueueAcceptance
+from ingest.acceptance.queue import Acceptance, InlineAcceptance, Interrupted, QueueAcceptance
 from ingest.accounts import summary, violations
 from ingest.clocks import Clock, UnknownTime, arrival_clock, invented_clock, recorded_clock
 from ingest.feeds.collector import Collector, Options

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from ingest.acceptance import Interrupted, pack, unpack
+from ingest.acceptance.queue import Interrupted, pack, unpack
 from ingest.clocks import UnknownTime, arrival_clock, invented_clock, recorded_clock
 from ingest.feeds.collector import SLICE_BYTES, Collector, Options
 from ingest.sources import Chunk, SourceError

@@ -26,7 +26,7 @@ from django.db import close_old_connections, connections
 from django_redis import get_redis_connection
 
 from ingest import pipeline
-from ingest.live_thread import LiveThread
+from ingest.acceptance.live_thread import LiveThread
 from ingest.models import Batch
 from ingest.reports import MessageBatch
 from ingest.stages.store import Counts
@@ -202,7 +202,7 @@ def ledger_deadline() -> Iterator[None]:
 def resume_key(source: str, origin: str) -> str:
     """The key of a recording's place; named after the recording, so two with one label are not confused.
 
-    It stays until the ledger has the place (`ingest/housekeeping.py`).
+    It stays until the ledger has the place (`ingest/acceptance/places.py`).
     """
     return f"{RESUME_PREFIX}{source}:{uuid.uuid5(uuid.NAMESPACE_URL, origin)}"
 

@@ -6,8 +6,9 @@ import threading
 import pytest
 from django_redis import get_redis_connection
 
-from ingest import housekeeping, tasks
-from ingest.acceptance import QueueAcceptance, ResumePoint, enqueue, resume_key
+from ingest import tasks
+from ingest.acceptance import places as housekeeping
+from ingest.acceptance.queue import QueueAcceptance, ResumePoint, enqueue, resume_key
 from ingest.pipeline import process
 from tests.ingest.messages import batch, position
 from tests.ingest.test_accounts import book

@@ -25,8 +25,9 @@ from django_q.conf import Conf
 from django_q.signing import SignedPackage
 from django_redis import get_redis_connection
 
-from ingest import acceptance, tasks
-from ingest.acceptance import Interrupted, QueueAcceptance, ResumePoint
+from ingest import tasks
+from ingest.acceptance import queue as acceptance
+from ingest.acceptance.queue import Interrupted, QueueAcceptance, ResumePoint
 from ingest.accounts import account, violations
 from ingest.feeds import runner as feeds
 from ingest.models import Batch, Feed
@@ -47,7 +48,7 @@ pytestmark = [
 ]
 fault = pytest.mark.fault
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 KEY = "correct-horse-battery-staple"
 NOWHERE = "redis://127.0.0.1:1/0"
 

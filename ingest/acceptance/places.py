@@ -1,8 +1,9 @@
 """Clears the queue's Redis of what the ledger has: places of recordings whose batches are booked.
 
-Enters the keys that `ingest/acceptance.py` sets with each batch of a recording; leaves those that the ledger does not
-have yet. A batch may wait in the queue for days, and its key with it. A booked place can be left to the ledger, whose
-newest line of a recording stays for ever (`ingest/bookkeeping.py`), and whoever asks for a place looks there last.
+Enters the keys that `ingest/acceptance/queue.py` sets with each batch of a recording; leaves those that the ledger does
+not have yet. A batch may wait in the queue for days, and its key with it. A booked place can be left to the ledger,
+whose newest line of a recording stays for ever (`ingest/bookkeeping.py`), and whoever asks for a place looks there
+last.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import msgspec
 from django.conf import settings
 from django_redis import get_redis_connection
 
-from ingest.acceptance import RESUME_PREFIX, ResumePoint, resume_key
+from ingest.acceptance.queue import RESUME_PREFIX, ResumePoint, resume_key
 from ingest.models import Batch
 from resilience.deadline import deadline
 

@@ -15,7 +15,7 @@ from django_q.signing import SignedPackage
 from django_redis import get_redis_connection
 
 from ingest import consumption, pipeline, replay, tasks
-from ingest.acceptance import InlineAcceptance, QueueAcceptance, ResumePoint, pack, unpack
+from ingest.acceptance.queue import InlineAcceptance, QueueAcceptance, ResumePoint, pack, unpack
 from ingest.accounts import account, violations
 from ingest.closing import Outstanding
 from ingest.models import Batch
