@@ -18,8 +18,8 @@ from django.urls import reverse
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 
-from ingest.accounts_admin import AccountPages
 from ingest.health_admin import HealthPages
+from ingest.ledger.admin import AccountPages
 from ingest.models import Batch, Feed
 from ingest.push import receivers
 from ingest.sources import options

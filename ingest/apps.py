@@ -18,7 +18,8 @@ class IngestConfig(AppConfig):
     verbose_name = "Ingest"
 
     def ready(self) -> None:
-        from ingest import consumption, reckoning, replay
+        from ingest import consumption, replay
+        from ingest.ledger import reckoning
         from ingest.push import receivers
         from resilience import clocks, dead_letters, spent
         from tracking import retention

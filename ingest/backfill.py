@@ -23,12 +23,13 @@ from django.db import connections
 from django.db.models import Q
 from django_q.signing import SignedPackage
 
-from ingest import accounts, backfill_worker, consumption
+from ingest import backfill_worker, consumption
 from ingest.acceptance.queue import ledger_deadline, pack
 from ingest.backfill_crew import DEATHS, Crew, Failed, Parcel, Stopped
 from ingest.backfill_progress import BackfillProgress
 from ingest.backfill_reading import Reading
 from ingest.clocks import UnknownTime
+from ingest.ledger import accounts
 from ingest.models import Batch
 from ingest.reports import LineCounts, MessageBatch
 from ingest.sources import SourceError

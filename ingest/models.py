@@ -98,7 +98,7 @@ class Feed(models.Model):
 
 
 class Counts(models.Model):
-    """What is counted of lines and messages, with the last of the equations of `ingest/accounts.py`."""
+    """What is counted of lines and messages, with the last of the equations of `ingest/ledger/accounts.py`."""
 
     lines = models.BigIntegerField(default=0, help_text="lines or frames read")
     foreign = models.BigIntegerField(default=0, help_text="lines of other protocols")
@@ -171,8 +171,8 @@ class Batch(Counts):
 class DayAccount(Counts):
     """The sums over those lines of the ledger that were rolled up: one row a feed and day of booking (UTC).
 
-    Rolled up means that the lines are gone and counted here, both in one transaction (`ingest/bookkeeping.py`). A line
-    is counted either here or in the ledger, so the account of a day is the sum of both.
+    Rolled up means that the lines are gone and counted here, both in one transaction (`ingest/ledger/closed_days.py`).
+    A line is counted either here or in the ledger, so the account of a day is the sum of both.
     """
 
     source = models.CharField(max_length=32, help_text="label of the feed")

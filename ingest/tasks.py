@@ -1,7 +1,8 @@
 """What django-q2 runs: thin entries into the pipeline, named in settings.QUEUE_ALLOWED_TASKS."""
 
-from ingest import bookkeeping, consumption, reckoning
+from ingest import consumption
 from ingest.acceptance import places as housekeeping
+from ingest.ledger import closed_days, reckoning
 from tracking.retention import RetentionRefused
 
 
@@ -19,7 +20,7 @@ def close_books() -> str:
     Raises django.db and redis errors: nothing is half done then.
     """
     try:
-        closed = bookkeeping.close(reckoning.today())
+        closed = closed_days.close(reckoning.today())
     except RetentionRefused as refusal:
         return f"0 lines rolled up: {refusal}"
     places = housekeeping.forget_places()

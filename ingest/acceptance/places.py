@@ -2,8 +2,8 @@
 
 Enters the keys that `ingest/acceptance/queue.py` sets with each batch of a recording; leaves those that the ledger does
 not have yet. A batch may wait in the queue for days, and its key with it. A booked place can be left to the ledger,
-whose newest line of a recording stays for ever (`ingest/bookkeeping.py`), and whoever asks for a place looks there
-last.
+whose newest line of a recording stays for ever (`ingest/ledger/closed_days.py`), and whoever asks for a place looks
+there last.
 """
 
 from __future__ import annotations

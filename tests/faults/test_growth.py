@@ -8,7 +8,7 @@ from django.db.models import Q
 from django_q.conf import Conf
 
 from ingest.acceptance.queue import enqueue
-from ingest.accounts import account, violations
+from ingest.ledger.accounts import account, violations
 from ingest.reports import MessageBatch
 from ingest.simulator import Simulation
 from ingest.simulator.simulation import milliseconds

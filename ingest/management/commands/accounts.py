@@ -17,7 +17,7 @@ from django.utils.dateparse import parse_date
 from django_q.brokers import get_broker
 from redis import RedisError
 
-from ingest.accounts import Account, Selection, by_day, total, violations
+from ingest.ledger.accounts import Account, Selection, by_day, total, violations
 from resilience.spool import SpoolUnusable, get_spool
 from resilience.streams import LIVE, REPLAY
 

@@ -15,13 +15,13 @@ from typing import Any
 import msgspec
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from ingest import accounts
 from ingest.backfill import Backfill, Failed, Outcome, Stop, Stopped
 from ingest.backfill_progress import BackfillProgress
 from ingest.backfill_reading import Reading
 from ingest.feeds.collector import Options
 from ingest.feeds.sniffing import UnknownFormat
 from ingest.formats.registry import FORMATS
+from ingest.ledger import accounts
 from ingest.management.commands.ingest import clock_of, receiver_of, table_of
 from ingest.sources import SourceError, label_of
 

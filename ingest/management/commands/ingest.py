@@ -16,15 +16,15 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.dateparse import parse_datetime
 from redis import RedisError
 
-from ingest import closing
 from ingest.acceptance.queue import Acceptance, InlineAcceptance, Interrupted, QueueAcceptance
-from ingest.accounts import summary, violations
 from ingest.clocks import Clock, UnknownTime, arrival_clock, invented_clock, recorded_clock
 from ingest.feeds.collector import Collector, Options
 from ingest.feeds.progress import Progress
 from ingest.feeds.runner import FeedRunner, is_running_here
 from ingest.feeds.sniffing import UnknownFormat
 from ingest.formats.registry import FORMATS
+from ingest.ledger import waiting
+from ingest.ledger.accounts import summary, violations
 from ingest.sources import Source, SourceError, label_of, open_source
 from resilience import spool_drain
 
@@ -136,7 +136,7 @@ class Command(BaseCommand):
         gc.set_threshold(50_000)
         began = time.monotonic()
         progress = Progress(source, self.stderr, quiet=options["json"] and not sys.stderr.isatty())
-        outstanding = closing.Outstanding()
+        outstanding = waiting.Outstanding()
         collector = Collector(
             source, settings, acceptance, lambda: progress.show(collector.messages), on_accepted=outstanding.add
         )
@@ -156,11 +156,11 @@ class Command(BaseCommand):
         if options["no_wait"]:
             give_up.set()
         try:
-            left, booked = closing.close(collector, outstanding, give_up, self.stderr.write)
-        except closing.Unread as error:
+            left, booked = waiting.close(collector, outstanding, give_up, self.stderr.write)
+        except waiting.Unread as error:
             raise CommandError("\n".join([*([failure] if failure else []), str(error)])) from error
         wrong = []
-        if closing.outlived_the_ledger(time.monotonic() - began):
+        if waiting.outlived_the_ledger(time.monotonic() - began):
             self.stderr.write("the run is older than the lines of the ledger; `manage.py accounts` has its daily sums")
         else:
             wrong = violations(booked, collector.counts, collector.accepted, left)
@@ -225,7 +225,7 @@ def receiver_of(text: str | None) -> tuple[float, float] | None:
 
 def _resumed(settings: Options, source: Source, acceptance: Acceptance, give_up: threading.Event) -> Options:
     try:
-        with closing.interruptible(give_up):
+        with waiting.interruptible(give_up):
             point = acceptance.resume_point(settings.source, source.origin)
     except Interrupted as error:
         raise CommandError("stopped before the place to go on from was known; nothing was read") from error

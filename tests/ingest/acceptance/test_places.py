@@ -10,8 +10,8 @@ from ingest import tasks
 from ingest.acceptance import places as housekeeping
 from ingest.acceptance.queue import QueueAcceptance, ResumePoint, enqueue, resume_key
 from ingest.pipeline import process
+from tests.ingest.ledger.test_accounts import book
 from tests.ingest.messages import batch, position
-from tests.ingest.test_accounts import book
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases=["default", "direct"]), pytest.mark.serial]
 

@@ -16,8 +16,8 @@ from django_redis import get_redis_connection
 
 from ingest import consumption, pipeline, replay, tasks
 from ingest.acceptance.queue import InlineAcceptance, QueueAcceptance, ResumePoint, pack, unpack
-from ingest.accounts import account, violations
-from ingest.closing import Outstanding
+from ingest.ledger.accounts import account, violations
+from ingest.ledger.waiting import Outstanding
 from ingest.models import Batch
 from ingest.stages import store as persistence
 from resilience.breaker import get_breaker

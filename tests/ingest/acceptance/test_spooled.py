@@ -28,8 +28,8 @@ from django_redis import get_redis_connection
 from ingest import tasks
 from ingest.acceptance import queue as acceptance
 from ingest.acceptance.queue import Interrupted, QueueAcceptance, ResumePoint
-from ingest.accounts import account, violations
 from ingest.feeds import runner as feeds
+from ingest.ledger.accounts import account, violations
 from ingest.models import Batch, Feed
 from ingest.push import receivers
 from resilience import spool_drain

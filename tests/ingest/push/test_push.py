@@ -21,7 +21,7 @@ from django_redis import get_redis_connection
 
 from ingest import tasks
 from ingest.acceptance.queue import unpack
-from ingest.accounts import account, violations
+from ingest.ledger.accounts import account, violations
 from ingest.models import Feed
 from ingest.push import body as push_body
 from ingest.push import receivers

@@ -10,9 +10,9 @@ from django.db.models import Q
 from django.test.utils import CaptureQueriesContext
 
 from ingest import pipeline, replay
-from ingest.accounts import account, violations
 from ingest.formats.ais import decoder as ais
 from ingest.formats.registry import FORMATS
+from ingest.ledger.accounts import account, violations
 from ingest.models import Batch
 from ingest.stages import store
 from resilience.breaker import CircuitOpen, in_process_breaker

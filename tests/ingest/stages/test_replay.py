@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from ingest import consumption, pipeline, replay
 from ingest.acceptance.queue import pack
-from ingest.accounts import account, violations
 from ingest.formats.registry import FORMATS
+from ingest.ledger.accounts import account, violations
 from ingest.models import Batch
 from ingest.reports import MessageBatch
 from ingest.stages import store

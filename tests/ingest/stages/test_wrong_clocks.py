@@ -12,13 +12,14 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
-from ingest import bookkeeping, reckoning, tasks, webhook
-from ingest.accounts import Selection, by_day
+from ingest import tasks, webhook
+from ingest.ledger import closed_days, reckoning
+from ingest.ledger.accounts import Selection, by_day
 from ingest.models import Batch, DayAccount
 from ingest.pipeline import process
 from resilience import clocks
+from tests.ingest.ledger.test_accounts import book
 from tests.ingest.messages import batch, position
-from tests.ingest.test_accounts import book
 from tests.tracking.reports import Report, drop_partitions, stored, upsert
 from tests.wrong_clocks import database_ahead, host_ahead
 from tracking import partitions, retention
@@ -153,7 +154,7 @@ def test_a_line_booked_by_a_worker_with_a_wrong_clock_is_as_old_as_it_is(
         host_ahead(patch, days)
         process(again)
     assert abs(Batch.objects.get().booked_at - began) < dt.timedelta(minutes=5)
-    assert bookkeeping.close(reckoning.today()).lines == 0 and process(again).repeated
+    assert closed_days.close(reckoning.today()).lines == 0 and process(again).repeated
 
 
 def test_a_collector_whose_clock_is_ahead_moves_nothing_but_one_that_is_behind_keeps_more() -> None:

@@ -8,10 +8,10 @@ import pytest
 from django.db.models import Q
 
 from ingest import pipeline
-from ingest.accounts import account, violations
 from ingest.formats.documents import opensky
 from ingest.formats.documents.assemblies import OpenSkyAssembly
 from ingest.formats.registry import FORMATS, FormatSpec
+from ingest.ledger.accounts import account, violations
 from ingest.reports import AircraftReport, AircraftStatic, Decoded, MessageBatch
 from tests.ingest.documents import NOW, assembly, assert_accounted, context, fed, kind_of, packed, ran
 from tests.ingest.recordings import recording

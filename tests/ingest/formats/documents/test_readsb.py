@@ -8,11 +8,11 @@ import pytest
 from django.db.models import Q
 
 from ingest import pipeline
-from ingest.accounts import account, violations
 from ingest.clocks import recorded_clock
 from ingest.formats.documents import readsb, readsb_trace
 from ingest.formats.documents.assemblies import ReadsbAssembly, TraceAssembly
 from ingest.formats.registry import FORMATS, FormatSpec, Setup
+from ingest.ledger.accounts import account, violations
 from ingest.reports import AircraftReport, AircraftStatic, Decoded, Message, MessageBatch
 from tests.ingest.documents import NOW, assembly, assert_accounted, context, fed, kind_of, packed, ran
 from tests.ingest.recordings import recording, recordings

@@ -20,8 +20,8 @@ from django.db import Error as DatabaseError
 from django.db.models import Q
 
 from ingest.acceptance.queue import ledger_deadline
-from ingest.accounts import Account, account
 from ingest.feeds.collector import Collector
+from ingest.ledger.accounts import Account, account
 from ingest.models import Batch
 from ingest.reports import MessageBatch
 from resilience.spool import SpoolRefusal, get_spool

@@ -16,14 +16,15 @@ from django.db.models import F
 from django.utils import timezone
 from django_q.models import Schedule
 
-from ingest import bookkeeping, pipeline, tasks
+from ingest import pipeline, tasks
 from ingest.acceptance.queue import InlineAcceptance
-from ingest.accounts import REASONS, Selection, by_day, total, violations
+from ingest.ledger import closed_days
+from ingest.ledger.accounts import REASONS, Selection, by_day, total, violations
 from ingest.models import Batch, DayAccount
 from ingest.replay import MessageHandler
 from resilience.models import DeadLetter
+from tests.ingest.ledger.test_accounts import WHOLE, book
 from tests.ingest.messages import batch, position
-from tests.ingest.test_accounts import WHOLE, book
 from tests.patience import PATIENCE_SECONDS
 from tests.resilience.letters import make_letter
 from tests.tracking.reports import side_by_side
@@ -66,13 +67,13 @@ def test_the_accounts_of_any_ledger_are_the_same_before_and_after(seed: int) -> 
     before = by_day(Selection())
     assert any(violations(booked) for days in before.values() for booked in days.values())
     chunk = chance.choice([1, 7, 40, 1000])
-    first = bookkeeping.close(TODAY, chunk=chunk)
+    first = closed_days.close(TODAY, chunk=chunk)
     assert first.lines > 30 and not first.unfinished
     assert by_day(Selection()) == before
     random_line(chance)
     Batch.objects.filter(dead__gt=0).update(dead=0, stored=F("stored") + F("dead"))
     before = by_day(Selection())
-    bookkeeping.close(TODAY, chunk=chunk)
+    closed_days.close(TODAY, chunk=chunk)
     assert by_day(Selection()) == before
     assert Batch.objects.filter(booked_at__lt=EDGE).count() <= 6, "the places of six recordings at most"
 
@@ -80,7 +81,7 @@ def test_the_accounts_of_any_ledger_are_the_same_before_and_after(seed: int) -> 
 def test_a_broken_equation_is_found_in_a_day_that_was_rolled_up() -> None:
     at(-1)
     at(-1, foreign=CLEAN["foreign"] + 1)
-    assert bookkeeping.close(TODAY).lines == 2
+    assert closed_days.close(TODAY).lines == 2
     [booked] = by_day(Selection(source="test"))["test"].values()
     assert violations(booked) == ["lines = foreign + malformed + sentences: 24 is not 25"]
 
@@ -88,8 +89,8 @@ def test_a_broken_equation_is_found_in_a_day_that_was_rolled_up() -> None:
 def test_only_whole_days_before_the_kept_ones_are_rolled_up() -> None:
     at(-0.0001)
     at(0)
-    assert bookkeeping.close(TODAY) == (1, False)
-    assert bookkeeping.close(TODAY) == (0, False)
+    assert closed_days.close(TODAY) == (1, False)
+    assert closed_days.close(TODAY) == (0, False)
     day = DayAccount.objects.get()
     assert (day.source, day.day, day.batches, day.malformed) == ("test", dt.date(2026, 5, 12), 1, CLEAN["malformed"])
     assert Batch.objects.get().booked_at == EDGE
@@ -99,35 +100,35 @@ def test_only_whole_days_before_the_kept_ones_are_rolled_up() -> None:
 def test_the_ledger_can_be_kept_for_ever(settings, days: int) -> None:
     settings.KEEP_LEDGER_DAYS = days
     at(-900)
-    assert bookkeeping.close(TODAY) == (0, False)
+    assert closed_days.close(TODAY) == (0, False)
 
 
 def test_lines_with_dead_letters_stay_until_those_are_settled() -> None:
     line = at(-3, **WHOLE)
     letter = DeadLetter(batch_id=line.id)
-    bookkeeping.close(TODAY)
+    closed_days.close(TODAY)
     MessageHandler().discarded(letter)
     line.refresh_from_db()
     assert (line.dead, line.discarded) == (0, 1)
-    assert bookkeeping.close(TODAY).lines == 1
+    assert closed_days.close(TODAY).lines == 1
     assert total(by_day(Selection())["test"].values()).discarded == 1
 
 
 def test_lines_whose_expired_letters_may_still_be_retried_stay_too() -> None:
     line = at(-3)
     letter = make_letter(batch_id=line.id, status=DeadLetter.Status.EXPIRED)
-    assert bookkeeping.close(TODAY).lines == 0
+    assert closed_days.close(TODAY).lines == 0
     letter.delete()
-    assert bookkeeping.close(TODAY).lines == 1
+    assert closed_days.close(TODAY).lines == 1
 
 
 def test_a_line_in_the_hands_of_a_replay_is_waited_for_by_nobody() -> None:
     line = at(-3)
-    closed: list[bookkeeping.Closed] = []
+    closed: list[closed_days.Closed] = []
     with transaction.atomic():
         Batch.objects.select_for_update().get(id=line.id)
-        side_by_side(lambda: closed.append(bookkeeping.close(TODAY)))
-    assert closed == [(0, False)] and bookkeeping.close(TODAY).lines == 1
+        side_by_side(lambda: closed.append(closed_days.close(TODAY)))
+    assert closed == [(0, False)] and closed_days.close(TODAY).lines == 1
 
 
 def test_a_recording_goes_on_where_it_was_however_long_ago() -> None:
@@ -137,7 +138,7 @@ def test_a_recording_goes_on_where_it_was_however_long_ago() -> None:
             at(-3, origin=origin, offset=number * 100, index=number, accepted_at=when)
     acceptance = InlineAcceptance(threading.Event())
     before = [acceptance.resume_point("test", origin) for origin in ("a.nmea", "b.nmea")]
-    assert bookkeeping.close(TODAY, chunk=3).lines == 8
+    assert closed_days.close(TODAY, chunk=3).lines == 8
     assert [acceptance.resume_point("test", origin) for origin in ("a.nmea", "b.nmea")] == before
     assert before[0].offset == 400
 
@@ -157,8 +158,8 @@ def test_the_time_of_a_run_is_bounded_and_the_next_goes_on() -> None:
     for _ in range(10):
         at(-2)
     ticks = iter(range(100))
-    assert bookkeeping.close(TODAY, chunk=2, seconds=2, clock=lambda: next(ticks)) == (4, True)
-    assert bookkeeping.close(TODAY, chunk=2) == (6, False)
+    assert closed_days.close(TODAY, chunk=2, seconds=2, clock=lambda: next(ticks)) == (4, True)
+    assert closed_days.close(TODAY, chunk=2) == (6, False)
     assert DayAccount.objects.get().batches == 10
 
 
@@ -170,7 +171,7 @@ def test_two_at_once_count_each_line_once() -> None:
 
     def close() -> None:
         together.wait()
-        lines.append(bookkeeping.close(TODAY, chunk=4).lines)
+        lines.append(closed_days.close(TODAY, chunk=4).lines)
 
     side_by_side(close, close)
     assert sum(lines) == 60 and by_day(Selection()) == before and DayAccount.objects.count() == 1
@@ -207,12 +208,12 @@ def test_killed_between_two_transactions_it_has_lost_and_doubled_nothing() -> No
 
     def work(here: Callable[[], None]) -> None:
         calls = iter(range(100))
-        bookkeeping.close(TODAY, chunk=10, clock=lambda: here() or 0.0 if next(calls) == 1 else 0.0)
+        closed_days.close(TODAY, chunk=10, clock=lambda: here() or 0.0 if next(calls) == 1 else 0.0)
 
     killed(work)
     assert (Batch.objects.count(), DayAccount.objects.get().batches) == (20, 10)
     assert by_day(Selection()) == before
-    assert bookkeeping.close(TODAY, chunk=10).lines == 20 and by_day(Selection()) == before
+    assert closed_days.close(TODAY, chunk=10).lines == 20 and by_day(Selection()) == before
 
 
 def test_killed_within_a_transaction_it_has_done_nothing() -> None:
@@ -222,12 +223,12 @@ def test_killed_within_a_transaction_it_has_done_nothing() -> None:
 
     def work(here: Callable[[], None]) -> None:
         with transaction.atomic():
-            bookkeeping.close(TODAY)
+            closed_days.close(TODAY)
             here()
 
     killed(work)
     until = time.monotonic() + PATIENCE_SECONDS  # PostgreSQL notices by itself, and lets go of the locks
-    while not (closed := bookkeeping.close(TODAY).lines) and time.monotonic() < until:
+    while not (closed := closed_days.close(TODAY).lines) and time.monotonic() < until:
         assert by_day(Selection()) == before
     assert closed == 30 and by_day(Selection()) == before
 
@@ -239,7 +240,7 @@ def test_whoever_reads_meanwhile_sees_every_line_once() -> None:
 
     def close() -> None:
         try:
-            bookkeeping.close(TODAY, chunk=5)
+            closed_days.close(TODAY, chunk=5)
         finally:
             done.set()
 
@@ -274,7 +275,7 @@ def test_the_ledger_is_not_searched_for_each_line_of_a_recording() -> None:
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE ingest_batch")
         cursor.execute("SET enable_seqscan = off")
-        cursor.execute(f"EXPLAIN {bookkeeping._CLOSE}", {"edge": EDGE, "lines": 10})
+        cursor.execute(f"EXPLAIN {closed_days._CLOSE}", {"edge": EDGE, "lines": 10})
         plan = "\n".join(line for (line,) in cursor.fetchall())
         cursor.execute("RESET enable_seqscan")
     assert "batch_resume" in plan and "Sort" not in plan.partition("SubPlan")[2].partition("CTE")[0]

@@ -7,7 +7,7 @@ from django.db import IntegrityError
 from django.db.models import Q
 from django.utils import timezone
 
-from ingest.accounts import Account, account, violations
+from ingest.ledger.accounts import Account, account, violations
 from ingest.models import Batch
 from ingest.reports import LineCounts
 

@@ -5,8 +5,8 @@ import uuid
 import pytest
 from django.db import connection
 
-from ingest import closing
-from ingest.closing import Outstanding
+from ingest.ledger import waiting
+from ingest.ledger.waiting import Outstanding
 from ingest.reports import Message, MessageBatch
 from ingest.stages import store
 
@@ -31,7 +31,7 @@ def test_booked_batches_are_forgotten_and_the_others_counted():
 
 
 def test_a_long_run_remembers_only_what_waits(monkeypatch):
-    monkeypatch.setattr(closing, "LOOK_EVERY", 10)
+    monkeypatch.setattr(waiting, "LOOK_EVERY", 10)
     outstanding = Outstanding()
     for _ in range(100):
         one = batch()
@@ -41,7 +41,7 @@ def test_a_long_run_remembers_only_what_waits(monkeypatch):
 
 
 def test_a_ledger_that_is_away_stops_no_run_and_is_asked_again_later(monkeypatch):
-    monkeypatch.setattr(closing, "LOOK_EVERY", 10)
+    monkeypatch.setattr(waiting, "LOOK_EVERY", 10)
     outstanding = Outstanding()
     connection.close()
     monkeypatch.setitem(connection.settings_dict, "HOST", "127.0.0.1")
@@ -56,4 +56,4 @@ def test_a_ledger_that_is_away_stops_no_run_and_is_asked_again_later(monkeypatch
 )
 def test_a_run_older_than_the_lines_of_the_ledger_is_not_compared_with_them(settings, days, seconds, outlived):
     settings.KEEP_LEDGER_DAYS = days
-    assert closing.outlived_the_ledger(seconds) is outlived
+    assert waiting.outlived_the_ledger(seconds) is outlived

@@ -1,7 +1,7 @@
 """The accounts of a feed in the admin: a section below its form, in total and for each of the last fourteen days.
 
-Enters a feed; leaves its page with the equations of `ingest/accounts.py`, each with a tick or a red mark. A ledger too
-long to be added up while somebody waits says so and names the command that takes its time.
+Enters a feed; leaves its page with the equations of `ingest/ledger/accounts.py`, each with a tick or a red mark. A
+ledger too long to be added up while somebody waits says so and names the command that takes its time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from django.db import OperationalError, connection, transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from ingest.accounts import EQUATIONS, Account, Selection, amount, by_day, right_side, total, violations
+from ingest.ledger.accounts import EQUATIONS, Account, Selection, amount, by_day, right_side, total, violations
 from ingest.models import Feed
 
 logger = logging.getLogger(__name__)

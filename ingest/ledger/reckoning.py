@@ -1,7 +1,7 @@
 """Up to when positions may be dropped and books closed: the clocks that agree, and the newest reception in the ledger.
 
 Nothing enters; a moment leaves, or a refusal that is logged and told to ALERT_WEBHOOK_URL. Clocks are compared in
-`resilience/clocks.py`; what is too old, `tracking/retention.py` and `ingest/bookkeeping.py` know.
+`resilience/clocks.py`; what is too old, `tracking/retention.py` and `ingest/ledger/closed_days.py` know.
 """
 
 from __future__ import annotations

@@ -8,9 +8,10 @@ from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from ingest import accounts_admin, bookkeeping
+from ingest.ledger import admin as accounts_admin
+from ingest.ledger import closed_days
 from ingest.models import Feed
-from tests.ingest.test_accounts import WHOLE, book
+from tests.ingest.ledger.test_accounts import WHOLE, book
 from tests.tracking.reports import side_by_side
 
 pytestmark = pytest.mark.django_db
@@ -67,7 +68,7 @@ def test_a_broken_equation_is_marked_by_day_and_in_total_and_its_days_are_named(
 def test_a_broken_day_that_was_rolled_up_long_ago_is_named_even_if_the_total_adds_up(admin_client, feed):
     days_ago(40, foreign=3)
     days_ago(50, foreign=1)
-    assert bookkeeping.close(timezone.now().date()).lines == 2
+    assert closed_days.close(timezone.now().date()).lines == 2
     page = shown(admin_client, feed)
     assert "does not add up" in page and page.count(BROKEN) == 0
     assert (timezone.now() - dt.timedelta(days=40)).date().isoformat() in page

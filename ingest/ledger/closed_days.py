@@ -19,7 +19,7 @@ from typing import NamedTuple
 from django.conf import settings
 from django.db import connection, transaction
 
-from ingest.accounts import COLUMNS, COUNTS, PLANNING, REASONS, TOTALS, quoted
+from ingest.ledger.accounts import COLUMNS, COUNTS, PLANNING, REASONS, TOTALS, quoted
 from ingest.models import Batch, DayAccount
 from resilience.deadline import deadline
 from resilience.models import DeadLetter

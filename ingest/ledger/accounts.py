@@ -1,9 +1,9 @@
 """Accounts: every line and every message, summed per feed and day, and the equations they must satisfy.
 
-Enter the ledger and its closed days (`DayAccount`, see `ingest/bookkeeping.py`); leave sums and the equations that do
-not hold. Nothing is written. No term is derived from the others: lines are counted where they are read, messages where
-they are accepted and again where they are booked, rows where the database says what it did with them. `violations`
-therefore can fail.
+Enter the ledger and its closed days (`DayAccount`, see `ingest/ledger/closed_days.py`); leave sums and the equations
+that do not hold. Nothing is written. No term is derived from the others: lines are counted where they are read,
+messages where they are accepted and again where they are booked, rows where the database says what it did with them.
+`violations` therefore can fail.
 
     lines     = foreign + malformed + sentences
     accepted  = booked + waiting

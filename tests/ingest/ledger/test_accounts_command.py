@@ -13,15 +13,15 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 from redis import Redis
 
-from ingest import bookkeeping
 from ingest.acceptance.queue import enqueue
+from ingest.ledger import closed_days
 from ingest.management.commands import accounts as command
+from tests.ingest.ledger.test_accounts import WHOLE, book
 from tests.ingest.messages import batch, position
-from tests.ingest.test_accounts import WHOLE, book
 from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.django_db
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 
 
 def accounts(*args):
@@ -64,7 +64,7 @@ def test_days_can_be_shown_and_bounded_also_those_that_were_rolled_up():
     before = feeds("--by-day")["test"]
     assert list(before) == [day(20), day(9), day(3), day(0)]
     assert before[day(9)]["lines"] == 24
-    bookkeeping.close(timezone.now().date())
+    closed_days.close(timezone.now().date())
     assert feeds("--by-day")["test"] == before
     assert list(feeds("--by-day", "--since", day(9))["test"]) == [day(9), day(3), day(0)]
     assert list(feeds("--by-day", "--until", day(9))["test"]) == [day(20), day(9)]
@@ -81,7 +81,7 @@ def test_accounts_that_do_not_add_up_fail_and_name_feed_day_and_equation():
 def test_errors_that_cancel_out_over_two_days_are_found_also_when_rolled_up():
     days_ago(9, foreign=3)
     days_ago(10, foreign=1)
-    bookkeeping.close(timezone.now().date())
+    closed_days.close(timezone.now().date())
     with pytest.raises(CommandError, match=f"test on {day(10)}: lines.*\ntest on {day(9)}: lines"):
         accounts()
     out = io.StringIO()
