@@ -18,7 +18,7 @@ from django.urls import reverse
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 
-from ingest.health_admin import HealthPages
+from ingest.health.admin import HealthPages
 from ingest.ledger.admin import AccountPages
 from ingest.models import Batch, Feed
 from ingest.push import receivers

@@ -17,8 +17,8 @@ from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
-from ingest.health_api import HealthSerializer, MinuteSerializer, represent, represent_minute
-from ingest.health_reading import attach, health_of, minutes
+from ingest.health.api import HealthSerializer, MinuteSerializer, represent, represent_minute
+from ingest.health.reading import attach, health_of, minutes
 from ingest.models import Feed
 from ingest.push.view import Push
 from ingest.sources import urls as feed_urls

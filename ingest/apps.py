@@ -35,7 +35,7 @@ class IngestConfig(AppConfig):
 
     def status_sections(self) -> list[dict[str, Any]]:
         """What the status page asks (see `status.py`)."""
-        from ingest import status
+        from ingest.health import sections as status
 
         return status.sections()
 

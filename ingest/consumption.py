@@ -26,7 +26,7 @@ from django_q.signing import SignedPackage
 
 from ingest import pipeline
 from ingest.acceptance.queue import TASK, pack, unpack
-from ingest.health import recorder
+from ingest.health.recorder import recorder
 from ingest.models import Batch
 from ingest.reports import MessageBatch
 from ingest.stages import store

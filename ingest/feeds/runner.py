@@ -2,8 +2,8 @@
 
 Every RECONCILE_SECONDS the table is read: new feeds are started, disabled or changed ones are stopped and flushed. A
 feed whose source cannot be used is tried again after a pause, and says so; the others go on. The same loop looks
-after their health (`ingest/alerts.py`), sees to it that what a killed process left in this host's spool is drained, and
-reaps live state, because documents expire by themselves and sets do not.
+after their health (`ingest/health/alerts.py`), sees to it that what a killed process left in this host's spool is
+drained, and reaps live state, because documents expire by themselves and sets do not.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from django.db import connections
 from django_redis import get_redis_connection
 
 from ingest.acceptance.queue import Interrupted, QueueAcceptance, ResumePoint, ledger_deadline
-from ingest.alerts import Watch
 from ingest.clocks import UnknownTime, arrival_clock, recorded_clock
 from ingest.feeds.collector import Collector, Options
-from ingest.health import recorder
-from ingest.health_reading import Subject
+from ingest.health.alerts import Watch
+from ingest.health.reading import Subject
+from ingest.health.recorder import recorder
+from ingest.health.standing import Standing
 from ingest.live_keeper import LiveKeeper
 from ingest.models import Feed
 from ingest.push import receivers
 from ingest.sources import Source, SourceError, open_source
 from ingest.sources.urls import masked
-from ingest.standing import Standing
 from resilience import spool_drain
 from tracking.live import Kind, LiveState
 

@@ -11,7 +11,7 @@ import logging
 
 from django.db import connection
 
-from ingest import webhook
+from ingest.health import webhook
 from ingest.models import Batch, DayAccount
 from resilience import clocks
 from tracking.retention import RetentionRefused

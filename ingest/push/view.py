@@ -40,7 +40,7 @@ from ingest.clocks import arrival_clock
 from ingest.feeds.collector import BATCH_BYTES, SLICE_BYTES
 from ingest.formats.ais.aiscatcher import AisCatcherAssembly, NotAisCatcher
 from ingest.formats.registry import FORMATS, Assembly, Setup
-from ingest.health import recorder
+from ingest.health.recorder import recorder
 from ingest.models import Format
 from ingest.push import body as push_body
 from ingest.push import receivers

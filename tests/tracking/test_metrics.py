@@ -11,8 +11,8 @@ from django_redis import get_redis_connection
 from prometheus_client import parser
 from prometheus_client.openmetrics import parser as openmetrics_parser
 
-from ingest import health_keys
-from ingest import status as ingest_status
+from ingest.health import keys as health_keys
+from ingest.health import sections as ingest_status
 from resilience.breaker import get_breaker
 from resilience.spool import get_spool
 from tracking import embedded

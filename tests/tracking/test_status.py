@@ -13,8 +13,8 @@ from django.db import OperationalError, connections
 from django.test import Client
 from django_redis import get_redis_connection
 
-from ingest import health_keys
-from ingest import status as ingest_status
+from ingest.health import keys as health_keys
+from ingest.health import sections as ingest_status
 from resilience.breaker import CircuitOpen, get_breaker
 from resilience.streams import LIVE, Streams
 from tests.patience import PATIENCE_SECONDS

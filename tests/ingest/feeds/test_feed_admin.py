@@ -11,12 +11,12 @@ from django.test import Client
 from django.urls import reverse
 from django_redis import get_redis_connection
 
-from ingest import health_reading
-from ingest.health import Recorder
+from ingest.health import reading as health_reading
+from ingest.health.recorder import Recorder
+from ingest.health.standing import Standing, tell
 from ingest.models import Feed
 from ingest.reports import LineCounts
 from ingest.sources import urls as feed_urls
-from ingest.standing import Standing, tell
 from tests.ingest.messages import batch, position
 
 pytestmark = pytest.mark.django_db

@@ -7,14 +7,14 @@ import pytest
 import redis
 from django_redis import get_redis_connection
 
-from ingest import health_reading
-from ingest.health import Recorder
+from ingest.health import reading as health_reading
+from ingest.health.recorder import Recorder
+from ingest.health.standing import Standing, tell
 from ingest.models import Feed
 from ingest.pipeline import decode
 from ingest.sources import urls as feed_urls
 from ingest.stages.fusion import fuse
 from ingest.stages.store import Counts
-from ingest.standing import Standing, tell
 from tests.ingest.messages import batch, position
 
 pytestmark = pytest.mark.django_db

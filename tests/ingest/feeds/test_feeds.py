@@ -8,11 +8,11 @@ import pytest
 from django.db import connections
 from django_redis import get_redis_connection
 
-from ingest import health_keys as keys
 from ingest.feeds import runner
 from ingest.feeds.runner import FeedRunner
-from ingest.health import recorder
-from ingest.health_reading import Subject, read
+from ingest.health import keys
+from ingest.health.reading import Subject, read
+from ingest.health.recorder import recorder
 from ingest.models import Feed
 from resilience.broker import StreamsBroker
 from tests.faults.processes import free_port

@@ -12,7 +12,8 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
-from ingest import tasks, webhook
+from ingest import tasks
+from ingest.health import webhook
 from ingest.ledger import closed_days, reckoning
 from ingest.ledger.accounts import Selection, by_day
 from ingest.models import Batch, DayAccount

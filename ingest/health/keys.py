@@ -1,11 +1,10 @@
 """Where the health of feeds is kept: keys in the queue's Redis, one hash tag for all, each with an end.
 
-    minute     hash, 2 h     counts of one feed and minute; distributions as `delay.<bucket>`, see `ingest/histogram.py`
-    targets    HyperLogLog   the targets heard in that minute, 2 h
-    facts      hash, 30 d    how its collector stands, the last message
-    totals     hash, 30 d    counts since the feed was first heard, for counters; begin anew 30 d after the last
-    baseline   hash, 35 d    messages a minute by hour of the week (0 is Monday 0-1 h UTC), averaged over weeks
-    alert      JSON, 30 d    the state that was last announced
+    minute     hash, 2 h     counts of one feed and minute; distributions as `delay.<bucket>`, see
+    `ingest/health/histogram.py` targets    HyperLogLog   the targets heard in that minute, 2 h facts      hash, 30 d
+    how its collector stands, the last message totals     hash, 30 d    counts since the feed was first heard, for
+    counters; begin anew 30 d after the last baseline   hash, 35 d    messages a minute by hour of the week (0 is Monday
+    0-1 h UTC), averaged over weeks alert      JSON, 30 d    the state that was last announced
 
 Minutes and hours are numbered from 1970 UTC.
 """

@@ -9,12 +9,12 @@ import pytest
 import redis
 from django_redis import get_redis_connection
 
-from ingest import alerts, webhook
-from ingest.alerts import Watch, announce
-from ingest.health import Recorder
-from ingest.health_reading import Subject
-from ingest.health_state import State, Verdict
-from ingest.standing import Standing
+from ingest.health import alerts, webhook
+from ingest.health.alerts import Watch, announce
+from ingest.health.reading import Subject
+from ingest.health.recorder import Recorder
+from ingest.health.standing import Standing
+from ingest.health.state import State, Verdict
 from tests.ingest.messages import NOON_MS, batch, position
 from tests.patience import PATIENCE_SECONDS
 

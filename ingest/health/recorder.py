@@ -1,10 +1,10 @@
 """The health of feeds, as it is recorded: by the collector when a batch is accepted, by the worker when it is booked.
 
-Batches enter; counts by feed and minute leave for the queue's Redis (`ingest/health_keys.py`). Each process adds up
+Batches enter; counts by feed and minute leave for the queue's Redis (`ingest/health/keys.py`). Each process adds up
 what its batches say and sends it every FLUSH_SECONDS from a thread of its own, so that no batch waits for it or fails
 by it: while Redis is away nothing is recorded, which is logged once. Health is for people and alerts, not an account
 (that is the ledger): a process that dies takes its last two seconds along. Recorded batches and redeliveries do not
-count. What is read of it is in `ingest/health_reading.py`.
+count. What is read of it is in `ingest/health/reading.py`.
 
 Two clocks are compared with ours, each by a median:
 
@@ -27,8 +27,8 @@ from typing import Any
 import redis
 from django_redis import get_redis_connection
 
-from ingest import health_keys as keys
-from ingest.histogram import bucket
+from ingest.health import keys
+from ingest.health.histogram import bucket
 from ingest.reports import MessageBatch, VesselReport
 from ingest.stages.fusion import Fused
 from ingest.stages.store import Counts

@@ -1,4 +1,4 @@
-"""The health of feeds as the API says it. Nothing is read or judged here (`ingest/health_reading.py`)."""
+"""The health of feeds as the API says it. Nothing is read or judged here (`ingest/health/reading.py`)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 from rest_framework import serializers
 
-from ingest.health_keys import MINUTE_MS
-from ingest.health_reading import WINDOW, Health, Minute
-from ingest.health_state import State
+from ingest.health.keys import MINUTE_MS
+from ingest.health.reading import WINDOW, Health, Minute
+from ingest.health.state import State
 
 
 class BreakerSerializer(serializers.Serializer[Any]):

@@ -8,16 +8,18 @@ import pytest
 import redis
 from django_redis import get_redis_connection
 
-from ingest import consumption, health, health_keys
+from ingest import consumption
 from ingest.acceptance.queue import pack
-from ingest.health import Recorder
-from ingest.health_reading import Subject, minutes, read
-from ingest.health_state import State
+from ingest.health import keys as health_keys
+from ingest.health import recorder as health
+from ingest.health.reading import Subject, minutes, read
+from ingest.health.recorder import Recorder
+from ingest.health.standing import Standing, fold_baselines, tell
+from ingest.health.state import State
 from ingest.pipeline import decode
 from ingest.reports import LineCounts
 from ingest.stages.fusion import fuse
 from ingest.stages.store import Counts
-from ingest.standing import Standing, fold_baselines, tell
 from resilience.broker import LIVE
 from tests.ingest.messages import NOON_MS, batch, position
 from tests.patience import PATIENCE_SECONDS
@@ -291,7 +293,7 @@ def test_an_hour_that_could_not_be_folded_is_folded_later(monkeypatch):
         raise redis.ConnectionError("refused")
 
     with monkeypatch.context() as patch:
-        patch.setattr("ingest.standing.get_redis_connection", away)
+        patch.setattr("ingest.health.standing.get_redis_connection", away)
         with pytest.raises(redis.ConnectionError):
             fold_baselines([standing], (hour + 1) * 3_600_000)
     fold_baselines([standing], (hour + 1) * 3_600_000)

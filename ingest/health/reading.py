@@ -2,7 +2,7 @@
 
 Feeds enter, a Health each leaves, all from one round trip to the queue's Redis. Figures are of the last WINDOW minutes,
 the present one included; the rate is of whole minutes only. Nothing is written here; what is recorded, and what the two
-skews can see, is told by `ingest/health.py`.
+skews can see, is told by `ingest/health/recorder.py`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import redis
 from django.conf import settings
 from django_redis import get_redis_connection
 
-from ingest import health_keys as keys
-from ingest.health_state import Facts, Verdict, judge
-from ingest.histogram import quantile
+from ingest.health import keys
+from ingest.health.histogram import quantile
+from ingest.health.state import Facts, Verdict, judge
 from ingest.models import Feed
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,8 @@ class Minute(msgspec.Struct):
     """Counts of one feed and minute, or of several added; `number` is that of the (last) minute since 1970.
 
     `booked`: messages that workers have taken through the pipeline; `targets`: distinct ones, about 1 % off; `told`:
-    minutes in which a collector ran the feed. The last three are distributions by bucket of `ingest/histogram.py`.
+    minutes in which a collector ran the feed. The last three are distributions by bucket of
+    `ingest/health/histogram.py`.
     """
 
     number: int

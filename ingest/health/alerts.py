@@ -1,8 +1,8 @@
 """Alerts: a feed that is not well is announced once, and once more when it is well again or switched off.
 
-Verdicts enter; log lines and, with ALERT_WEBHOOK_URL, requests (`ingest/webhook.py`) leave. What was announced last is
-kept in the queue's Redis and changed by compare-and-set, so of several processes that judge a feed one announces. The
-log says, in words that may be searched for:
+Verdicts enter; log lines and, with ALERT_WEBHOOK_URL, requests (`ingest/health/webhook.py`) leave. What was announced
+last is kept in the queue's Redis and changed by compare-and-set, so of several processes that judge a feed one
+announces. The log says, in words that may be searched for:
 
     WARNING  feed NAME is silent: REASON        (or "is failing", "has a stale clock")
     INFO     feed NAME is ok again after SPAN   (or "is off: REASON")
@@ -21,11 +21,10 @@ import msgspec
 import redis
 from django_redis import get_redis_connection
 
-from ingest import health_keys as keys
-from ingest import webhook
-from ingest.health_reading import Subject, read
-from ingest.health_state import State, Verdict, span
-from ingest.standing import Standing, fold_baselines, tell
+from ingest.health import keys, webhook
+from ingest.health.reading import Subject, read
+from ingest.health.standing import Standing, fold_baselines, tell
+from ingest.health.state import State, Verdict, span
 
 logger = logging.getLogger(__name__)
 

@@ -15,9 +15,9 @@ from django.http import HttpRequest, HttpResponse
 from unfold.decorators import display
 from unfold.views import ChangeList
 
-from ingest import health_keys as keys
-from ingest.health_reading import Health, Minute, attach, health_of, minutes
-from ingest.health_state import span
+from ingest.health import keys
+from ingest.health.reading import Health, Minute, attach, health_of, minutes
+from ingest.health.state import span
 from ingest.models import Feed
 from resilience.readable import moment
 

@@ -1,7 +1,7 @@
 """How each running feed stands, told to the queue's Redis by the process that runs it, every few seconds.
 
 The runner says when a feed's source was opened and what ended it; a source that reconnects by itself says how it is in
-a `status` (state, last_error, last_success, next_poll), if it has one. Facts leave (`ingest/health_keys.py`), among
+a `status` (state, last_error, last_success, next_poll), if it has one. Facts leave (`ingest/health/keys.py`), among
 them the baselines: an hour that is over is folded into the average of its hour of the week. Nothing is judged here.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from django_redis import get_redis_connection
 
-from ingest import health_keys as keys
+from ingest.health import keys
 from ingest.sources import Source
 
 BASELINE_WEIGHT = 0.3  # of the latest week: a change is half learnt after two

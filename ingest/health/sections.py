@@ -15,10 +15,10 @@ import msgspec
 from django.conf import settings
 from django_redis import get_redis_connection
 
-from ingest import health_keys as keys
-from ingest.health import TOTALLED
-from ingest.health_reading import Health, Subject, read
-from ingest.health_state import State, span
+from ingest.health import keys
+from ingest.health.reading import Health, Subject, read
+from ingest.health.recorder import TOTALLED
+from ingest.health.state import State, span
 
 MOST_FEEDS = 500
 MOST_ROWS = 50
