@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from ingest.backfill import Backfill, Failed, Outcome, Stop, Stopped
-from ingest.backfill_progress import BackfillProgress
-from ingest.backfill_reading import Reading
+from ingest.backfill.progress import BackfillProgress
+from ingest.backfill.reading import Reading
+from ingest.backfill.run import Backfill, Failed, Outcome, Stop, Stopped
 from ingest.feeds.collector import Options
 from ingest.feeds.sniffing import UnknownFormat
 from ingest.formats.registry import FORMATS

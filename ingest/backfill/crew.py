@@ -23,8 +23,8 @@ from typing import Any
 import msgspec
 from django.db import connections
 
-from ingest import backfill_worker
-from ingest.backfill_channel import Channel, WorkerEnd
+from ingest.backfill import worker as backfill_worker
+from ingest.backfill.channel import Channel, WorkerEnd
 
 logger = logging.getLogger(__name__)
 
@@ -193,7 +193,7 @@ class Crew:
         self._selector.modify(member.channel, events, member)
 
     def _hear(self, member: _Member, words: Sequence[Any]) -> None:
-        """What a worker says of its batches; see `ingest/backfill_worker.py`."""
+        """What a worker says of its batches; see `ingest/backfill/worker.py`."""
         match words:
             case ["began", batch]:
                 member.current = uuid.UUID(batch)

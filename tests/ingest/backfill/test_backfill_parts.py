@@ -7,8 +7,8 @@ import uuid
 
 import pytest
 
-from ingest.backfill_channel import Channel, WorkerEnd
-from ingest.backfill_progress import BackfillProgress
+from ingest.backfill.channel import Channel, WorkerEnd
+from ingest.backfill.progress import BackfillProgress
 from ingest.clocks import recorded_clock
 from ingest.errors import Rejected
 from ingest.formats.ais_csv import decoder as ais_csv

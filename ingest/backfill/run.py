@@ -23,11 +23,12 @@ from django.db import connections
 from django.db.models import Q
 from django_q.signing import SignedPackage
 
-from ingest import backfill_worker, consumption
+from ingest import consumption
 from ingest.acceptance.queue import ledger_deadline, pack
-from ingest.backfill_crew import DEATHS, Crew, Failed, Parcel, Stopped
-from ingest.backfill_progress import BackfillProgress
-from ingest.backfill_reading import Reading
+from ingest.backfill import worker as backfill_worker
+from ingest.backfill.crew import DEATHS, Crew, Failed, Parcel, Stopped
+from ingest.backfill.progress import BackfillProgress
+from ingest.backfill.reading import Reading
 from ingest.clocks import UnknownTime
 from ingest.ledger import accounts
 from ingest.models import Batch

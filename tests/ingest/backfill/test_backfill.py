@@ -13,7 +13,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from ingest import backfill_reading, backfill_worker
+from ingest.backfill import reading as backfill_reading
+from ingest.backfill import worker as backfill_worker
 from ingest.models import Batch
 from resilience.models import DeadLetter
 from tests.ingest.dumps import HEADER, dump

@@ -28,8 +28,8 @@ import msgspec
 from django.db import transaction
 
 from ingest.acceptance.queue import ledger_deadline
-from ingest.backfill_channel import WorkerEnd
-from ingest.backfill_decoding import Decoding
+from ingest.backfill.channel import WorkerEnd
+from ingest.backfill.decoding import Decoding
 from ingest.models import Batch
 from ingest.reports import MessageBatch
 from ingest.stages import store

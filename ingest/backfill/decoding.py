@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import msgspec
 
 from ingest import pipeline
-from ingest.backfill_sightings import Sightings
+from ingest.backfill.sightings import Sightings
 from ingest.formats.ais_csv.rows import Rows
 from ingest.formats.common.context import Context
 from ingest.models import Format
