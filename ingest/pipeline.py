@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 from django.conf import settings
 
-from ingest import live_missed
 from ingest.errors import Rejected
 from ingest.formats.common.context import Context
 from ingest.formats.registry import FORMATS
@@ -33,7 +32,8 @@ from resilience.breaker import Breaker, CircuitOpen, get_breaker
 from resilience.deadline import deadline
 from resilience.sqlstate import Verdict, classify, is_outage
 from tracking import partitions
-from tracking.live import LiveState
+from tracking.live import missed
+from tracking.live.state import LiveState
 
 logger = logging.getLogger(__name__)
 
@@ -186,14 +186,14 @@ def _store(batch: MessageBatch, fused: Fused, counts: Counts, failed: Sequence[F
 
 def write_live(fused: Fused, breaker: Breaker) -> None:
     """Derived state: its failure holds no batch, it has a breaker of its own, and the keeper makes up for it."""
-    live_missed.pay()
+    missed.pay()
     try:
         with breaker.guard():
             for kind, updates in live_updates(fused).items():
                 LiveState(kind).write(updates)
     except CircuitOpen:
-        live_missed.note()  # a line in the log for each batch would say nothing new
+        missed.note()  # a line in the log for each batch would say nothing new
     except Exception as error:
         # The batch is committed: nothing that happens here may send it through again.
-        live_missed.note()
+        missed.note()
         logger.warning("live state was not written: %s", error, exc_info=not is_outage(error))

@@ -17,7 +17,7 @@ import redis
 from django.db import connections
 from django_redis import get_redis_connection
 
-from tracking.live import Kind, LiveState
+from tracking.live.state import Kind, LiveState
 
 State = Literal["ok", "degraded", "down", "unknown"]
 

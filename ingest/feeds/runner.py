@@ -31,13 +31,13 @@ from ingest.health.alerts import Watch
 from ingest.health.reading import Subject
 from ingest.health.recorder import recorder
 from ingest.health.standing import Standing
-from ingest.live_keeper import LiveKeeper
 from ingest.models import Feed
 from ingest.push import receivers
 from ingest.sources import Source, SourceError, open_source
 from ingest.sources.urls import masked
 from resilience import spool_drain
-from tracking.live import Kind, LiveState
+from tracking.live.keeper import LiveKeeper
+from tracking.live.state import Kind, LiveState
 
 logger = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """A fused batch to live updates: one a target, the newest position with the age of each value that is older.
 
 Enters what `ingest/stages/fusion.py` leaves, only for batches that write live state; leaves updates for
-`tracking/live.py`. Pure: no clock, no server.
+`tracking/live/state.py`. Pure: no clock, no server.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from ingest.reports import VesselReport
 from ingest.stages.fusion import Fused, Report
 from tracking.identities import AircraftSighting, StationSighting, VesselSighting
-from tracking.live import Kind, LiveUpdate
+from tracking.live.state import Kind, LiveUpdate
 
 _VESSEL_DYNAMIC = ("speed", "course", "heading", "status")
 _AIRCRAFT_DYNAMIC = ("altitude", "ground_speed", "heading", "vertical_rate", "on_ground")

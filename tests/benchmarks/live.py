@@ -18,7 +18,7 @@ from django_redis import get_redis_connection
 
 from tests.benchmarks.frame import Figure, Measured, Run, Unverified, benchmark
 from tests.benchmarks.measuring import Sample, interleave, ratios
-from tracking.live import Kind, LiveState, LiveUpdate
+from tracking.live.state import Kind, LiveState, LiveUpdate
 
 VESSELS = 1_000
 FLEET = 100_000

@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from django.conf import settings
 
 from tests.benchmarks.frame import Figure, Measured, Run, Unverified, benchmark
-from tracking.live import Kind, LiveState, LiveUpdate
+from tracking.live.state import Kind, LiveState, LiveUpdate
 
 TARGETS = 20_000
 CLIENTS = 50

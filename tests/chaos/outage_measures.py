@@ -20,7 +20,7 @@ from tests.chaos.outage_fleet import Fleet
 from tests.faults.processes import Process
 from tests.faults.servers import Servers
 from tests.faults.system import System
-from tracking.live import Kind, LiveState
+from tracking.live.state import Kind, LiveState
 
 _SAME_SECONDS = 0.001
 _SAME_DEGREES = 1e-6

@@ -23,7 +23,7 @@ from tests.chaos.stage import Stage
 from tests.chaos.traffic import wait
 from tests.faults.servers import Servers
 from tests.faults.system import STOP_SECONDS, System
-from tracking.live import Kind, LiveState
+from tracking.live.state import Kind, LiveState
 
 RESET_SECONDS = 2.0
 CLOSING_SECONDS = 2.0  # after the reset time

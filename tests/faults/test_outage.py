@@ -13,7 +13,7 @@ import pytest
 
 from tests.chaos.outage_fleet import Fleet, FleetFeed, least_ships, position
 from tests.chaos.outage_measures import judge, missing_from_live
-from tracking.live import Kind, LiveState, LiveUpdate
+from tracking.live.state import Kind, LiveState, LiveUpdate
 
 pytestmark = pytest.mark.fault
 

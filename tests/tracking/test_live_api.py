@@ -9,7 +9,7 @@ from redis import Redis
 
 from tracking import embedded
 from tracking.api.live import answers
-from tracking.live import Kind, LiveState, LiveUpdate
+from tracking.live.state import Kind, LiveState, LiveUpdate
 
 pytestmark = pytest.mark.usefixtures("live_redis")
 

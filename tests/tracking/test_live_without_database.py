@@ -34,7 +34,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.test import Client
 from tracking.api_keys import ApiKey, Scope, hashed
-from tracking.live import Kind, LiveState, LiveUpdate
+from tracking.live.state import Kind, LiveState, LiveUpdate
 users = get_user_model().objects
 for name, key in {KEYS!r}.items():
     ApiKey.objects.create(key_hash=hashed(key), user=users.create_user(name), scopes=list(Scope))

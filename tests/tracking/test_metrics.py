@@ -16,7 +16,7 @@ from ingest.health import sections as ingest_status
 from resilience.breaker import get_breaker
 from resilience.spool import get_spool
 from tracking import embedded
-from tracking.live import Kind, LiveState, LiveUpdate
+from tracking.live.state import Kind, LiveState, LiveUpdate
 
 FEED = 'pier "north" \\ é\n{}'  # a label of any characters
 BREAKER = "metrics-test"

@@ -14,7 +14,7 @@ from tests.tracking.test_live_api import write
 from tracking.api import schema
 from tracking.api.live import answers
 from tracking.api.shared import MAX_AGE_SECONDS, Shared
-from tracking.live import Kind, LiveState
+from tracking.live.state import Kind, LiveState
 
 WORLD = "/api/live/vessels/"
 EVERYWHERE = (-180.0, -90.0, 180.0, 90.0)

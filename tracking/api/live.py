@@ -25,7 +25,7 @@ from tracking.api.query import Box, LiveQuery
 from tracking.api.serializers import LivePageSerializer
 from tracking.api.shared import Encoded, Shared
 from tracking.api_keys import Scope
-from tracking.live import Kind, LiveState
+from tracking.live.state import Kind, LiveState
 
 answers = Shared()
 

@@ -23,7 +23,7 @@ from tracking.api.errors import documented
 from tracking.api.filters import AircraftFilter, StationFilter, VesselFilter
 from tracking.api.pagination import IdentityCursor
 from tracking.api.query import TrackQuery
-from tracking.live import Kind, LiveState
+from tracking.live.state import Kind, LiveState
 from tracking.models import Aircraft, AircraftPosition, Position, Station, Vessel, VesselPosition
 
 TRACK_POINTS = 10_000

@@ -11,14 +11,14 @@ from copy import deepcopy
 import pytest
 from django.conf import LazySettings
 
-from ingest import live_missed
-from ingest.live_keeper import LiveKeeper
 from ingest.sources.tcp import TcpSource
 from resilience import breaker as breakers
 from resilience.breaker import Breaker, MemoryStore
 from resilience.broker import StreamsBroker
 from tests.patience import PATIENCE_SECONDS
 from tracking.embedded import redis_pool_options
+from tracking.live import missed
+from tracking.live.keeper import LiveKeeper
 
 pytestmark = [pytest.mark.fault, pytest.mark.serial]
 
@@ -96,9 +96,9 @@ def notes(settings: LazySettings, outage: Outage) -> None:
     """Batches, one after the other, whose live state is missed while the note cannot be left."""
     redis_away(settings, "queue", outage)
     for _ in outage.watched():
-        live_missed.note()
+        missed.note()
         time.sleep(0.001)
-    live_missed._owed = False
+    missed._owed = False
 
 
 def tcp(settings: LazySettings, outage: Outage) -> None:

@@ -13,7 +13,7 @@ from ingest.stages.fusion import fuse
 from ingest.stages.live import live_updates
 from ingest.stages.store import Counts, store_rows
 from tests.ingest.messages import NOON
-from tracking.live import Kind
+from tracking.live.state import Kind
 from tracking.models import Aircraft, AircraftPosition, Station, VesselPosition
 
 LATER = NOON + dt.timedelta(seconds=10)

@@ -19,7 +19,7 @@ from resilience.breaker import CircuitOpen, in_process_breaker
 from resilience.models import UNGROUPED, DeadLetter
 from tests.ingest.messages import NOON, NOON_MS, batch, position, sentences, static
 from tracking import identities
-from tracking.live import Kind, LiveState
+from tracking.live.state import Kind, LiveState
 from tracking.models import Station, Vessel, VesselPosition
 from tracking.positions import Upsert
 

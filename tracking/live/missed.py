@@ -1,6 +1,6 @@
 """The note that live state missed something that PostgreSQL has: a token in the queue's Redis, read by the keeper.
 
-Whoever fails to write live state, in any process, calls `note`; the keeper (`ingest/live_keeper.py`) loads what was
+Whoever fails to write live state, in any process, calls `note`; the keeper (`tracking/live/keeper.py`) loads what was
 missed and calls `settle` with the token that it saw before. Each miss has a token of its own, so one that happens
 while the keeper loads stays. Best effort: while the queue's Redis is away too, the process remembers that it owes the
 note, and `pay` tries again at its next write; a process that ends before that leaves no note.

@@ -43,8 +43,8 @@ DOCUMENTS_PER_READ = 1000
 EARTH_RADIUS_M = 6372797.560856  # of the sphere that Redis measures on
 GEO_LIMIT = 85.05112878
 
-WRITE = Path(__file__).with_name("live.lua").read_text()
-REAP = Path(__file__).with_name("live_reap.lua").read_text()
+WRITE = Path(__file__).with_name("write.lua").read_text()
+REAP = Path(__file__).with_name("reap.lua").read_text()
 _WRITE_SHA = hashlib.sha1(WRITE.encode(), usedforsecurity=False).hexdigest()
 
 

@@ -18,16 +18,18 @@ from django.db.models import Max
 from django_redis import get_redis_connection
 from redis import Redis
 
-from ingest import live_keeper, live_missed, pipeline
+from ingest import pipeline
 from ingest.feeds.runner import FeedRunner
-from ingest.live_keeper import LOADED, LOADING, LiveKeeper, NotNow
 from resilience.breaker import Breaker, CircuitOpen, MemoryStore, get_breaker
 from tests.ingest.messages import batch, position, sentences, static
 from tests.patience import PATIENCE_SECONDS, SLACK_SECONDS
 from tests.resilience.letters import forget_breakers
 from tracking import embedded
 from tracking.embedded import redis as embedded_redis
-from tracking.live import Document, Kind, LiveState
+from tracking.live import keeper as live_keeper
+from tracking.live import missed
+from tracking.live.keeper import LOADED, LOADING, LiveKeeper, NotNow
+from tracking.live.state import Document, Kind, LiveState
 from tracking.models import VesselPosition
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases=["default", "direct"]), pytest.mark.serial]
@@ -40,8 +42,8 @@ def live() -> Iterator[Redis]:
 
     def renew() -> None:
         client.flushdb()
-        get_redis_connection("queue").delete(live_missed.KEY)
-        live_missed._owed, live_missed._pay_at = False, 0.0
+        get_redis_connection("queue").delete(missed.KEY)
+        missed._owed, missed._pay_at = False, 0.0
         forget_breakers()
 
     renew()
@@ -101,42 +103,42 @@ def test_what_an_open_breaker_kept_from_live_state_is_loaded(live):
     keeper.look()
     get_breaker("live").trip("ada", "test")
     hear(position())
-    assert documents()[Kind.VESSEL] == {} and live_missed.token() is not None
+    assert documents()[Kind.VESSEL] == {} and missed.token() is not None
     with pytest.raises(NotNow, match="breaker `live` is open"):
         keeper.look()
 
     get_breaker("live").reset("ada", "test")
     assert keeper.look() == 1
     assert set(documents()[Kind.VESSEL]) == {"244660123"}
-    assert live_missed.token() is None and keeper.look() is None
+    assert missed.token() is None and keeper.look() is None
 
 
 def test_what_is_missed_while_it_loads_is_loaded_after():
     def missing(name: str) -> Breaker:
         if name == "database":
-            live_missed.note()
+            missed.note()
         return get_breaker(name)
 
-    live_missed.note()
+    missed.note()
     LiveKeeper(missing).look()
-    assert live_missed.token() is not None
+    assert missed.token() is not None
     assert LiveKeeper().look() == 0
-    assert live_missed.token() is None
+    assert missed.token() is None
 
 
 def test_a_note_that_could_not_be_left_is_left_at_the_next_write(settings, monkeypatch):
-    monkeypatch.setattr(live_missed, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(missed, "PAUSE_SECONDS", 0.0)
     there, away = settings.CACHES, deepcopy(settings.CACHES)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # held and not listened on: refused at once
         away["queue"]["LOCATION"] = f"redis://127.0.0.1:{taken.getsockname()[1]}/0"
         away["queue"]["OPTIONS"]["CONNECTION_POOL_KWARGS"] = {"retry": None}
         settings.CACHES = away
-        live_missed.note()
+        missed.note()
         settings.CACHES = there
-    assert live_missed.token() is None
+    assert missed.token() is None
     hear(position())
-    assert live_missed.token() is not None
+    assert missed.token() is not None
 
 
 # --- what it waits for ------------------------------------------------------------------------------------------------
@@ -178,7 +180,7 @@ def test_nothing_ends_the_thread_and_each_reason_is_told_once(monkeypatch, caplo
 
     with LiveKeeper(broken):
         until(lambda: len(looks) >= 10)
-    told = [record for record in caplog.records if record.name == "ingest.live_keeper"]
+    told = [record for record in caplog.records if record.name == "tracking.live.keeper"]
     assert [record.levelno for record in told] == [logging.WARNING, logging.ERROR]
     assert "waits for its Redis" in told[0].message and told[1].exc_info
 
@@ -298,5 +300,5 @@ def test_after_an_outage_of_the_live_redis_everything_stored_meanwhile_is_live_w
         returned, stored = time.monotonic(), newest()
         until(lambda: not lacking(stored))
         took = time.monotonic() - returned
-        until(lambda: live_missed.token() is None)
+        until(lambda: missed.token() is None)
     assert len(stored) == 60 and took < 10 + SLACK_SECONDS

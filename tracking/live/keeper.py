@@ -3,14 +3,14 @@
 Every LOOK_SECONDS it compares two things. In the live Redis, the key `v2:loaded` holds the run id of the server that
 was last loaded completely: it is missing after FLUSHALL, and another one after a restart, even of a server that reads
 old data from a disk, or on a replica that took over. In the queue's Redis there is a note if a write was missed
-(`ingest/live_missed.py`). Either means: load the last LIVE_TTL_SECONDS, page by page, beside live traffic.
+(`tracking/live/missed.py`). Either means: load the last LIVE_TTL_SECONDS, page by page, beside live traffic.
 
 Several hosts may keep the same live state: one loads, holding a lock in the live Redis that every page renews. A lock
 that is gone at the end says that the server lost data meanwhile, so nothing is called complete. What is missed while
 pages are read leaves a new note, and is loaded after.
 
 It waits for what is away (PostgreSQL, either Redis, a breaker that is open), says so once, and nothing ends it but
-`stop`. What is read is decided in `tracking/live_reload.py`.
+`stop`. What is read is decided in `tracking/live/reload.py`.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from django.db import Error as DatabaseError
 from django.db import connections
 from django_redis import get_redis_connection
 
-from ingest import live_missed
 from resilience.breaker import Breaker, CircuitOpen, get_breaker
 from resilience.deadline import deadline
 from resilience.sqlstate import is_outage
-from tracking import live_reload
-from tracking.live import Kind, LiveState
+from tracking.live import missed
+from tracking.live import reload as live_reload
+from tracking.live.state import Kind, LiveState
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ class LiveKeeper:
         finally:
             _release(client, lock)
         if note is not None:
-            live_missed.settle(note)
+            missed.settle(note)
         return loaded
 
     def _load(self, client: redis.Redis, lock: str) -> int:
@@ -188,7 +188,7 @@ def _lost() -> NotNow:
 def _note() -> bytes | None:
     """What was missed; None also while the queue's Redis is away, which must not hold up what a restart emptied."""
     try:
-        return live_missed.token()
+        return missed.token()
     except (redis.RedisError, OSError) as error:
         logger.debug("whether live state missed something is seen later: %s", error)
         return None

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from tracking.live import Document, Kind, LiveState, LiveUpdate, LiveWrite
+from tracking.live.state import Document, Kind, LiveState, LiveUpdate, LiveWrite
 
 pytestmark = pytest.mark.usefixtures("live_redis")
 
@@ -435,7 +435,7 @@ def test_an_impossible_update_raises_and_writes_nothing_of_its_call(vessels, liv
 
 
 def test_the_script_itself_refuses_a_position_before_its_first_write(vessels, live_redis, now, monkeypatch):
-    monkeypatch.setattr("tracking.live._check", lambda update: None)
+    monkeypatch.setattr("tracking.live.state._check", lambda update: None)
     with pytest.raises(Exception, match="position out of range: 212"):
         vessels.write([at(now), at(now, 10.0, 180.5, "212")])
     assert live_redis.dbsize() == 0
