@@ -22,7 +22,7 @@ class IngestConfig(AppConfig):
         from ingest.ledger import reckoning
         from ingest.push import receivers
         from resilience import clocks, dead_letters, spent
-        from tracking import retention
+        from tracking.history import retention
 
         for kind, handler in replay.HANDLERS.items():
             dead_letters.register(kind, handler)

@@ -31,7 +31,7 @@ from ingest.stages.store import FEW, OUTCOMES, Counts, Failed, NothingPasses
 from resilience.breaker import Breaker, CircuitOpen, get_breaker
 from resilience.deadline import deadline
 from resilience.sqlstate import Verdict, classify, is_outage
-from tracking import partitions
+from tracking.history import partitions
 from tracking.live import missed
 from tracking.live.state import LiveState
 

@@ -3,7 +3,7 @@
 from ingest import consumption
 from ingest.acceptance import places as housekeeping
 from ingest.ledger import closed_days, reckoning
-from tracking.retention import RetentionRefused
+from tracking.history.retention import RetentionRefused
 
 
 def process_batch(packed: bytes, stream: str, attempts: int = 0) -> None:

@@ -17,8 +17,9 @@ from django.utils import timezone
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from tracking import key_admin, position_admin, search, theme  # noqa: F401  importing them registers their pages
+from tracking import key_admin, position_admin, theme
 from tracking.models import Aircraft, Station, Vessel
+from tracking.positions import search  # noqa: F401  importing them registers their pages
 
 theme.register()
 

@@ -2,8 +2,8 @@
 
 Identities have natural keys, so nothing has to be looked up before a batch is stored. Positions are unique by
 identity and time and are written in batches through `VesselPosition.objects.bulk_create(rows, update_conflicts=True)`
-(see `tracking/positions.py` for the conflict rule). The column names are those of the seed; each help text gives unit,
-range and reference. Database constraints repeat what `ingest/formats/common/ranges.py` promises.
+(see `tracking/positions/upsert.py` for the conflict rule). The column names are those of the seed; each help text gives
+unit, range and reference. Database constraints repeat what `ingest/formats/common/ranges.py` promises.
 """
 
 from django.contrib.postgres.indexes import BrinIndex, GinIndex, OpClass
@@ -12,10 +12,10 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Upper
 
-from tracking import bounds
 from tracking.api_keys import ApiKey  # noqa: F401  keys are no part of what we know, but a model all the same
-from tracking.mmsi import Kind
-from tracking.positions import PositionQuerySet
+from tracking.positions import bounds
+from tracking.positions.mmsi import Kind
+from tracking.positions.upsert import PositionQuerySet
 
 MMSI_MAX = 999_999_999
 

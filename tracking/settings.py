@@ -284,7 +284,7 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api",
     "ENUM_NAME_OVERRIDES": {
-        "VesselKind": "tracking.mmsi.Kind",
+        "VesselKind": "tracking.positions.mmsi.Kind",
         "StationKind": "tracking.models.Station.Kind",
         "LetterStatus": "resilience.models.DeadLetter.Status",
         "JobStatus": "resilience.models.LetterJob.Status",

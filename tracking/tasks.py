@@ -1,6 +1,6 @@
 """What django-q2 calls: housekeeping of the position tables. The work is in `partitions` and `retention`."""
 
-from tracking import partitions, retention
+from tracking.history import partitions, retention
 
 
 def keep_house() -> str:

@@ -20,9 +20,9 @@ from ingest.reports import Decoded, MessageBatch, VesselReport
 from ingest.stages.fusion import Fused, fuse
 from ingest.stages.store import Counts, Failed
 from resilience.sqlstate import Verdict, classify
-from tracking.identities import VesselSighting
 from tracking.models import VesselPosition
-from tracking.positions import upsert_of
+from tracking.positions.identities import VesselSighting
+from tracking.positions.upsert import upsert_of
 
 logger = logging.getLogger(__name__)
 

@@ -36,7 +36,7 @@ from ingest.reports import LineCounts, MessageBatch
 from ingest.sources import SourceError
 from resilience.broker import REPLAY
 from resilience.sqlstate import Verdict, classify, is_outage
-from tracking import partitions
+from tracking.history import partitions
 
 T = TypeVar("T")
 

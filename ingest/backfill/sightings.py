@@ -15,7 +15,7 @@ from django.db import transaction
 
 from ingest.formats.ais_csv.rows import Seen
 from ingest.stages.fusion import Fused
-from tracking.identities import (
+from tracking.positions.identities import (
     STATIC_FIELDS,
     AircraftSighting,
     VesselSighting,

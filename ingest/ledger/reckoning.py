@@ -1,7 +1,7 @@
 """Up to when positions may be dropped and books closed: the clocks that agree, and the newest reception in the ledger.
 
 Nothing enters; a moment leaves, or a refusal that is logged and told to ALERT_WEBHOOK_URL. Clocks are compared in
-`resilience/clocks.py`; what is too old, `tracking/retention.py` and `ingest/ledger/closed_days.py` know.
+`resilience/clocks.py`; what is too old, `tracking/history/retention.py` and `ingest/ledger/closed_days.py` know.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from django.db import connection
 from ingest.health import webhook
 from ingest.models import Batch, DayAccount
 from resilience import clocks
-from tracking.retention import RetentionRefused
+from tracking.history.retention import RetentionRefused
 
 logger = logging.getLogger(__name__)
 

@@ -1,8 +1,8 @@
 """Reports of one batch to what is stored: one row a key, one sighting an identity.
 
 Enters decoded reports with the ordinals of their messages; leaves a Fused batch, from which `ingest/stages/live.py`
-makes live updates. Positions with one key are folded by the conflict rule of `tracking/positions.py`, so that the
-statement holds no key twice. Pure: no clock, no server.
+makes live updates. Positions with one key are folded by the conflict rule of `tracking/positions/upsert.py`, so that
+the statement holds no key twice. Pure: no clock, no server.
 """
 
 from __future__ import annotations
@@ -15,9 +15,15 @@ import msgspec
 from django.db import models
 
 from ingest.reports import AircraftReport, AircraftStatic, Decoded, StationReport, VesselReport, VesselStatic
-from tracking.identities import AIRCRAFT_FIELDS, STATIC_FIELDS, AircraftSighting, StationSighting, VesselSighting
 from tracking.models import AircraftPosition, VesselPosition
-from tracking.positions import upsert_of
+from tracking.positions.identities import (
+    AIRCRAFT_FIELDS,
+    STATIC_FIELDS,
+    AircraftSighting,
+    StationSighting,
+    VesselSighting,
+)
+from tracking.positions.upsert import upsert_of
 
 Report = VesselReport | AircraftReport
 

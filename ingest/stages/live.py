@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 from ingest.reports import VesselReport
 from ingest.stages.fusion import Fused, Report
-from tracking.identities import AircraftSighting, StationSighting, VesselSighting
 from tracking.live.state import Kind, LiveUpdate
+from tracking.positions.identities import AircraftSighting, StationSighting, VesselSighting
 
 _VESSEL_DYNAMIC = ("speed", "course", "heading", "status")
 _AIRCRAFT_DYNAMIC = ("altitude", "ground_speed", "heading", "vertical_rate", "on_ground")

@@ -30,7 +30,7 @@ from resilience import clocks
 from resilience.failures import failure_of, next_retry
 from resilience.models import DeadLetter
 from resilience.sqlstate import Verdict, classify
-from tracking.identities import (
+from tracking.positions.identities import (
     REWRITE_SECONDS,
     AircraftSighting,
     VesselSighting,

@@ -1,9 +1,9 @@
 """History that stays fast: a track among 20 million rows, and upserts into a day that holds 5 million.
 
 `track`: 20 days of 1,000 vessels, 1,000 positions each a day. One vessel-day through the project's own query
-(`tracking.tracks.points` by Django's ORM, dictionaries out) against the same rows by psycopg alone, in the order of the
-index, both by turns over vessels and days chosen by chance. p99 over all questions of a round. Verified: each answer is
-the vessel's day, whole and in order; the plan opens the partitions of that day alone.
+(`tracking.history.tracks.points` by Django's ORM, dictionaries out) against the same rows by psycopg alone, in the
+order of the index, both by turns over vessels and days chosen by chance. p99 over all questions of a round. Verified:
+each answer is the vessel's day, whole and in order; the plan opens the partitions of that day alone.
 
 `big_day`: bulk_create of 1,000 new rows into a day that holds 5 million rows, against one that holds 100,000. Each
 vessel is written once to both before, unmeasured: the first change of a page after a checkpoint writes the whole page
@@ -30,7 +30,7 @@ from tests.benchmarks.measuring import interleave, process_cpu, ratios
 from tests.benchmarks.positions_table import reports
 from tests.benchmarks.recording import BEGAN
 from tests.benchmarks.upsert import ours
-from tracking import partitions, tracks
+from tracking.history import partitions, tracks
 from tracking.models import VesselPosition
 
 VESSELS = 1_000

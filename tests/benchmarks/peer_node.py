@@ -28,8 +28,9 @@ from django_redis import get_redis_connection
 from tests.benchmarks.child import run_child
 from tests.benchmarks.frame import Figure, Measured, Run, Unverified, benchmark
 from tests.benchmarks.measuring import ratios
-from tracking import embedded, partitions
+from tracking import embedded
 from tracking.embedded import paths
+from tracking.history import partitions
 from tracking.models import VesselPosition
 
 VESSELS = 10_000

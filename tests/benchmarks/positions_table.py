@@ -19,7 +19,7 @@ from django.db import connection
 from ingest.reports import VesselReport
 from tests.benchmarks.frame import Unverified
 from tests.benchmarks.recording import BEGAN
-from tracking import partitions
+from tracking.history import partitions
 from tracking.models import VesselPosition
 
 PREFILLED = 1_000_000

@@ -17,7 +17,7 @@ from tests.benchmarks.measuring import interleave, process_cpu, ratios
 from tests.benchmarks.positions_table import prepare, reports, verify
 from tests.benchmarks.upsert import ours
 from tracking.models import VesselPosition
-from tracking.positions import upsert_of
+from tracking.positions.upsert import upsert_of
 from tracking.postgresql import arrays
 
 ROWS = 1_000

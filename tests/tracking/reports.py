@@ -9,9 +9,9 @@ import msgspec
 from django.db import connection, connections
 
 from tests.patience import PATIENCE_SECONDS
-from tracking import partitions
+from tracking.history import partitions
 from tracking.models import VesselPosition
-from tracking.positions import Upserted
+from tracking.positions.upsert import Upserted
 
 NOON = dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC)
 RANKED = ("latitude", "longitude", "received_at", "source", "score")

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 
 from django.db import connections
 
-from tracking.identities import AIRCRAFT_FIELDS, STATIC_FIELDS
 from tracking.live.state import LEAD_SECONDS, Kind, LiveUpdate
+from tracking.positions.identities import AIRCRAFT_FIELDS, STATIC_FIELDS
 
 TARGETS_PER_PAGE = 2000
 RECENT_ROWS = 8  # how far back a value is looked for that the newest position lacks

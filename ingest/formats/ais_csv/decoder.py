@@ -21,7 +21,7 @@ from ingest.formats.ais_csv.dialects import DANISH, EXACTEARTH, Row, layout_of_k
 from ingest.formats.common.context import Context
 from ingest.formats.common.ranges import check_mmsi, check_position, check_time, imo_number
 from ingest.reports import Decoded, Message, StationReport, VesselReport, VesselStatic
-from tracking import bounds
+from tracking.positions import bounds
 
 STATION_NAME_CHARACTERS = 34  # of an aid to navigation, the extension included
 _NOTHING = frozenset({"", "None", "Unknown", "Undefined"})

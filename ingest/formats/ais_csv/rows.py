@@ -23,7 +23,7 @@ from ingest.formats.ais_csv.dialects import DANISH, EXACTEARTH, Layout, layout_o
 from ingest.formats.common.context import Context
 from ingest.formats.common.ranges import time_window
 from ingest.reports import Decoded, Message, VesselReport, VesselStatic
-from tracking import bounds
+from tracking.positions import bounds
 
 _SHIPS = 65_536  # whose lasting cells are remembered, some 500 bytes each
 _NUMBERS = 20_000

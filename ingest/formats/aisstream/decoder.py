@@ -21,7 +21,7 @@ from ingest.formats.common.context import Context
 from ingest.formats.common.json_values import read
 from ingest.formats.common.ranges import check_mmsi, check_position, check_time, imo_number
 from ingest.reports import Decoded, Message, StationReport, VesselReport, VesselStatic
-from tracking import bounds
+from tracking.positions import bounds
 
 _LONG_RANGE = "LongRangeAisBroadcastMessage"
 _SAR = "StandardSearchAndRescueAircraftReport"

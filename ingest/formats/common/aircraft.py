@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from ingest.errors import Rejected
-from tracking import bounds
+from tracking.positions import bounds
 
 _ICAO = re.compile(r"~?[0-9a-f]{6}")
 _SQUAWK = re.compile(r"[0-7]{4}")

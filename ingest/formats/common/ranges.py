@@ -6,7 +6,7 @@ them None.
 """
 
 from ingest.errors import Rejected
-from tracking.bounds import LATITUDE, LONGITUDE
+from tracking.positions.bounds import LATITUDE, LONGITUDE
 
 MMSI_MAX = 999_999_999
 FUTURE_MS = 60_000

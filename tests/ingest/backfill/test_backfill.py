@@ -20,7 +20,7 @@ from resilience.models import DeadLetter
 from tests.ingest.dumps import HEADER, dump
 from tests.ingest.messages import position
 from tests.ingest.recordings import recording
-from tracking import partitions
+from tracking.history import partitions
 from tracking.models import AircraftPosition, Station, Vessel, VesselPosition
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases=["default", "direct"]), pytest.mark.serial]

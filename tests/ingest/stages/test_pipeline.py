@@ -18,10 +18,10 @@ from ingest.stages import store
 from resilience.breaker import CircuitOpen, in_process_breaker
 from resilience.models import UNGROUPED, DeadLetter
 from tests.ingest.messages import NOON, NOON_MS, batch, position, sentences, static
-from tracking import identities
 from tracking.live.state import Kind, LiveState
 from tracking.models import Station, Vessel, VesselPosition
-from tracking.positions import Upsert
+from tracking.positions import identities
+from tracking.positions.upsert import Upsert
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "direct"])
 

@@ -23,8 +23,8 @@ from tests.ingest.ledger.test_accounts import book
 from tests.ingest.messages import batch, position
 from tests.tracking.reports import Report, drop_partitions, stored, upsert
 from tests.wrong_clocks import database_ahead, host_ahead
-from tracking import partitions, retention
 from tracking import tasks as tracking_tasks
+from tracking.history import partitions, retention
 from tracking.models import VesselPosition
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases=["default", "direct"]), pytest.mark.serial]

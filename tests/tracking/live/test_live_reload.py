@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from tracking import partitions
+from tracking.history import partitions
 from tracking.live import reload as live_reload
 from tracking.live.state import Kind, LiveState, LiveUpdate
 from tracking.models import Aircraft, AircraftPosition, Station, Vessel, VesselPosition

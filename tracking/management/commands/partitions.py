@@ -1,8 +1,8 @@
 """`manage.py partitions`: the day partitions of the position tables, made, dropped and listed.
 
 Enters days (UTC); leaves a list with the rows that the planner estimates and the size on disk. Without an option it
-only lists. What destroys asks first. The work is in `tracking.partitions` and `tracking.retention`; positions without a
-partition lose nothing, the default keeps them.
+only lists. What destroys asks first. The work is in `tracking.history.partitions` and `tracking.history.retention`;
+positions without a partition lose nothing, the default keeps them.
 """
 
 import datetime as dt
@@ -16,8 +16,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 from django.template.defaultfilters import filesizeformat
 
-from tracking import partitions, retention
-from tracking.partitions import Dropped
+from tracking.history import partitions, retention
+from tracking.history.partitions import Dropped
 
 HEADINGS = ("PARTITION", "DAY", "ROWS (ESTIMATE)", "SIZE")
 

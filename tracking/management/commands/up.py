@@ -26,7 +26,8 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connections
 
-from tracking import embedded, partitions
+from tracking import embedded
+from tracking.history import partitions
 from tracking.installation import AlreadyRunning, Installation
 from tracking.management.commands.services import external_services
 from tracking.supervisor import Program, Revival, Supervisor

@@ -438,9 +438,9 @@ def test_the_exactearth_recording_gives_its_positions():
 
 @pytest.mark.parametrize("course", ["359.99", "359.995", "359.9999999", "360", "360.0", "-0.1"])
 def test_a_course_at_the_edge_is_a_course_or_none(course):
-    """What passes here the database takes: see tests/tracking/test_bounds.py."""
+    """What passes here the database takes: see tests/tracking/positions/test_bounds.py."""
     from ingest.formats.ais_csv import rows as ais_csv_rows
-    from tracking import bounds
+    from tracking.positions import bounds
 
     made = ais_csv_rows._course(course.encode())
     assert made is None or bounds.COURSE.holds(made)

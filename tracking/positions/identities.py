@@ -3,7 +3,7 @@
 Enters one sighting an identity; leaves rows in Vessel, Aircraft or Station. The newer static report wins, an older one
 only fills gaps, first and last seen only widen; so the order of delivery does not matter, except for which of two
 reports of the same moment is taken. Rows are sent sorted by key, so two writers cannot deadlock. Positions are not
-written here (`tracking/positions.py`).
+written here (`tracking/positions/upsert.py`).
 """
 
 import datetime as dt
@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from tracking.mmsi import classify
+from tracking.positions.mmsi import classify
 from tracking.postgresql import arrays
 
 _TEXTS = ("name", "callsign", "destination")

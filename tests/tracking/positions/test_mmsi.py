@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracking.mmsi import Kind, classify
 from tracking.models import MMSI_MAX, Vessel
+from tracking.positions.mmsi import Kind, classify
 
 
 @pytest.mark.parametrize(

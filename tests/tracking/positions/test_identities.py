@@ -9,7 +9,8 @@ from django.db import DataError, IntegrityError, connection, transaction
 
 from tests.patience import PATIENCE_SECONDS
 from tests.tracking.reports import NOON, later, side_by_side
-from tracking.identities import (
+from tracking.models import Aircraft, Station, Vessel
+from tracking.positions.identities import (
     REWRITE_SECONDS,
     AircraftSighting,
     StationSighting,
@@ -18,7 +19,6 @@ from tracking.identities import (
     upsert_stations,
     upsert_vessels,
 )
-from tracking.models import Aircraft, Station, Vessel
 
 MMSI = 211000001
 BUOY = 992111001

@@ -15,7 +15,7 @@ the row. (The greater report as a whole would not do: a row does not tell which 
 A value that filled a gap counts as the winner's own from then on. So which of several losers fills a gap, and whether
 it stands against an equal of the winner, does depend on the order of delivery.
 
-Not done here: partitions (`tracking/partitions.py` makes them before a batch), identities, validation.
+Not done here: partitions (`tracking/history/partitions.py` makes them before a batch), identities, validation.
 """
 
 from __future__ import annotations

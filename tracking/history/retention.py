@@ -13,9 +13,9 @@ from typing import NamedTuple
 from django.conf import settings
 from django.db import connections
 
-from tracking import partitions
+from tracking.history import partitions
+from tracking.history.partitions import Dropped, PartitionSize
 from tracking.models import AircraftPosition, VesselPosition
-from tracking.partitions import Dropped, PartitionSize
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,8 @@ from django.db.models import Count, Max
 
 from tests.patience import PATIENCE_SECONDS
 from tests.tracking.reports import NOON, Report, drop_partitions, side_by_side, upsert
-from tracking import partitions, tasks
+from tracking import tasks
+from tracking.history import partitions
 from tracking.models import AircraftPosition, Vessel, VesselPosition
 
 DAY = NOON.date()

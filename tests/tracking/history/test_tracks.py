@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
-from tracking import tracks
+from tracking.history import tracks
 from tracking.models import Vessel, VesselPosition
 
 pytestmark = pytest.mark.django_db

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from tests.tracking.reports import NOON, Report, drop_partitions, stored, upsert
-from tracking import partitions
+from tracking.history import partitions
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "direct"])
 VESSELS, AIRCRAFT = partitions.TABLES

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.tracking.reports import NOON, Ranked, Report, counts, later, upsert
 from tracking.models import AircraftPosition, VesselPosition
-from tracking.positions import upsert_of
+from tracking.positions.upsert import upsert_of
 
 
 class AirReport(Ranked):

@@ -10,7 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from tests.tracking.reports import NOON, Report, drop_partitions, upsert
-from tracking import partitions
+from tracking.history import partitions
 from tracking.models import Vessel, VesselPosition
 
 pytestmark = [

@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from tests.tracking.reports import NOON, Report, upsert
-from tracking import partitions
+from tracking.history import partitions
 from tracking.models import AircraftPosition, Position, Vessel, VesselPosition
 
 Migrate = Callable[[str | None], None]

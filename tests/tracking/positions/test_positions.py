@@ -11,7 +11,7 @@ from django.db import DataError, IntegrityError, ProgrammingError, transaction
 from tests.patience import PATIENCE_SECONDS
 from tests.tracking.reports import NOON, Report, counts, later, side_by_side, stored, upsert, version
 from tracking.models import AircraftPosition, VesselPosition
-from tracking.positions import Upserted
+from tracking.positions.upsert import Upserted
 
 # --- counts -----------------------------------------------------------------------------------------------------------
 

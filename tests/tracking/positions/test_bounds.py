@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from ingest.errors import Rejected
 from ingest.formats.common import aircraft
 from ingest.formats.common.ranges import check_position
-from tracking import bounds
-from tracking.bounds import Bounds
 from tracking.models import AircraftPosition, Station, Vessel, VesselPosition
+from tracking.positions import bounds
+from tracking.positions.bounds import Bounds
 
 pytestmark = pytest.mark.django_db
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.tracking.reports import NOON, RANKED, VALUES, Report, counts, later, only, stored, upsert
 from tracking.models import VesselPosition
-from tracking.positions import upsert_of, wins
+from tracking.positions.upsert import upsert_of, wins
 
 
 @pytest.mark.django_db

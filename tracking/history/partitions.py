@@ -3,7 +3,7 @@
 Enters days (UTC); leaves tables `tracking_vesselposition_20260101` and the like, made through the `direct` alias in a
 transaction of their own, because two workers that make partitions inside a batch's transaction deadlock. Rows of a day
 without a partition are kept by the default partition; when the day's partition is made later they are moved into it.
-Which days are too old is not known here (`tracking/retention.py`).
+Which days are too old is not known here (`tracking/history/retention.py`).
 """
 
 import datetime as dt

@@ -14,7 +14,8 @@ from django.urls import reverse
 
 from tests.patience import PATIENCE_SECONDS
 from tests.tracking.reports import NOON, Report, drop_partitions, side_by_side, stored, upsert
-from tracking import partitions, retention, tasks
+from tracking import tasks
+from tracking.history import partitions, retention
 from tracking.models import Aircraft, Vessel
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "direct"])
