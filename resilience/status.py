@@ -1,8 +1,8 @@
 """What the status page and the metrics say of the queue, the spool, the breakers, the dead letters
 and the clocks.
 
-Plain data leave, in the form that `tracking/status.py` describes. For everybody to read: the reasons of breakers hold
-drivers' texts, of which only the kind of the error is told.
+Plain data leave, in the form that `tracking/status/sections.py` describes. For everybody to read: the reasons of
+breakers hold drivers' texts, of which only the kind of the error is told.
 """
 
 from __future__ import annotations

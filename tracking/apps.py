@@ -20,8 +20,8 @@ class TrackingConfig(AppConfig):
         copies.connect()
 
     def status_sections(self) -> list[Any]:
-        """What the status page asks (see `tracking/status.py`)."""
-        from tracking import status
+        """What the status page asks (see `tracking/status/sections.py`)."""
+        from tracking.status import sections as status
 
         return [*status.sections()]
 

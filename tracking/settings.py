@@ -11,7 +11,8 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from ingest.sources import addresses
-from tracking import embedded, networks
+from tracking import embedded
+from tracking.status import networks
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.FileAwareEnv()

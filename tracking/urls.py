@@ -3,7 +3,9 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from tracking import health, metrics, status_page
+from tracking.status import metrics
+from tracking.status import page as status_page
+from tracking.status import probes as health
 
 urlpatterns = [
     path("admin/", admin.site.urls),

@@ -1,8 +1,9 @@
 """What the status page and the metrics say of the feeds, from their health in the queue's Redis alone.
 
-Plain data leave, in the form that `tracking/status.py` describes. Which feeds there are is told by what is kept of
-them, not by their table: a feed is listed for a day after it was last heard of. So this knows no difference between a
-feed that is disabled and one that lacks its collector. It never says why a source fails: that may hold an address.
+Plain data leave, in the form that `tracking/status/sections.py` describes. Which feeds there are is told by what is
+kept of them, not by their table: a feed is listed for a day after it was last heard of. So this knows no difference
+between a feed that is disabled and one that lacks its collector. It never says why a source fails: that may hold an
+address.
 """
 
 from __future__ import annotations

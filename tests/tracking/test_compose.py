@@ -32,7 +32,7 @@ from tests.patience import PATIENCE_SECONDS
 from tracking.embedded import processes
 from tracking.embedded.paths import POSTGRES_USER, is_root
 from tracking.embedded.processes import wait_until
-from tracking.networks import client_address
+from tracking.status.networks import client_address
 from tracking.web import serving
 from tracking.web.connections import WebServer
 

@@ -33,7 +33,7 @@ from django.http import HttpRequest
 from django_redis import get_redis_connection
 
 from tracking.api_keys import ApiKey
-from tracking.inquiry import Inquiry
+from tracking.status.inquiry import Inquiry
 
 logger = logging.getLogger(__name__)
 

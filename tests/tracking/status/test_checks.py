@@ -15,7 +15,7 @@ from django.db import connections
 from tracking import embedded
 from tracking.redis import no_retry
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 DATABASES = ["default", "direct"]
 
 

@@ -2,7 +2,7 @@
 
 They are made anew at each request from what all processes share, so any web process gives the same. What does not
 answer within WAIT_SECONDS is left out rather than repeated: Prometheus keeps the past itself. The names are those of
-the apps' sections (`tracking/status.py`), beside tracking_dependency_up.
+the apps' sections (`tracking/status/sections.py`), beside tracking_dependency_up.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from tracking import status
-from tracking.networks import limited
-from tracking.survey import Section, gather
+from tracking.status import sections as status
+from tracking.status.networks import limited
+from tracking.status.survey import Section, gather
 
 WAIT_SECONDS = 1.0  # a scrape may take 10 s by default, and a slow answer must not look like an outage
 

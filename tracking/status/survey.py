@@ -1,8 +1,8 @@
 """Asks all sections of all apps at once, and says after a bounded time what is known of each.
 
-Questions enter (`tracking/status.py`), Sections leave. What has not answered in time is said to be silent, with the
-latest answer of before and its age; the memory of answers is this process's own. Nothing is shown here: that is for
-`tracking/status_page.py` and `tracking/metrics.py`.
+Questions enter (`tracking/status/sections.py`), Sections leave. What has not answered in time is said to be silent,
+with the latest answer of before and its age; the memory of answers is this process's own. Nothing is shown here: that
+is for `tracking/status/page.py` and `tracking/status/metrics.py`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import NamedTuple
 import msgspec
 from django.apps import apps
 
-from tracking.inquiry import Inquiry
-from tracking.status import Answer, Question, State
+from tracking.status.inquiry import Inquiry
+from tracking.status.sections import Answer, Question, State
 
 logger = logging.getLogger(__name__)
 

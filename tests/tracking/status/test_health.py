@@ -14,8 +14,9 @@ from django.db import connection, connections
 from django.test import Client
 
 from tests.patience import PATIENCE_SECONDS, SLACK_SECONDS
-from tracking import embedded, health
+from tracking import embedded
 from tracking.embedded.redis import pid_of
+from tracking.status import probes as health
 
 CLOSED = "redis://:hunter2@127.0.0.1:1/0"
 ALL = {"postgresql", "migrations", "queue_redis", "live_redis"}

@@ -19,8 +19,9 @@ from resilience.breaker import CircuitOpen, get_breaker
 from resilience.streams import LIVE, Streams
 from tests.patience import PATIENCE_SECONDS
 from tests.tracking.own_servers import Servers, own_servers
-from tracking import embedded, networks, survey
-from tracking.inquiry import Inquiry
+from tracking import embedded
+from tracking.status import networks, survey
+from tracking.status.inquiry import Inquiry
 
 SECRET = "hunter2-marker"
 SECTION = {"postgres": "postgresql", "queue": "queue", "live": "live"}
@@ -307,7 +308,7 @@ def test_a_question_that_hangs_is_asked_anew_by_few_threads(monkeypatch):
         asked.append(1)
         release.wait(10)
 
-    monkeypatch.setattr("tracking.inquiry.PATIENCE_SECONDS", -1.0)
+    monkeypatch.setattr("tracking.status.inquiry.PATIENCE_SECONDS", -1.0)
     inquiries = {id(found): found for found in (Inquiry.start("test-hang", hang) for _ in range(20))}
     assert len(inquiries) == 5
     release.set()

@@ -1,7 +1,7 @@
 """`/status`: how everything is, for people and programs, without a database or a login.
 
-Nothing enters but the request; the page says what is known after WAIT_SECONDS (`tracking/survey.py`). HTTP 200 whatever
-that is: probes have `/health/ready`.
+Nothing enters but the request; the page says what is known after WAIT_SECONDS (`tracking/status/survey.py`). HTTP 200
+whatever that is: probes have `/health/ready`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from tracking.networks import limited
-from tracking.status import State
-from tracking.survey import Section, gather, overall
+from tracking.status.networks import limited
+from tracking.status.sections import State
+from tracking.status.survey import Section, gather, overall
 from tracking.web import headers
 
 WAIT_SECONDS = 0.06

@@ -1,8 +1,8 @@
 """What the status page and the metrics say of PostgreSQL and of live state; the contract of such sections.
 
 Every AppConfig that has a method `status_sections` is asked for a list of Questions, plain dictionaries, so that no app
-imports another for it. `tracking/survey.py` asks them all at once, each in a thread of its own, and remembers the
-latest Answers; the page shows them, and `tracking/metrics.py` gives their metrics to Prometheus.
+imports another for it. `tracking/status/survey.py` asks them all at once, each in a thread of its own, and remembers
+the latest Answers; the page shows them, and `tracking/status/metrics.py` gives their metrics to Prometheus.
 
 An Answer is for everybody: no host, address, user or path, and no text of a driver. A question that raises is a
 dependency that is down; the page tells the kind of the error only.

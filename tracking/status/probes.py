@@ -17,7 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from django_redis import get_redis_connection
 
-from tracking.inquiry import Inquiry
+from tracking.status.inquiry import Inquiry
 
 logger = logging.getLogger(__name__)
 
