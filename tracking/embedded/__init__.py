@@ -112,8 +112,8 @@ def redis_pool_options(url: str, data_dir: Path, answer_seconds: float = 5.0) ->
     A dead server answers at once: no retries (the default takes 3.6-4.6 s a call), 1 s to connect, `answer_seconds`
     for a reply, so a blocking command must ask for less. A connection to an embedded server starts it first.
     """
-    # Imported here: tracking.redis needs this module.
-    from tracking.redis import EmbeddedConnection, no_retry
+    # Imported here: tracking.connections needs this module.
+    from tracking.connections import EmbeddedConnection, no_retry
 
     options: dict[str, Any] = {"retry": no_retry(), "socket_connect_timeout": 1.0, "socket_timeout": answer_seconds}
     if url in {redis_url(data_dir, name) for name in REDIS_SERVERS}:

@@ -13,7 +13,7 @@ from django.core.management.base import SystemCheckError
 from django.db import connections
 
 from tracking import embedded
-from tracking.redis import no_retry
+from tracking.connections import no_retry
 
 PROJECT = Path(__file__).resolve().parents[3]
 DATABASES = ["default", "direct"]

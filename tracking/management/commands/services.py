@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from tracking import embedded
-from tracking.installation import Installation
+from tracking.embedded.installation import Installation
 
 
 class Command(BaseCommand):

@@ -1,8 +1,8 @@
 """`manage.py up`: the whole system on one machine, ready to look at, until Ctrl-C.
 
 Prepares (embedded servers, migrations, checks, partitions, static files; on the first run an administrator and a
-simulated feed), then runs ingest, workers and web through `tracking.supervisor`. Everything here can be done by the
-other commands one by one; production runs them under its own supervisor (docker-compose.yml shows how).
+simulated feed), then runs ingest, workers and web through `tracking.embedded.supervisor`. Everything here can be done
+by the other commands one by one; production runs them under its own supervisor (docker-compose.yml shows how).
 """
 
 import io
@@ -27,10 +27,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connections
 
 from tracking import embedded
+from tracking.embedded.installation import AlreadyRunning, Installation
+from tracking.embedded.supervisor import Program, Revival, Supervisor
 from tracking.history import partitions
-from tracking.installation import AlreadyRunning, Installation
 from tracking.management.commands.services import external_services
-from tracking.supervisor import Program, Revival, Supervisor
 
 POLL_SECONDS = 0.2
 # What moves on a first run, before a receiver is connected: name, address, format, source label.

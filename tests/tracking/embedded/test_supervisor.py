@@ -15,7 +15,7 @@ import pytest
 
 from tests.patience import PATIENCE_SECONDS
 from tracking.embedded.errors import EmbeddedError
-from tracking.supervisor import Program, Revival, Supervisor, how_it_ended
+from tracking.embedded.supervisor import Program, Revival, Supervisor, how_it_ended
 
 SLEEP = "import time; time.sleep(60)"
 HANG = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); open({ready!r}, 'w'); time.sleep(60)"
@@ -153,14 +153,14 @@ def test_programs_end_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
     note = tmp_path / "pid"
     code = f"""
         import os, sys, time
-        from tracking.supervisor import Program, Supervisor
+        from tracking.embedded.supervisor import Program, Supervisor
         supervisor = Supervisor([Program("program", [sys.executable, "-c", {SLEEP!r}])], print)
         supervisor.start(0.0)
         open({str(note)!r} + ".new", "w").write(str(supervisor.pids()["program"]))
         os.rename({str(note)!r} + ".new", {str(note)!r})
         time.sleep(60)
     """
-    parent = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], cwd=Path(__file__).resolve().parents[2])
+    parent = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], cwd=Path(__file__).resolve().parents[3])
     try:
         wait_until(note.exists)
         assert is_alive(int(note.read_text()))

@@ -25,12 +25,12 @@ from django.urls import resolve
 from tests.faults.processes import free_port
 from tests.patience import PATIENCE_SECONDS
 from tracking import embedded
-from tracking.installation import AlreadyRunning, Installation
+from tracking.embedded.installation import AlreadyRunning, Installation
 from tracking.management.commands import up
 
 pytestmark = pytest.mark.serial
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 READY_SECONDS = 2 * PATIENCE_SECONDS
 STOP_SECONDS = PATIENCE_SECONDS  # three programs have twenty seconds each, then the servers
 

@@ -22,7 +22,7 @@ from tests.patience import PATIENCE_SECONDS
 from tracking import embedded
 from tracking.embedded import paths, postgres, processes
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root starts PostgreSQL as another user")
 START = "import pathlib, sys; from tracking import embedded; embedded.start(pathlib.Path(sys.argv[1]))"
 

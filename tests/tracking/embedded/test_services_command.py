@@ -19,11 +19,11 @@ from django.db import OperationalError
 
 from tracking import embedded
 from tracking.embedded import processes
-from tracking.installation import Installation
+from tracking.embedded.installation import Installation
 from tracking.management.commands.services import Command
 from tracking.postgresql.base import DatabaseFeatures, DatabaseWrapper
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
