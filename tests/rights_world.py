@@ -21,7 +21,7 @@ from ingest.models import Batch, Feed
 from resilience.models import LetterJob
 from tests.resilience.letters import make_letter
 from tests.tracking.keys import header, make_key
-from tracking.api_keys import Scope
+from tracking.access.api_keys import Scope
 from tracking.models import Aircraft, AircraftPosition, Station, Vessel, VesselPosition
 
 NOON = dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC)

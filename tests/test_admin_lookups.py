@@ -15,7 +15,7 @@ from django_q.models import Task
 
 from ingest.models import Feed
 from tests.resilience.letters import make_letter
-from tracking import admin_site
+from tracking.access import admin_site
 
 pytestmark = pytest.mark.django_db
 

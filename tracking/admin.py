@@ -1,5 +1,5 @@
 """The pages of identities in the admin; those of positions are in `tracking/position_admin.py`, those of
-keys in `tracking/key_admin.py`.
+keys in `tracking/access/key_admin.py`.
 
 Identities are made by reports, not by hand. Deleting one takes its positions along, in one statement and unread.
 """
@@ -17,7 +17,8 @@ from django.utils import timezone
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from tracking import key_admin, position_admin, theme
+from tracking import position_admin, theme
+from tracking.access import key_admin
 from tracking.models import Aircraft, Station, Vessel
 from tracking.positions import search  # noqa: F401  importing them registers their pages
 

@@ -15,7 +15,7 @@ class TrackingConfig(AppConfig):
 
     def ready(self) -> None:
         from tracking import checks  # noqa: F401  registering is what the import is for
-        from tracking.api import copies, schemes  # noqa: F401  so it is of the schemes
+        from tracking.access import copies, schemes  # noqa: F401  so it is of the schemes
 
         copies.connect()
 
@@ -27,7 +27,7 @@ class TrackingConfig(AppConfig):
 
 
 class GuardedAdminConfig(admin_apps.AdminConfig):
-    """Django's admin on `tracking/admin_site.py`."""
+    """Django's admin on `tracking/access/admin_site.py`."""
 
     default = False
-    default_site = "tracking.admin_site.GuardedAdminSite"
+    default_site = "tracking.access.admin_site.GuardedAdminSite"

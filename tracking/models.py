@@ -12,7 +12,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Upper
 
-from tracking.api_keys import ApiKey  # noqa: F401  keys are no part of what we know, but a model all the same
+from tracking.access.api_keys import ApiKey  # noqa: F401  keys are no part of what we know, but a model all the same
 from tracking.positions import bounds
 from tracking.positions.mmsi import Kind
 from tracking.positions.upsert import PositionQuerySet

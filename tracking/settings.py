@@ -251,7 +251,7 @@ API_KEY_DAYS = env.int("API_KEY_DAYS", default=365)  # longest life of a key; su
 REST_FRAMEWORK = {
     # The first one decides that nobody is a 401 (with `WWW-Authenticate: Token`), not a 403.
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "tracking.api.keys.KeyAuthentication",
+        "tracking.access.key_copies.KeyAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],

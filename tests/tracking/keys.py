@@ -5,7 +5,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from tracking.api_keys import ApiKey, Scope
+from tracking.access.api_keys import ApiKey, Scope
 
 
 def make_key(user: Any, *scopes: Scope, expires_at: dt.datetime | None = None) -> ApiKey:

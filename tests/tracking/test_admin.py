@@ -18,7 +18,7 @@ from django_q.models import Failure, OrmQ, Schedule, Success, Task
 from ingest.models import Batch, Feed
 from tests.tracking.keys import make_key
 from tracking import theme
-from tracking.api_keys import ApiKey
+from tracking.access.api_keys import ApiKey
 from tracking.models import Aircraft, AircraftPosition, Station, Vessel, VesselPosition
 
 pytestmark = pytest.mark.django_db

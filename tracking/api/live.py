@@ -1,8 +1,8 @@
 """Live targets in a box, from Redis alone.
 
 With LIVE_PUBLIC nobody is asked who they are, so a session cookie is not even read. Without it, sessions and keys
-are known by their copies in the live Redis (`tracking/api/copies.py`). Either way these views serve on while PostgreSQL
-is away.
+are known by their copies in the live Redis (`tracking/access/copies.py`). Either way these views serve on while
+PostgreSQL is away.
 """
 
 from functools import partial
@@ -18,13 +18,13 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from tracking.access.api_keys import Scope
+from tracking.access.key_copies import CopiedKey, CopiedSession
 from tracking.api.compression import takes_gzip
 from tracking.api.errors import documented
-from tracking.api.keys import CopiedKey, CopiedSession
 from tracking.api.query import Box, LiveQuery
 from tracking.api.serializers import LivePageSerializer
 from tracking.api.shared import Encoded, Shared
-from tracking.api_keys import Scope
 from tracking.live.state import Kind, LiveState
 
 answers = Shared()

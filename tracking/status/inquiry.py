@@ -2,7 +2,7 @@
 
 A name and a callable enter; an Inquiry leaves, for whose end anybody waits as long as they like. Who asks what is being
 asked already joins: pages and probes must not pile up threads before a server that hangs. What the answers mean is
-for the callers (`tracking/status/probes.py`, `tracking/status/survey.py`, `tracking/api/copies.py`).
+for the callers (`tracking/status/probes.py`, `tracking/status/survey.py`, `tracking/access/copies.py`).
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import pytest
 from django_redis import get_redis_connection
 from drf_spectacular.generators import SchemaGenerator
 
-from tests.tracking.test_live_api import write
+from tests.tracking.api.test_live_api import write
 from tracking.api import schema
 from tracking.api.live import answers
 from tracking.api.shared import MAX_AGE_SECONDS, Shared

@@ -24,7 +24,7 @@ from unfold.widgets import (
 )
 
 from tracking import theme
-from tracking.api_keys import ApiKey, Scope
+from tracking.access.api_keys import ApiKey, Scope
 
 
 class ApiKeyForm(forms.ModelForm):

@@ -17,8 +17,8 @@ from django.utils import timezone
 from django_redis import get_redis_connection
 
 from tests.tracking.keys import header, make_key
-from tracking.api import copies
-from tracking.api_keys import ApiKey, Scope, hashed
+from tracking.access import copies
+from tracking.access.api_keys import ApiKey, Scope, hashed
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("live_redis")]
 

@@ -22,7 +22,7 @@ from tracking.embedded import processes
 from tracking.web import connections, serving
 from tracking.web.connections import WebServer
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 HALF_BODY = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nhalf"
 LARGE = 4_000_000

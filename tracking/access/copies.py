@@ -32,7 +32,7 @@ from django.db.models.signals import post_delete, post_save
 from django.http import HttpRequest
 from django_redis import get_redis_connection
 
-from tracking.api_keys import ApiKey
+from tracking.access.api_keys import ApiKey
 from tracking.status.inquiry import Inquiry
 
 logger = logging.getLogger(__name__)

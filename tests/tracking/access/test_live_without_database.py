@@ -25,7 +25,7 @@ from tracking.embedded import processes
 pytestmark = [pytest.mark.fault, pytest.mark.serial]
 
 AT_ONCE_SECONDS = 2.0  # less than anything that waits for PostgreSQL takes
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 SECRET = "hunter2-marker"
 KEYS = {"used": "a" * 40, "unused": "b" * 40, "deleted": "c" * 40, "deactivated": "d" * 40}
 PREPARE = f"""
@@ -33,7 +33,7 @@ import json, time
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.test import Client
-from tracking.api_keys import ApiKey, Scope, hashed
+from tracking.access.api_keys import ApiKey, Scope, hashed
 from tracking.live.state import Kind, LiveState, LiveUpdate
 users = get_user_model().objects
 for name, key in {KEYS!r}.items():
@@ -45,7 +45,7 @@ print(json.dumps(client.cookies[settings.SESSION_COOKIE_NAME].value))
 """
 REVOKE = """
 from django.contrib.auth import get_user_model
-from tracking.api_keys import ApiKey
+from tracking.access.api_keys import ApiKey
 ApiKey.objects.get(user__username="deleted").delete()
 user = get_user_model().objects.get(username="deactivated")
 user.is_active = False

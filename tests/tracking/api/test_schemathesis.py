@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "dire
 
 __all__ = ["closed_breakers", "handler"]  # fixtures of another room
 
-CONFIGURATION = Path(__file__).resolve().parents[1] / "schemathesis.toml"
+CONFIGURATION = Path(__file__).resolve().parents[2] / "schemathesis.toml"
 PROGRAM = Path(sys.executable).with_name("schemathesis")
 
 

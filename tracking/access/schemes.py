@@ -9,7 +9,7 @@ from drf_spectacular.authentication import SessionScheme, TokenScheme
 class KeyScheme(TokenScheme):
     """Keys."""
 
-    target_class = "tracking.api.keys.KeyAuthentication"
+    target_class = "tracking.access.key_copies.KeyAuthentication"
     match_subclasses = False
     priority = 0
 
@@ -17,7 +17,7 @@ class KeyScheme(TokenScheme):
 class CopiedKeyScheme(TokenScheme):
     """Keys in live views."""
 
-    target_class = "tracking.api.keys.CopiedKey"
+    target_class = "tracking.access.key_copies.CopiedKey"
     name = "liveTokenAuth"
     match_subclasses = False
     priority = 0
@@ -26,6 +26,6 @@ class CopiedKeyScheme(TokenScheme):
 class CopiedSessionScheme(SessionScheme):
     """Sessions in live views."""
 
-    target_class = "tracking.api.keys.CopiedSession"
+    target_class = "tracking.access.key_copies.CopiedSession"
     name = "liveCookieAuth"
     priority = 0

@@ -2,8 +2,8 @@
 
 What a key may be used for is decided here, before any view: a view of live state names its scope, of the others those
 that only read want `history` and those that change something want `operate`. What its user may do, the views'
-permissions decide. Views of live state go by copies (`tracking/api/copies.py`), so that they serve on while PostgreSQL
-is away.
+permissions decide. Views of live state go by copies (`tracking/access/copies.py`), so that they serve on while
+PostgreSQL is away.
 """
 
 from __future__ import annotations
@@ -21,10 +21,9 @@ from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
-from tracking import api_keys
-from tracking.api import copies
-from tracking.api.copies import COPY_SECONDS, Verified
-from tracking.api_keys import ApiKey, Scope
+from tracking.access import api_keys, copies
+from tracking.access.api_keys import ApiKey, Scope
+from tracking.access.copies import COPY_SECONDS, Verified
 
 SCHEMES = (b"token", b"bearer")
 
