@@ -31,7 +31,7 @@ from ingest.models import Batch
 from ingest.reports import MessageBatch
 from ingest.stages import store
 from resilience import clocks
-from resilience.breaker import CircuitOpen, Phase, get_breaker
+from resilience.breaker.registry import CircuitOpen, Phase, get_breaker
 from resilience.deadline import deadline
 from resilience.failures import failure_of, fingerprint, next_retry
 from resilience.models import DeadLetter

@@ -28,7 +28,7 @@ from ingest.stages import store
 from ingest.stages.fusion import Fused, fuse
 from ingest.stages.live import live_updates
 from ingest.stages.store import FEW, OUTCOMES, Counts, Failed, NothingPasses
-from resilience.breaker import Breaker, CircuitOpen, get_breaker
+from resilience.breaker.registry import Breaker, CircuitOpen, get_breaker
 from resilience.deadline import deadline
 from resilience.sqlstate import Verdict, classify, is_outage
 from tracking.history import partitions

@@ -1,7 +1,7 @@
 """The admin of this app: dead letters, the jobs that work through them, circuit breakers, parked entries.
 
 Nothing here adds or deletes a letter. Clicks go in; what is done is done by `resilience.dead_letters` and the modules
-beside it. The pages are in `resilience.letter_admin`, `resilience.breaker_admin` and `resilience.parked_admin`.
+beside it. The pages are in `resilience.letter_admin`, `resilience.breaker.admin` and `resilience.parked_admin`.
 """
 
 import uuid
@@ -12,7 +12,8 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
-from resilience import breaker_admin, parked_admin
+from resilience import parked_admin
+from resilience.breaker import admin as breaker_admin
 from resilience.letter_admin.everything import Everything
 from resilience.letter_admin.jobs import LetterJobAdmin
 from resilience.letter_admin.letter_actions import AT_ONCE, LetterActions

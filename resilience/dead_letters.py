@@ -21,7 +21,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from resilience import clocks
-from resilience.breaker import CircuitOpen, get_breaker
+from resilience.breaker.registry import CircuitOpen, get_breaker
 from resilience.deadline import deadline
 from resilience.failures import BUG, failure_of, next_retry
 from resilience.handlers import Handler, NoHandler, handler_of, register

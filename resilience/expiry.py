@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import transaction
 
 from resilience import clocks, dead_letters
-from resilience.breaker import get_breaker
+from resilience.breaker.registry import get_breaker
 from resilience.dead_letters import BREAKER, OPEN, SCHEDULE, deadline_seconds, is_away
 from resilience.deadline import deadline
 from resilience.handlers import handler_of, kinds

@@ -21,7 +21,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from resilience import dead_letters
-from resilience.breaker import get_breaker
+from resilience.breaker.registry import get_breaker
 from resilience.broker import REPLAY
 from resilience.dead_letters import BREAKER, Result, deadline_seconds, is_away
 from resilience.deadline import deadline

@@ -37,7 +37,7 @@ from django_q.signals import post_execute_in_worker, pre_enqueue, pre_execute
 from django_q.status import Stat
 from django_q.worker import worker
 
-from resilience.breaker import release_probes_of_the_dead
+from resilience.breaker.registry import release_probes_of_the_dead
 from resilience.deadline import deadline
 from resilience.resubmission import working_on
 from resilience.schedules import bring_back

@@ -16,7 +16,7 @@ from django_redis import get_redis_connection
 
 from resilience import clocks
 from resilience.admission import BAD_SIGNATURE
-from resilience.breaker import Phase, RedisStore, Snapshot, get_breaker
+from resilience.breaker.registry import Phase, RedisStore, Snapshot, get_breaker
 from resilience.broker import LIVE, STREAMS, StreamsBroker
 from resilience.models import DeadLetter
 from resilience.spool import get_spool

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from ingest import pipeline
 from ingest.stages.fusion import Fused
-from resilience.breaker import Breaker
+from resilience.breaker.registry import Breaker
 
 # A thread whose answer has come waits so long for the interpreter while another computes; Python's own 5 ms are a
 # seventh of what a batch takes.

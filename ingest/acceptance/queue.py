@@ -31,7 +31,7 @@ from ingest.models import Batch
 from ingest.reports import MessageBatch
 from ingest.stages.store import Counts
 from resilience import spool_drain
-from resilience.breaker import CircuitOpen, in_process_breaker
+from resilience.breaker.registry import CircuitOpen, in_process_breaker
 from resilience.broker import LIVE, REPLAY
 from resilience.deadline import deadline
 from resilience.resubmission import signed

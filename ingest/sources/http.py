@@ -23,7 +23,7 @@ from ingest.sources import Chunk, LiveSource, SourceError, pacing
 from ingest.sources.exchange import Answer, Failure, Limits, get, host_of, is_askable, status_failure
 from ingest.sources.oauth import OAuth, Tokens
 from ingest.sources.urls import masked
-from resilience.breaker import FEED_PREFIX, Breaker, CircuitOpen, MemoryStore, get_breaker
+from resilience.breaker.registry import FEED_PREFIX, Breaker, CircuitOpen, MemoryStore, get_breaker
 
 logger = logging.getLogger(__name__)
 

@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> None:
     from ingest.clocks import moment
     from ingest.reports import Decoded, VesselReport
     from ingest.stages.fusion import fuse
-    from resilience.breaker import in_process_breaker
+    from resilience.breaker.registry import in_process_breaker
 
     def report(at: Position) -> VesselReport:
         status = None if at.status is None else 0

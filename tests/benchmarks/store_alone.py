@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> None:
     from ingest.stages import store
     from ingest.stages.fusion import fuse
     from ingest.stages.store import Counts
-    from resilience.breaker import in_process_breaker
+    from resilience.breaker.registry import in_process_breaker
     from tests.benchmarks.measuring import process_cpu
 
     options = _options(arguments)

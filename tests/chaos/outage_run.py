@@ -13,8 +13,8 @@ from typing import NamedTuple
 from django_redis import get_redis_connection
 
 from ingest.models import Feed, Format
-from resilience.breaker_state import Phase
-from resilience.breaker_store import RedisStore
+from resilience.breaker.state import Phase
+from resilience.breaker.store import RedisStore
 from tests.chaos import outage_measures as measures
 from tests.chaos.outage_fleet import Fleet, FleetFeed
 from tests.chaos.outage_measures import Figures

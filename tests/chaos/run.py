@@ -15,8 +15,8 @@ from django_redis import get_redis_connection
 
 from ingest.models import Batch, Feed, Format
 from ingest.push.receivers import hashed
-from resilience.breaker_state import Phase, Transition
-from resilience.breaker_store import RedisStore
+from resilience.breaker.state import Phase, Transition
+from resilience.breaker.store import RedisStore
 from resilience.spool import get_spool
 from tests.chaos.faults import expected_seconds, inflict
 from tests.chaos.messages import POISON, POISON_OF

@@ -16,8 +16,8 @@ import psycopg
 from django_q.status import Stat
 from django_redis import get_redis_connection
 
-from resilience.breaker_state import Phase
-from resilience.breaker_store import RedisStore
+from resilience.breaker.state import Phase
+from resilience.breaker.store import RedisStore
 from resilience.broker import STREAMS, StreamsBroker
 from resilience.streams import StreamDepth
 from tests.faults.processes import wait_until

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django_redis import get_redis_connection
 
-from resilience.breaker import (
+from resilience.breaker.registry import (
     Abandoned,
     Acquire,
     Breaker,

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from resilience.breaker import Phase
+from resilience.breaker.registry import Phase
 from tests.faults.proxy import Proxy
 from tests.faults.rig import CLOSING_SECONDS, RESET_SECONDS, Rig
 from tests.faults.servers import NO_PGBOUNCER, PgBouncer, Servers

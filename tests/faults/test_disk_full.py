@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from resilience.breaker import Phase
+from resilience.breaker.registry import Phase
 from tests.faults.processes import unprivileged
 from tests.faults.rig import CLOSING_SECONDS, Rig
 

@@ -15,7 +15,7 @@ from ingest.acceptance.queue import enqueue
 from ingest.consumption import make_dead_letter
 from ingest.reports import MessageBatch
 from ingest.stages import store as persistence
-from resilience.breaker import get_breaker
+from resilience.breaker.registry import get_breaker
 from resilience.streams import LIVE
 from tests.faults.invariants import Traffic, fate, here, mmsis
 from tests.faults.processes import wait_until

@@ -13,7 +13,7 @@ from ingest import consumption, pipeline
 from ingest.acceptance.queue import enqueue
 from ingest.reports import MessageBatch
 from ingest.stages.fusion import Fused
-from resilience.breaker import Phase, get_breaker
+from resilience.breaker.registry import Phase, get_breaker
 from resilience.models import DeadLetter
 from resilience.streams import LIVE, Streams
 from tests.faults.invariants import FIRST_MMSI, Traffic, fate, mmsis, queued

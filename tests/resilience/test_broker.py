@@ -20,7 +20,7 @@ from redis.retry import Retry
 
 from resilience import broker as queue
 from resilience import resubmission
-from resilience.breaker import Breaker, get_breaker
+from resilience.breaker.registry import Breaker, get_breaker
 from resilience.broker import HOUSEKEEPING, LIVE, REPLAY, StreamsBroker
 from resilience.spent import on_spent
 

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from resilience import dead_letters
-from resilience.breaker import get_breaker
+from resilience.breaker.registry import get_breaker
 from resilience.letter_admin import letter_actions
 from resilience.models import DeadLetter
 from tests.resilience.conftest import UserWith

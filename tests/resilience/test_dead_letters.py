@@ -13,7 +13,7 @@ import pytest
 from django.db import OperationalError, connection, connections, transaction
 
 from resilience import dead_letters, tasks
-from resilience.breaker import Phase, get_breaker
+from resilience.breaker.registry import Phase, get_breaker
 from resilience.dead_letters import NoHandler, Result, next_retry, retry, retry_due
 from resilience.failures import MAX_ATTEMPTS
 from resilience.models import DeadLetter

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django_q.models import Schedule
 
 from resilience import dead_letters, expiry, tasks
-from resilience.breaker import get_breaker
+from resilience.breaker.registry import get_breaker
 from resilience.dead_letters import Result
 from resilience.models import DeadLetter
 from tests.resilience.letters import RecordingHandler, Refusal, age, fail_with, make_letter

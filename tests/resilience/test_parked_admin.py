@@ -11,7 +11,7 @@ from django_redis import get_redis_connection
 from resilience.broker import StreamsBroker
 from resilience.resubmission import park
 from resilience.streams import LIVE, Streams
-from tests.resilience.test_breaker_admin import client_with
+from tests.resilience.breaker.test_breaker_admin import client_with
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/resilience/parkedentry/"

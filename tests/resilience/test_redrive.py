@@ -13,7 +13,7 @@ from django_q.signing import SignedPackage
 from django_redis import get_redis_connection
 
 from resilience import redrive, tasks
-from resilience.breaker import get_breaker
+from resilience.breaker.registry import get_breaker
 from resilience.models import DeadLetter, LetterJob
 from resilience.selection import Selection
 from resilience.streams import REPLAY, STREAMS, Streams

@@ -24,7 +24,7 @@ from django_q.tasks import async_task
 from django_redis import get_redis_connection
 
 from resilience import sentinel
-from resilience.breaker import Breaker, RedisStore
+from resilience.breaker.registry import Breaker, RedisStore
 from resilience.broker import HOUSEKEEPING, LIVE, StreamsBroker
 from tests.patience import PATIENCE_SECONDS
 

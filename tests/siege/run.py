@@ -19,8 +19,8 @@ import redis
 from ingest.models import Feed, Format
 from ingest.push.receivers import hashed, new_key
 from ingest.simulator.ships import Ship, build_fleet
-from resilience.breaker import all_snapshots
-from resilience.breaker_state import Phase
+from resilience.breaker.registry import all_snapshots
+from resilience.breaker.state import Phase
 from resilience.broker import StreamsBroker
 from resilience.spool import get_spool
 from resilience.streams import PARKED

@@ -30,7 +30,7 @@ from django.db import Error as DatabaseError
 from django.db import connections
 from django_redis import get_redis_connection
 
-from resilience.breaker import Breaker, CircuitOpen, get_breaker
+from resilience.breaker.registry import Breaker, CircuitOpen, get_breaker
 from resilience.deadline import deadline
 from resilience.sqlstate import is_outage
 from tracking.live import missed

@@ -20,7 +20,7 @@ from ingest.ledger.accounts import account, violations
 from ingest.ledger.waiting import Outstanding
 from ingest.models import Batch
 from ingest.stages import store as persistence
-from resilience.breaker import get_breaker
+from resilience.breaker.registry import get_breaker
 from resilience.models import DeadLetter
 from resilience.streams import Streams
 from tests.ingest.messages import batch, position, static

@@ -20,7 +20,7 @@ from ingest.feeds.runner import FeedRunner
 from ingest.models import Feed
 from ingest.sources import SourceError, open_source
 from ingest.sources.http import HttpSource, feed_breaker
-from resilience.breaker import (
+from resilience.breaker.registry import (
     Breaker,
     BreakerConfig,
     MemoryStore,
@@ -29,7 +29,7 @@ from resilience.breaker import (
     all_snapshots,
     get_breaker,
 )
-from resilience.breaker_state import BreakerState
+from resilience.breaker.state import BreakerState
 from tests.ingest.web import GOOD, FakeClock, answer, only_one_loopback_address, serving, take
 from tests.patience import PATIENCE_SECONDS
 from tests.resilience.letters import forget_breakers

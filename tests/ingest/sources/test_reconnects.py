@@ -12,8 +12,8 @@ import pytest
 from django.conf import LazySettings
 
 from ingest.sources.tcp import TcpSource
-from resilience import breaker as breakers
-from resilience.breaker import Breaker, MemoryStore
+from resilience.breaker import registry as breakers
+from resilience.breaker.registry import Breaker, MemoryStore
 from resilience.broker import StreamsBroker
 from tests.patience import PATIENCE_SECONDS
 from tracking.embedded import redis_pool_options

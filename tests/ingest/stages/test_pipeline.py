@@ -15,7 +15,7 @@ from ingest.formats.registry import FORMATS
 from ingest.ledger.accounts import account, violations
 from ingest.models import Batch
 from ingest.stages import store
-from resilience.breaker import CircuitOpen, in_process_breaker
+from resilience.breaker.registry import CircuitOpen, in_process_breaker
 from resilience.models import UNGROUPED, DeadLetter
 from tests.ingest.messages import NOON, NOON_MS, batch, position, sentences, static
 from tracking.live.state import Kind, LiveState

@@ -20,7 +20,7 @@ from redis import Redis
 
 from ingest import pipeline
 from ingest.feeds.runner import FeedRunner
-from resilience.breaker import Breaker, CircuitOpen, MemoryStore, get_breaker
+from resilience.breaker.registry import Breaker, CircuitOpen, MemoryStore, get_breaker
 from tests.ingest.messages import batch, position, sentences, static
 from tests.patience import PATIENCE_SECONDS, SLACK_SECONDS
 from tests.resilience.letters import forget_breakers

@@ -13,8 +13,8 @@ While closed, each success takes one failure off the count. In half_open a singl
 so that a probe whose process was killed frees its place. Every transition begins a new generation, and an answer that
 belongs to an older generation is counted but decides nothing.
 
-It reads no clock, keeps nothing and talks to nobody: `resilience.breaker_store` keeps states,
-`resilience.breaker` is what callers use. All times are seconds since the epoch.
+It reads no clock, keeps nothing and talks to nobody: `resilience.breaker.store` keeps states,
+`resilience.breaker.registry` is what callers use. All times are seconds since the epoch.
 """
 
 from dataclasses import dataclass, replace

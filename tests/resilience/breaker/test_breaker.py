@@ -17,9 +17,9 @@ import redis
 from django.db import OperationalError
 from django_redis import get_redis_connection
 
-from resilience import breaker as breakers
-from resilience import breaker_guard
-from resilience.breaker import (
+from resilience.breaker import guard as breaker_guard
+from resilience.breaker import registry as breakers
+from resilience.breaker.registry import (
     Acquire,
     Breaker,
     BreakerConfig,

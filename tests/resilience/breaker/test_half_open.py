@@ -12,7 +12,7 @@ import pytest
 import redis
 from django_redis import get_redis_connection
 
-from resilience.breaker import Breaker, BreakerConfig, CircuitOpen, Phase, RedisStore
+from resilience.breaker.registry import Breaker, BreakerConfig, CircuitOpen, Phase, RedisStore
 from tests.patience import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.fault, pytest.mark.serial]

@@ -1,8 +1,9 @@
 """Circuit breakers in the admin: all of them on one page, one with its history, and by hand trip and reset.
 
-States come from `resilience.breaker`, which reads them from the queue's Redis; there is no table. A trip or reset asks
-for a reason, is kept in the breaker's own history and in the admin's log. While Redis is away the page says so and
-offers neither: what this web process knows alone would reach no worker. (While PostgreSQL is away there is no admin.)
+States come from `resilience.breaker.registry`, which reads them from the queue's Redis; there is no table. A trip or
+reset asks for a reason, is kept in the breaker's own history and in the admin's log. While Redis is away the page says
+so and offers neither: what this web process knows alone would reach no worker. (While PostgreSQL is away there is no
+admin.)
 """
 
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
-from resilience.breaker import FEED_PREFIX, Breaker, Phase, Snapshot, Transition, all_snapshots, get_breaker
+from resilience.breaker.registry import FEED_PREFIX, Breaker, Phase, Snapshot, Transition, all_snapshots, get_breaker
 from resilience.confirmation import Question, ask
 from resilience.forms import ReasonForm
 from resilience.models import Switchboard

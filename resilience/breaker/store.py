@@ -2,7 +2,7 @@
 
 Both have one contract: `apply` loads a state, lets `breaker_state.step` decide and stores the result only if nobody
 else changed it meanwhile (compare and set), else begins again. Neither knows the rules of the breaker, and RedisStore
-lets errors of Redis through: `resilience.breaker` decides what to do without it.
+lets errors of Redis through: `resilience.breaker.registry` decides what to do without it.
 """
 
 import json
@@ -15,15 +15,7 @@ from typing import Any, Protocol
 
 import redis
 
-from resilience.breaker_state import (
-    BreakerConfig,
-    BreakerState,
-    Decision,
-    Event,
-    Phase,
-    Transition,
-    step,
-)
+from resilience.breaker.state import BreakerConfig, BreakerState, Decision, Event, Phase, Transition, step
 
 logger = logging.getLogger(__name__)
 

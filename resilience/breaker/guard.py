@@ -1,9 +1,9 @@
 """One circuit breaker: `with breaker.guard(): ...`.
 
-A call goes in; what comes out is permission to make it or CircuitOpen. The rules are in `resilience.breaker_state`, the
-memory in `resilience.breaker_store`, which breakers there are in `resilience.breaker`. While the store is away every
-process decides for itself, with states of its own that begin closed and are forgotten when the store is back: a breaker
-never raises an error of Redis, and its absence never stops work.
+A call goes in; what comes out is permission to make it or CircuitOpen. The rules are in `resilience.breaker.state`, the
+memory in `resilience.breaker.store`, which breakers there are in `resilience.breaker.registry`. While the store is away
+every process decides for itself, with states of its own that begin closed and are forgotten when the store is back: a
+breaker never raises an error of Redis, and its absence never stops work.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from typing import TypeVar
 import psutil
 import redis
 
-from resilience.breaker_state import (
+from resilience.breaker.state import (
     Abandoned,
     Acquire,
     BreakerConfig,
@@ -37,7 +37,7 @@ from resilience.breaker_state import (
     permits,
     retry_after_seconds,
 )
-from resilience.breaker_store import Clock, MemoryStore, Store
+from resilience.breaker.store import Clock, MemoryStore, Store
 from resilience.sqlstate import Verdict, classify, is_outage
 
 __all__ = ["Breaker", "CircuitOpen", "Snapshot"]

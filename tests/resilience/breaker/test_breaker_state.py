@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resilience.breaker import (
+from resilience.breaker.registry import (
     Abandoned,
     Acquire,
     BreakerConfig,
@@ -19,7 +19,7 @@ from resilience.breaker import (
     permits,
     step,
 )
-from resilience.breaker_store import dump_state, load_state
+from resilience.breaker.store import dump_state, load_state
 
 CONFIG = BreakerConfig()
 EVENTS = st.one_of(

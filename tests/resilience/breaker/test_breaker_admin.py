@@ -12,8 +12,8 @@ from django.contrib.messages import get_messages
 from django.db import OperationalError
 from django.test import Client
 
-from resilience import breaker as breakers
-from resilience.breaker import Phase, get_breaker
+from resilience.breaker import registry as breakers
+from resilience.breaker.registry import Phase, get_breaker
 from tests.resilience.letters import forget_breakers
 from tracking.embedded import redis_pool_options
 

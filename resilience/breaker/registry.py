@@ -1,7 +1,7 @@
 """The breakers of a deployment, by name: `with get_breaker("database").guard(): ...`.
 
-A name goes in; what comes out is its one breaker of this process (`resilience.breaker_guard`), whose state all
-processes share in the queue's Redis, with the thresholds of the settings. The rules are in `resilience.breaker_state`.
+A name goes in; what comes out is its one breaker of this process (`resilience.breaker.guard`), whose state all
+processes share in the queue's Redis, with the thresholds of the settings. The rules are in `resilience.breaker.state`.
 """
 
 import logging
@@ -14,8 +14,8 @@ import redis
 from django.conf import settings
 from django_redis import get_redis_connection
 
-from resilience.breaker_guard import Breaker, CircuitOpen, Snapshot
-from resilience.breaker_state import (
+from resilience.breaker.guard import Breaker, CircuitOpen, Snapshot
+from resilience.breaker.state import (
     Abandoned,
     Acquire,
     BreakerConfig,
@@ -30,7 +30,7 @@ from resilience.breaker_state import (
     permits,
     step,
 )
-from resilience.breaker_store import MemoryStore, RedisStore
+from resilience.breaker.store import MemoryStore, RedisStore
 from resilience.sqlstate import is_outage
 
 __all__ = [
