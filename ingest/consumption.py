@@ -32,11 +32,11 @@ from ingest.reports import MessageBatch
 from ingest.stages import store
 from resilience import clocks
 from resilience.breaker.registry import CircuitOpen, Phase, get_breaker
-from resilience.deadline import deadline
+from resilience.database.deadline import deadline
+from resilience.database.sqlstate import Verdict, classify
 from resilience.failures import failure_of, fingerprint, next_retry
 from resilience.models import DeadLetter
 from resilience.resubmission import end_worker, park, resubmit, resubmit_later
-from resilience.sqlstate import Verdict, classify
 
 logger = logging.getLogger(__name__)
 

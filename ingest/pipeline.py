@@ -29,8 +29,8 @@ from ingest.stages.fusion import Fused, fuse
 from ingest.stages.live import live_updates
 from ingest.stages.store import FEW, OUTCOMES, Counts, Failed, NothingPasses
 from resilience.breaker.registry import Breaker, CircuitOpen, get_breaker
-from resilience.deadline import deadline
-from resilience.sqlstate import Verdict, classify, is_outage
+from resilience.database.deadline import deadline
+from resilience.database.sqlstate import Verdict, classify, is_outage
 from tracking.history import partitions
 from tracking.live import missed
 from tracking.live.state import LiveState

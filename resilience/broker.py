@@ -29,7 +29,7 @@ from django_redis import get_redis_connection
 from resilience import spent
 from resilience.admission import refusal_of
 from resilience.breaker.registry import get_breaker
-from resilience.sqlstate import is_outage
+from resilience.database.sqlstate import is_outage
 from resilience.streams import HOUSEKEEPING, LIVE, REPLAY, STREAMS, Delivery, StreamDepth, Streams
 
 __all__ = ["HOUSEKEEPING", "LIVE", "REPLAY", "STREAMS", "StreamDepth", "StreamsBroker"]

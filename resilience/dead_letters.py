@@ -22,11 +22,11 @@ from django.utils import timezone
 
 from resilience import clocks
 from resilience.breaker.registry import CircuitOpen, get_breaker
-from resilience.deadline import deadline
+from resilience.database.deadline import deadline
+from resilience.database.sqlstate import Verdict, classify
 from resilience.failures import BUG, failure_of, next_retry
 from resilience.handlers import Handler, NoHandler, handler_of, register
 from resilience.models import DeadLetter
-from resilience.sqlstate import Verdict, classify
 
 logger = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from django.db import transaction
 
 from resilience import clocks, dead_letters
 from resilience.breaker.registry import get_breaker
+from resilience.database.deadline import deadline
 from resilience.dead_letters import BREAKER, OPEN, SCHEDULE, deadline_seconds, is_away
-from resilience.deadline import deadline
 from resilience.handlers import handler_of, kinds
 from resilience.models import DeadLetter, LetterJob
 

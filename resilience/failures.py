@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 import psycopg
 
-from resilience.sqlstate import Verdict, classify
+from resilience.database.sqlstate import Verdict, classify
 
 MAX_ATTEMPTS = 8
 TRACEBACK_CHARACTERS = 8000

@@ -38,7 +38,7 @@ from django_q.status import Stat
 from django_q.worker import worker
 
 from resilience.breaker.registry import release_probes_of_the_dead
-from resilience.deadline import deadline
+from resilience.database.deadline import deadline
 from resilience.resubmission import working_on
 from resilience.schedules import bring_back
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from django.db import close_old_connections
 
-from resilience.sqlstate import is_outage
+from resilience.database.sqlstate import is_outage
 from resilience.streams import Delivery
 
 __all__ = ["hand_over", "on_spent"]

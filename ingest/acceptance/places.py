@@ -20,7 +20,7 @@ from django_redis import get_redis_connection
 
 from ingest.acceptance.queue import RESUME_PREFIX, ResumePoint, resume_key
 from ingest.models import Batch
-from resilience.deadline import deadline
+from resilience.database.deadline import deadline
 
 logger = logging.getLogger(__name__)
 

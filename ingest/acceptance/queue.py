@@ -33,10 +33,10 @@ from ingest.stages.store import Counts
 from resilience import spool_drain
 from resilience.breaker.registry import CircuitOpen, in_process_breaker
 from resilience.broker import LIVE, REPLAY
-from resilience.deadline import deadline
+from resilience.database.deadline import deadline
+from resilience.database.sqlstate import is_outage
 from resilience.resubmission import signed
 from resilience.spool import SpoolRefusal, SpoolUnusable, get_spool
-from resilience.sqlstate import is_outage
 
 T = TypeVar("T")
 

@@ -19,7 +19,7 @@ from ingest.models import Format
 from ingest.reports import Decoded, MessageBatch, VesselReport
 from ingest.stages.fusion import Fused, fuse
 from ingest.stages.store import Counts, Failed
-from resilience.sqlstate import Verdict, classify
+from resilience.database.sqlstate import Verdict, classify
 from tracking.models import VesselPosition
 from tracking.positions.identities import VesselSighting
 from tracking.positions.upsert import upsert_of

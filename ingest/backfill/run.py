@@ -35,7 +35,7 @@ from ingest.models import Batch
 from ingest.reports import LineCounts, MessageBatch
 from ingest.sources import SourceError
 from resilience.broker import REPLAY
-from resilience.sqlstate import Verdict, classify, is_outage
+from resilience.database.sqlstate import Verdict, classify, is_outage
 from tracking.history import partitions
 
 T = TypeVar("T")

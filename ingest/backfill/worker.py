@@ -36,7 +36,7 @@ from ingest.stages import store
 from ingest.stages.fusion import Fused
 from ingest.stages.store import Counts, Failed
 from resilience.breaker.registry import CircuitOpen, in_process_breaker
-from resilience.sqlstate import Verdict, classify
+from resilience.database.sqlstate import Verdict, classify
 
 logger = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from django.db import connection, transaction
 
 from ingest.ledger.accounts import COLUMNS, COUNTS, PLANNING, REASONS, TOTALS, quoted
 from ingest.models import Batch, DayAccount
-from resilience.deadline import deadline
+from resilience.database.deadline import deadline
 from resilience.models import DeadLetter
 
 CHUNK_LINES = 10_000  # locked and summed up at once

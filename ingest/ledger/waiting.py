@@ -24,8 +24,8 @@ from ingest.feeds.collector import Collector
 from ingest.ledger.accounts import Account, account
 from ingest.models import Batch
 from ingest.reports import MessageBatch
+from resilience.database.sqlstate import is_outage
 from resilience.spool import SpoolRefusal, get_spool
-from resilience.sqlstate import is_outage
 
 logger = logging.getLogger(__name__)
 

@@ -27,7 +27,7 @@ from django.db import close_old_connections, transaction
 from django_redis import get_redis_connection
 
 from ingest.models import Feed
-from resilience.deadline import deadline
+from resilience.database.deadline import deadline
 
 logger = logging.getLogger(__name__)
 

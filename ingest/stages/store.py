@@ -6,7 +6,8 @@ a batch is delivered.
 
 Rows that PostgreSQL refuses are searched by halves under savepoints and become dead letters in the same transaction as
 their neighbours, and so do messages that the decoder failed on. Errors of infrastructure, of contention and of this
-host are raised (`resilience/sqlstate.py`), and so is what fails for every row: that speaks against us, not the rows.
+host are raised (`resilience/database/sqlstate.py`), and so is what fails for every row: that speaks against us, not the
+rows.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ from ingest.models import Batch
 from ingest.reports import MessageBatch
 from ingest.stages.fusion import Fused, Report, key_of
 from resilience import clocks
+from resilience.database.sqlstate import Verdict, classify
 from resilience.failures import failure_of, next_retry
 from resilience.models import DeadLetter
-from resilience.sqlstate import Verdict, classify
 from tracking.positions.identities import (
     REWRITE_SECONDS,
     AircraftSighting,

@@ -38,7 +38,7 @@ from resilience.breaker.state import (
     retry_after_seconds,
 )
 from resilience.breaker.store import Clock, MemoryStore, Store
-from resilience.sqlstate import Verdict, classify, is_outage
+from resilience.database.sqlstate import Verdict, classify, is_outage
 
 __all__ = ["Breaker", "CircuitOpen", "Snapshot"]
 

@@ -31,7 +31,7 @@ from resilience.breaker.state import (
     step,
 )
 from resilience.breaker.store import MemoryStore, RedisStore
-from resilience.sqlstate import is_outage
+from resilience.database.sqlstate import is_outage
 
 __all__ = [
     "FEED_PREFIX",

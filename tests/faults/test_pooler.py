@@ -12,8 +12,8 @@ from django.conf import settings
 from django.db import connections, transaction
 from django.db.utils import Error
 
-from resilience.deadline import deadline
-from resilience.sqlstate import Verdict, classify
+from resilience.database.deadline import deadline
+from resilience.database.sqlstate import Verdict, classify
 from tests.faults.processes import wait_until
 from tests.faults.proxy import Proxy
 from tests.faults.servers import NO_PGBOUNCER, PgBouncer, Servers

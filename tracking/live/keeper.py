@@ -31,8 +31,8 @@ from django.db import connections
 from django_redis import get_redis_connection
 
 from resilience.breaker.registry import Breaker, CircuitOpen, get_breaker
-from resilience.deadline import deadline
-from resilience.sqlstate import is_outage
+from resilience.database.deadline import deadline
+from resilience.database.sqlstate import is_outage
 from tracking.live import missed
 from tracking.live import reload as live_reload
 from tracking.live.state import Kind, LiveState

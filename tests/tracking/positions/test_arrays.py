@@ -9,7 +9,7 @@ from django.db import DataError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resilience.sqlstate import Verdict, classify
+from resilience.database.sqlstate import Verdict, classify
 from tracking.postgresql import arrays
 
 pytestmark = pytest.mark.django_db

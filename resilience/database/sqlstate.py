@@ -14,7 +14,7 @@ import django.db
 import psycopg
 import redis
 
-from resilience.deadline import DeadlineExceeded
+from resilience.database.deadline import DeadlineExceeded
 
 
 class Verdict(Enum):

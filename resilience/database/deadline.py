@@ -2,9 +2,9 @@
 
 No setting of libpq or PostgreSQL notices a black-holed path or a frozen server behind a pooler: the pooler answers
 keep-alives and statement_timeout lives on the server that is gone. So a timer shuts the socket, the waiting call
-fails with OperationalError, and `resilience.sqlstate` finds a DeadlineExceeded among its causes. No cancel request is
-sent: it crashes PgBouncer 1.18 when the server is frozen (pgbouncer#801). Whether the server finished the statement
-stays unknown; callers must be idempotent.
+fails with OperationalError, and `resilience.database.sqlstate` finds a DeadlineExceeded among its causes. No cancel
+request is sent: it crashes PgBouncer 1.18 when the server is frozen (pgbouncer#801). Whether the server finished the
+statement stays unknown; callers must be idempotent.
 """
 
 import os

@@ -13,8 +13,8 @@ from psycopg.conninfo import make_conninfo
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from resilience.deadline import DeadlineExceeded
-from resilience.sqlstate import Verdict, classify, is_outage
+from resilience.database.deadline import DeadlineExceeded
+from resilience.database.sqlstate import Verdict, classify, is_outage
 
 Sql = Callable[..., BaseException]
 

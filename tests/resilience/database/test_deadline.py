@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection, transaction
 
-from resilience.deadline import DeadlineExceeded, deadline
-from resilience.sqlstate import Verdict, classify
+from resilience.database.deadline import DeadlineExceeded, deadline
+from resilience.database.sqlstate import Verdict, classify
 from tests.patience import SLACK_SECONDS
 
 pytestmark = pytest.mark.django_db(transaction=True)
