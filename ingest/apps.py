@@ -5,7 +5,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.db.models.signals import post_delete, post_migrate, post_save
 
-from resilience.schedules import ensure_schedule
+from resilience.queue.schedules import ensure_schedule
 
 HOUSEKEEPING_MINUTES = 60
 
@@ -21,7 +21,8 @@ class IngestConfig(AppConfig):
         from ingest import consumption, replay
         from ingest.ledger import reckoning
         from ingest.push import receivers
-        from resilience import clocks, dead_letters, spent
+        from resilience import clocks, dead_letters
+        from resilience.queue import spent
         from tracking.history import retention
 
         for kind, handler in replay.HANDLERS.items():

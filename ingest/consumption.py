@@ -36,7 +36,7 @@ from resilience.database.deadline import deadline
 from resilience.database.sqlstate import Verdict, classify
 from resilience.failures import failure_of, fingerprint, next_retry
 from resilience.models import DeadLetter
-from resilience.resubmission import end_worker, park, resubmit, resubmit_later
+from resilience.queue.resubmission import end_worker, park, resubmit, resubmit_later
 
 logger = logging.getLogger(__name__)
 

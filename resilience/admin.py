@@ -1,7 +1,7 @@
 """The admin of this app: dead letters, the jobs that work through them, circuit breakers, parked entries.
 
 Nothing here adds or deletes a letter. Clicks go in; what is done is done by `resilience.dead_letters` and the modules
-beside it. The pages are in `resilience.letter_admin`, `resilience.breaker.admin` and `resilience.parked_admin`.
+beside it. The pages are in `resilience.letter_admin`, `resilience.breaker.admin` and `resilience.queue.parked_admin`.
 """
 
 import uuid
@@ -12,7 +12,6 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
-from resilience import parked_admin
 from resilience.breaker import admin as breaker_admin
 from resilience.letter_admin.everything import Everything
 from resilience.letter_admin.jobs import LetterJobAdmin
@@ -20,6 +19,7 @@ from resilience.letter_admin.letter_actions import AT_ONCE, LetterActions
 from resilience.letter_admin.list_filters import FILTERS
 from resilience.letter_admin.shown import LetterFields
 from resilience.models import DeadLetter, LetterJob, ParkedEntry, Switchboard
+from resilience.queue import parked_admin
 
 
 @admin.register(DeadLetter)

@@ -5,7 +5,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 
-from resilience.schedules import ensure_schedule
+from resilience.queue.schedules import ensure_schedule
 
 RETRY_MINUTES = 5
 EXPIRY_MINUTES = 24 * 60

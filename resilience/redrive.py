@@ -22,13 +22,13 @@ from django.utils import timezone
 
 from resilience import dead_letters
 from resilience.breaker.registry import get_breaker
-from resilience.broker import REPLAY
 from resilience.database.deadline import deadline
 from resilience.database.sqlstate import Verdict, classify
 from resilience.dead_letters import BREAKER, Result, deadline_seconds, is_away
 from resilience.handlers import NoHandler
 from resilience.models import DeadLetter, LetterJob
-from resilience.resubmission import resubmit
+from resilience.queue.broker import REPLAY
+from resilience.queue.resubmission import resubmit
 from resilience.selection import Selection, count_up_to
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from redis import RedisError
 
-from resilience.broker import StreamsBroker
+from resilience.queue.broker import StreamsBroker
 from resilience.spool import Send, Spool, SpoolRefusal, get_spool
 
 logger = logging.getLogger(__name__)

@@ -15,12 +15,12 @@ from typing import Any
 from django_redis import get_redis_connection
 
 from resilience import clocks
-from resilience.admission import BAD_SIGNATURE
 from resilience.breaker.registry import Phase, RedisStore, Snapshot, get_breaker
-from resilience.broker import LIVE, STREAMS, StreamsBroker
 from resilience.models import DeadLetter
+from resilience.queue.admission import BAD_SIGNATURE
+from resilience.queue.broker import LIVE, STREAMS, StreamsBroker
+from resilience.queue.streams import PARKED
 from resilience.spool import get_spool
-from resilience.streams import PARKED
 
 LATE_SECONDS = 60.0  # a live batch that has waited for longer: the workers do not keep up, or none runs
 ROOM_BYTES = 1024 * 1024  # with less left, a large batch may not find room any more

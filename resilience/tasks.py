@@ -5,8 +5,8 @@ import logging
 import uuid
 
 from resilience import dead_letters, expiry, redrive
-from resilience.broker import HOUSEKEEPING
-from resilience.resubmission import resubmit
+from resilience.queue.broker import HOUSEKEEPING
+from resilience.queue.resubmission import resubmit
 
 logger = logging.getLogger(__name__)
 

@@ -181,7 +181,7 @@ LIVE_PUBLIC = env.bool("LIVE_PUBLIC", default=False)
 # --- queue and workers ------------------------------------------------------------------------------------------------
 Q_CLUSTER = {
     "name": "tracking",
-    "broker_class": "resilience.broker.StreamsBroker",
+    "broker_class": "resilience.queue.broker.StreamsBroker",
     "workers": env.int("WORKERS", default=2),
     "bulk": 10,
     "queue_limit": 8,

@@ -32,10 +32,10 @@ from ingest.reports import MessageBatch
 from ingest.stages.store import Counts
 from resilience import spool_drain
 from resilience.breaker.registry import CircuitOpen, in_process_breaker
-from resilience.broker import LIVE, REPLAY
 from resilience.database.deadline import deadline
 from resilience.database.sqlstate import is_outage
-from resilience.resubmission import signed
+from resilience.queue.broker import LIVE, REPLAY
+from resilience.queue.resubmission import signed
 from resilience.spool import SpoolRefusal, SpoolUnusable, get_spool
 
 T = TypeVar("T")

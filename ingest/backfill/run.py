@@ -34,8 +34,8 @@ from ingest.ledger import accounts
 from ingest.models import Batch
 from ingest.reports import LineCounts, MessageBatch
 from ingest.sources import SourceError
-from resilience.broker import REPLAY
 from resilience.database.sqlstate import Verdict, classify, is_outage
+from resilience.queue.broker import REPLAY
 from tracking.history import partitions
 
 T = TypeVar("T")

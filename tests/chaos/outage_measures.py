@@ -15,7 +15,7 @@ import psycopg
 from django.conf import settings
 from django_redis import get_redis_connection
 
-from resilience.broker import LIVE, StreamsBroker
+from resilience.queue.broker import LIVE, StreamsBroker
 from tests.chaos.outage_fleet import Fleet
 from tests.faults.processes import Process
 from tests.faults.servers import Servers

@@ -18,8 +18,8 @@ from django_redis import get_redis_connection
 
 from resilience.breaker.state import Phase
 from resilience.breaker.store import RedisStore
-from resilience.broker import STREAMS, StreamsBroker
-from resilience.streams import StreamDepth
+from resilience.queue.broker import STREAMS, StreamsBroker
+from resilience.queue.streams import StreamDepth
 from tests.faults.processes import wait_until
 from tests.faults.system import System
 

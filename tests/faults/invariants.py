@@ -16,7 +16,7 @@ from django_q.signing import SignedPackage
 
 from ingest.acceptance.queue import unpack
 from ingest.reports import MessageBatch
-from resilience.streams import STREAMS, Streams
+from resilience.queue.streams import STREAMS, Streams
 from tests.ingest.messages import batch, position
 
 FIRST_MMSI = 211_000_000

@@ -23,7 +23,7 @@ from redis.retry import Retry
 from ingest.acceptance.queue import TASK, pack
 from ingest.reports import MessageBatch
 from resilience.breaker.registry import Breaker, BreakerConfig, Phase, RedisStore, Snapshot
-from resilience.broker import LIVE, StreamsBroker
+from resilience.queue.broker import LIVE, StreamsBroker
 from tests.faults.invariants import Fate, Traffic, fate, queued
 from tests.faults.processes import BASE_DIR, Process, manage, wait_until
 from tests.faults.proxy import Proxy

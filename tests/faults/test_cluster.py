@@ -6,7 +6,7 @@ import time
 import psycopg
 import pytest
 
-from resilience.streams import PARKED
+from resilience.queue.streams import PARKED
 from tests.faults.rig import Rig
 from tests.patience import SLACK_SECONDS
 

@@ -12,7 +12,7 @@ from ingest.ledger.accounts import account, violations
 from ingest.reports import MessageBatch
 from ingest.simulator import Simulation
 from ingest.simulator.simulation import milliseconds
-from resilience.streams import LIVE, Streams
+from resilience.queue.streams import LIVE, Streams
 from tests.ingest.acceptance.test_queue import work
 from tests.ingest.messages import batch
 

@@ -16,7 +16,7 @@ from ingest.consumption import make_dead_letter
 from ingest.reports import MessageBatch
 from ingest.stages import store as persistence
 from resilience.breaker.registry import get_breaker
-from resilience.streams import LIVE
+from resilience.queue.streams import LIVE
 from tests.faults.invariants import Traffic, fate, here, mmsis
 from tests.faults.processes import wait_until
 from tests.faults.schema import refused_ships

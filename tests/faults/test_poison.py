@@ -15,7 +15,7 @@ from ingest.reports import MessageBatch
 from ingest.stages.fusion import Fused
 from resilience.breaker.registry import Phase, get_breaker
 from resilience.models import DeadLetter
-from resilience.streams import LIVE, Streams
+from resilience.queue.streams import LIVE, Streams
 from tests.faults.invariants import FIRST_MMSI, Traffic, fate, mmsis, queued
 from tests.faults.processes import wait_until
 from tests.faults.schema import broken_ships, changed_schema, refused_ships

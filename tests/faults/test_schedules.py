@@ -13,7 +13,7 @@ from django_q.models import Schedule
 from django_q.scheduler import scheduler
 from django_q.signing import SignedPackage
 
-from resilience.broker import HOUSEKEEPING, StreamsBroker
+from resilience.queue.broker import HOUSEKEEPING, StreamsBroker
 from tests.patience import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.fault, pytest.mark.django_db(transaction=True)]

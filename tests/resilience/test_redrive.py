@@ -15,8 +15,8 @@ from django_redis import get_redis_connection
 from resilience import redrive, tasks
 from resilience.breaker.registry import get_breaker
 from resilience.models import DeadLetter, LetterJob
+from resilience.queue.streams import REPLAY, STREAMS, Streams
 from resilience.selection import Selection
-from resilience.streams import REPLAY, STREAMS, Streams
 from tests.patience import PATIENCE_SECONDS
 from tests.resilience.letters import RecordingHandler, Refusal, fail_with, make_letter
 

@@ -21,9 +21,9 @@ from ingest.push.receivers import hashed, new_key
 from ingest.simulator.ships import Ship, build_fleet
 from resilience.breaker.registry import all_snapshots
 from resilience.breaker.state import Phase
-from resilience.broker import StreamsBroker
+from resilience.queue.broker import StreamsBroker
+from resilience.queue.streams import PARKED
 from resilience.spool import get_spool
-from resilience.streams import PARKED
 from tests.chaos.outage_fleet import least_ships
 from tests.chaos.stage import Stage
 from tests.chaos.traffic import wait

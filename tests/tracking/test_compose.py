@@ -25,7 +25,7 @@ from django.core.management import get_commands, load_command_class
 from django.db import DatabaseError, connection, transaction
 from django.urls import resolve
 
-from resilience.streams import LIVE, Streams
+from resilience.queue.streams import LIVE, Streams
 from tests.faults.processes import free_port, listens
 from tests.faults.server import Redis
 from tests.patience import PATIENCE_SECONDS

@@ -18,8 +18,8 @@ from django_q.brokers import get_broker
 from redis import RedisError
 
 from ingest.ledger.accounts import Account, Selection, by_day, total, violations
+from resilience.queue.streams import LIVE, REPLAY
 from resilience.spool import SpoolUnusable, get_spool
-from resilience.streams import LIVE, REPLAY
 
 logger = logging.getLogger(__name__)
 

@@ -15,10 +15,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from redis import RedisError
 
-from resilience.admission import BAD_SIGNATURE, signed_anew
-from resilience.broker import StreamsBroker
+from resilience.queue.admission import BAD_SIGNATURE, signed_anew
+from resilience.queue.broker import StreamsBroker
+from resilience.queue.streams import Parked, Streams
 from resilience.readable import as_text, moment
-from resilience.streams import Parked, Streams
 
 ALL = "all"
 _OTHER_KEY = (

@@ -11,8 +11,8 @@ from django_q.cluster import Cluster
 from django_q.status import Stat
 from redis import RedisError
 
-from resilience import sentinel
-from resilience.broker import StreamsBroker
+from resilience.queue import sentinel
+from resilience.queue.broker import StreamsBroker
 
 
 class Command(BaseCommand):

@@ -22,7 +22,7 @@ from ingest.models import Batch
 from ingest.stages import store as persistence
 from resilience.breaker.registry import get_breaker
 from resilience.models import DeadLetter
-from resilience.streams import Streams
+from resilience.queue.streams import Streams
 from tests.ingest.messages import batch, position, static
 from tracking.models import VesselPosition
 

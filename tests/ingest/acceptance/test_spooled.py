@@ -33,8 +33,8 @@ from ingest.ledger.accounts import account, violations
 from ingest.models import Batch, Feed
 from ingest.push import receivers
 from resilience import spool_drain
+from resilience.queue.streams import Streams
 from resilience.spool import SpoolFull, get_spool
-from resilience.streams import Streams
 from tests.faults.processes import free_port
 from tests.ingest.messages import batch, position
 from tests.patience import PATIENCE_SECONDS

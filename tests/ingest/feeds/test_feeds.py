@@ -14,7 +14,7 @@ from ingest.health import keys
 from ingest.health.reading import Subject, read
 from ingest.health.recorder import recorder
 from ingest.models import Feed
-from resilience.broker import StreamsBroker
+from resilience.queue.broker import StreamsBroker
 from tests.faults.processes import free_port
 from tests.ingest.messages import position
 from tests.patience import PATIENCE_SECONDS

@@ -20,7 +20,7 @@ from ingest.pipeline import decode
 from ingest.reports import LineCounts
 from ingest.stages.fusion import fuse
 from ingest.stages.store import Counts
-from resilience.broker import LIVE
+from resilience.queue.broker import LIVE
 from tests.ingest.messages import NOON_MS, batch, position
 from tests.patience import PATIENCE_SECONDS
 

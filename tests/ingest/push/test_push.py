@@ -27,9 +27,9 @@ from ingest.push import body as push_body
 from ingest.push import receivers
 from ingest.push.view import to_batches
 from resilience import spool_drain
-from resilience.broker import StreamsBroker
+from resilience.queue.broker import StreamsBroker
+from resilience.queue.streams import Streams
 from resilience.spool import get_spool
-from resilience.streams import Streams
 from tests.ingest.messages import position, sentences
 from tracking.models import Vessel, VesselPosition
 

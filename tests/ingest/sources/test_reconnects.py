@@ -14,7 +14,7 @@ from django.conf import LazySettings
 from ingest.sources.tcp import TcpSource
 from resilience.breaker import registry as breakers
 from resilience.breaker.registry import Breaker, MemoryStore
-from resilience.broker import StreamsBroker
+from resilience.queue.broker import StreamsBroker
 from tests.patience import PATIENCE_SECONDS
 from tracking.embedded import redis_pool_options
 from tracking.live import missed

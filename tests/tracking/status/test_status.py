@@ -16,7 +16,7 @@ from django_redis import get_redis_connection
 from ingest.health import keys as health_keys
 from ingest.health import sections as ingest_status
 from resilience.breaker.registry import CircuitOpen, get_breaker
-from resilience.streams import LIVE, Streams
+from resilience.queue.streams import LIVE, Streams
 from tests.patience import PATIENCE_SECONDS
 from tests.tracking.own_servers import Servers, own_servers
 from tracking import embedded

@@ -1,7 +1,7 @@
 """Parked entries of the queue in the admin: which there are, what the last attempt raised; return and discard.
 
-Entries come from the queue's Redis (`resilience.streams`); there is no table. Both actions ask first, need a permission
-and are kept in the admin's log. While that Redis is away the page says so.
+Entries come from the queue's Redis (`resilience.queue.streams`); there is no table. Both actions ask first, need a
+permission and are kept in the admin's log. While that Redis is away the page says so.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from redis import RedisError
 
-from resilience.admission import signed_anew
-from resilience.broker import StreamsBroker
 from resilience.confirmation import Question, ask
 from resilience.models import ParkedEntry
+from resilience.queue.admission import signed_anew
+from resilience.queue.broker import StreamsBroker
+from resilience.queue.streams import Parked, Streams
 from resilience.readable import as_text, moment
-from resilience.streams import Parked, Streams
 from resilience.tableless_admin import TablelessAdmin
 
 MOST_SHOWN = 200

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from django.db import close_old_connections
 
 from resilience.database.sqlstate import is_outage
-from resilience.streams import Delivery
+from resilience.queue.streams import Delivery
 
 __all__ = ["hand_over", "on_spent"]
 

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import redis
 
-from resilience.broker import StreamsBroker, parse_ack
+from resilience.queue.broker import StreamsBroker, parse_ack
 
 __all__ = ["end_worker", "park", "resubmit", "resubmit_later", "signed", "working_on"]
 

@@ -8,7 +8,7 @@
     tracking:queue:{<cluster>}:acked           how many entries were done so far
 
 All have one hash tag. Ages, idle times and delivery counts are Redis's own, so hosts' clocks do not matter. It knows
-neither tasks nor breakers, and lets errors of Redis through: `resilience.broker` decides what is read when.
+neither tasks nor breakers, and lets errors of Redis through: `resilience.queue.broker` decides what is read when.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -8,9 +8,9 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django_redis import get_redis_connection
 
-from resilience.broker import StreamsBroker
-from resilience.resubmission import park
-from resilience.streams import LIVE, Streams
+from resilience.queue.broker import StreamsBroker
+from resilience.queue.resubmission import park
+from resilience.queue.streams import LIVE, Streams
 from tests.resilience.breaker.test_breaker_admin import client_with
 
 pytestmark = pytest.mark.django_db

@@ -7,8 +7,9 @@ the guard in its task sends it back.) Each stream has its share of a round, so t
 
 An entry leaves its stream only when it is acknowledged or moved. If the process that had it dies or hangs, another
 takes it over after Q_CLUSTER["retry"] seconds at the latest; what was delivered MAX_DELIVERIES times without a verdict
-goes to who takes such tasks (`resilience.spent`). Attempts that end with a verdict do not count: who gives work back
-adds it anew (`resilience.resubmission`). The broker runs no tasks; `resilience.streams` is what it stores them in.
+goes to who takes such tasks (`resilience.queue.spent`). Attempts that end with a verdict do not count: who gives work
+back adds it anew (`resilience.queue.resubmission`). The broker runs no tasks; `resilience.queue.streams` is what it
+stores them in.
 """
 
 import itertools
@@ -26,11 +27,11 @@ from django_q.brokers import Broker
 from django_q.conf import Conf
 from django_redis import get_redis_connection
 
-from resilience import spent
-from resilience.admission import refusal_of
 from resilience.breaker.registry import get_breaker
 from resilience.database.sqlstate import is_outage
-from resilience.streams import HOUSEKEEPING, LIVE, REPLAY, STREAMS, Delivery, StreamDepth, Streams
+from resilience.queue import spent
+from resilience.queue.admission import refusal_of
+from resilience.queue.streams import HOUSEKEEPING, LIVE, REPLAY, STREAMS, Delivery, StreamDepth, Streams
 
 __all__ = ["HOUSEKEEPING", "LIVE", "REPLAY", "STREAMS", "StreamDepth", "StreamsBroker"]
 

@@ -23,14 +23,14 @@ from django_q.status import Stat
 from django_q.tasks import async_task
 from django_redis import get_redis_connection
 
-from resilience import sentinel
 from resilience.breaker.registry import Breaker, RedisStore
-from resilience.broker import HOUSEKEEPING, LIVE, StreamsBroker
+from resilience.queue import sentinel
+from resilience.queue.broker import HOUSEKEEPING, LIVE, StreamsBroker
 from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.fault
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def wait_for(claim: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> Any:

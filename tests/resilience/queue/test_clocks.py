@@ -10,8 +10,9 @@ from django.utils import timezone
 from django_q.models import Schedule
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from resilience import clocks, expiry, schedules, status, tasks
+from resilience import clocks, expiry, status, tasks
 from resilience.models import DeadLetter
+from resilience.queue import schedules
 from tests.resilience.letters import RecordingHandler, age, make_letter
 from tests.wrong_clocks import database_ahead, host_ahead
 

@@ -1,8 +1,8 @@
 """What the queue may run: packages signed with our key that name callables of QUEUE_ALLOWED_TASKS, and nothing else.
 
 A package as it lies in a stream enters; an empty text leaves, or the reason why it must not run. What then becomes of
-it is for `resilience/broker.py`. A package that another key signed is not opened: pickles run what they like. Who has
-that key, in SECRET_KEY_FALLBACKS, can have it signed anew (`signed_anew`).
+it is for `resilience/queue/broker.py`. A package that another key signed is not opened: pickles run what they like. Who
+has that key, in SECRET_KEY_FALLBACKS, can have it signed anew (`signed_anew`).
 """
 
 from django.conf import settings

@@ -18,11 +18,11 @@ from django_redis import get_redis_connection
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from resilience import broker as queue
-from resilience import resubmission
 from resilience.breaker.registry import Breaker, get_breaker
-from resilience.broker import HOUSEKEEPING, LIVE, REPLAY, StreamsBroker
-from resilience.spent import on_spent
+from resilience.queue import broker as queue
+from resilience.queue import resubmission
+from resilience.queue.broker import HOUSEKEEPING, LIVE, REPLAY, StreamsBroker
+from resilience.queue.spent import on_spent
 
 ALLOWED = "tests.resilience.tasks.note"
 

@@ -39,8 +39,8 @@ from django_q.worker import worker
 
 from resilience.breaker.registry import release_probes_of_the_dead
 from resilience.database.deadline import deadline
-from resilience.resubmission import working_on
-from resilience.schedules import bring_back
+from resilience.queue.resubmission import working_on
+from resilience.queue.schedules import bring_back
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def install() -> None:
     """Make every Cluster of this process use the sentinel of this module."""
     # The one place that patches django-q2: Cluster.start names the class, and it takes no parameter for it.
     cluster.Sentinel = SafeSentinel
-    pre_enqueue.connect(_never_at_once, dispatch_uid="resilience.sentinel")
+    pre_enqueue.connect(_never_at_once, dispatch_uid="resilience.queue.sentinel")
 
 
 def _never_at_once(task: dict[str, Any], **_: Any) -> None:

@@ -12,8 +12,8 @@ from django_q.signing import SignedPackage
 from django_q.tasks import async_task
 from django_redis import get_redis_connection
 
-from resilience.admission import refusal_of, signed_anew
-from resilience.broker import LIVE, StreamsBroker
+from resilience.queue.admission import refusal_of, signed_anew
+from resilience.queue.broker import LIVE, StreamsBroker
 from resilience.status import queue
 
 ALLOWED = "tests.resilience.tasks.note"
