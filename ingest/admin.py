@@ -24,7 +24,7 @@ from ingest.models import Batch, Feed
 from ingest.push import receivers
 from ingest.sources import options
 from ingest.sources import urls as feed_urls
-from resilience.confirmation import Question, ask
+from resilience.pages.confirmation import Question, ask
 from tracking import theme
 
 

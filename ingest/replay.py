@@ -25,7 +25,7 @@ from ingest.stages.fusion import fuse
 from ingest.stages.store import MESSAGE_KIND, Counts, Failed
 from resilience.handlers import Handler, Undecodable
 from resilience.models import DeadLetter
-from resilience.readable import as_text
+from resilience.pages.readable import as_text
 
 _MESSAGES_SHOWN = 10
 

@@ -8,10 +8,11 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from resilience import dead_letters, readable
+from resilience import dead_letters
 from resilience.dead_letters import Outcome
 from resilience.handlers import Undecodable, handler_of
 from resilience.models import DeadLetter
+from resilience.pages import readable
 
 TEXT, HEX = "utf-8", "hex"
 MAX_BYTES = 65_536

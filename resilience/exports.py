@@ -15,8 +15,8 @@ from io import StringIO
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 
-from resilience import readable
 from resilience.models import DeadLetter
+from resilience.pages import readable
 
 PAGE = 500
 _PLAIN = (

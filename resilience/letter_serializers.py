@@ -5,9 +5,10 @@ from typing import Any
 from django.http import HttpRequest
 from rest_framework import serializers
 
-from resilience import editing, readable
+from resilience import editing
 from resilience.handlers import NoHandler, Undecodable, handler_of
 from resilience.models import DeadLetter, LetterJob
+from resilience.pages import readable
 from resilience.selection import BadSelection, Selection
 
 FILTERS = {"status", "reason", "source", "stage", "age", "fingerprint", "batch_id"}

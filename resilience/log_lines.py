@@ -8,7 +8,7 @@ looks like a line of ours. The lines of a traceback are ours; they are set in by
 import logging
 from types import TracebackType
 
-from resilience.readable import one_line
+from resilience.pages.readable import one_line
 
 INDENT = "    "
 

@@ -19,7 +19,7 @@ from ingest.health import keys
 from ingest.health.reading import Health, Minute, attach, health_of, minutes
 from ingest.health.state import span
 from ingest.models import Feed
-from resilience.readable import moment
+from resilience.pages.readable import moment
 
 logger = logging.getLogger(__name__)
 

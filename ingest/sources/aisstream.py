@@ -22,7 +22,7 @@ from ingest.sources.addresses import AddressRefused, resolve
 from ingest.sources.aisstream_options import parse_url
 from ingest.sources.http import Status
 from ingest.sources.urls import MASK, masked
-from resilience.readable import one_line
+from resilience.pages.readable import one_line
 
 logger = logging.getLogger(__name__)
 _frames = logging.getLogger(f"{__name__}.frames")

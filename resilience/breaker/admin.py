@@ -20,11 +20,11 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
 from resilience.breaker.registry import FEED_PREFIX, Breaker, Phase, Snapshot, Transition, all_snapshots, get_breaker
-from resilience.confirmation import Question, ask
-from resilience.forms import ReasonForm
 from resilience.models import Switchboard
-from resilience.readable import moment
-from resilience.tableless_admin import TablelessAdmin
+from resilience.pages.confirmation import Question, ask
+from resilience.pages.forms import ReasonForm
+from resilience.pages.readable import moment
+from resilience.pages.tableless_admin import TablelessAdmin
 
 # Those that exist before anybody used them.
 KNOWN = {"database": "Storing batches in PostgreSQL", "live": "Writing live state to Redis"}

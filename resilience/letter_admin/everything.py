@@ -19,10 +19,10 @@ from django.utils import timezone
 from unfold.decorators import action
 
 from resilience import audit, exports, letter_groups, redrive
-from resilience.confirmation import Question, ask
-from resilience.forms import DiscardForm, FrozenForm
 from resilience.models import DeadLetter, LetterJob
-from resilience.readable import moment
+from resilience.pages.confirmation import Question, ask
+from resilience.pages.forms import DiscardForm, FrozenForm
+from resilience.pages.readable import moment
 from resilience.selection import BadSelection, Selection, count_up_to
 
 LIST = "admin:resilience_deadletter_changelist"

@@ -13,9 +13,10 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 from unfold.paginator import InfinitePaginator
 
-from resilience import audit, readable, redrive
-from resilience.confirmation import Question, ask
+from resilience import audit, redrive
 from resilience.models import LetterJob
+from resilience.pages import readable
+from resilience.pages.confirmation import Question, ask
 from resilience.selection import Selection
 
 REFRESH_SECONDS = 3

@@ -17,11 +17,12 @@ from django.urls import reverse
 from django.utils import timezone
 from unfold.decorators import action
 
-from resilience import audit, dead_letters, editing, readable
-from resilience.confirmation import Question, ask
+from resilience import audit, dead_letters, editing
 from resilience.dead_letters import Result, RetrySummary
-from resilience.forms import DiscardForm, EditForm, ReasonForm
 from resilience.models import DeadLetter
+from resilience.pages import readable
+from resilience.pages.confirmation import Question, ask
+from resilience.pages.forms import DiscardForm, EditForm, ReasonForm
 
 # What one request does, and the seconds it may take: below the web server's 30 s. A page of the list is as long.
 AT_ONCE = 100

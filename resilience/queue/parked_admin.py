@@ -19,13 +19,13 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from redis import RedisError
 
-from resilience.confirmation import Question, ask
 from resilience.models import ParkedEntry
+from resilience.pages.confirmation import Question, ask
+from resilience.pages.readable import as_text, moment
+from resilience.pages.tableless_admin import TablelessAdmin
 from resilience.queue.admission import signed_anew
 from resilience.queue.broker import StreamsBroker
 from resilience.queue.streams import Parked, Streams
-from resilience.readable import as_text, moment
-from resilience.tableless_admin import TablelessAdmin
 
 MOST_SHOWN = 200
 _LIST = "admin:resilience_parkedentry_changelist"

@@ -15,10 +15,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from redis import RedisError
 
+from resilience.pages.readable import as_text, moment
 from resilience.queue.admission import BAD_SIGNATURE, signed_anew
 from resilience.queue.broker import StreamsBroker
 from resilience.queue.streams import Parked, Streams
-from resilience.readable import as_text, moment
 
 ALL = "all"
 _OTHER_KEY = (
