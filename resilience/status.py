@@ -20,7 +20,7 @@ from resilience.models import DeadLetter
 from resilience.queue.admission import BAD_SIGNATURE
 from resilience.queue.broker import LIVE, STREAMS, StreamsBroker
 from resilience.queue.streams import PARKED
-from resilience.spool import get_spool
+from resilience.spool.spool import get_spool
 
 LATE_SECONDS = 60.0  # a live batch that has waited for longer: the workers do not keep up, or none runs
 ROOM_BYTES = 1024 * 1024  # with less left, a large batch may not find room any more

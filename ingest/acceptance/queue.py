@@ -30,13 +30,13 @@ from ingest.acceptance.live_thread import LiveThread
 from ingest.models import Batch
 from ingest.reports import MessageBatch
 from ingest.stages.store import Counts
-from resilience import spool_drain
 from resilience.breaker.registry import CircuitOpen, in_process_breaker
 from resilience.database.deadline import deadline
 from resilience.database.sqlstate import is_outage
 from resilience.queue.broker import LIVE, REPLAY
 from resilience.queue.resubmission import signed
-from resilience.spool import SpoolRefusal, SpoolUnusable, get_spool
+from resilience.spool import drain
+from resilience.spool.spool import SpoolRefusal, SpoolUnusable, get_spool
 
 T = TypeVar("T")
 
@@ -113,19 +113,19 @@ def _hand_over(stream: str, packages: Sequence[str], alongside: Mapping[str, str
     try:
         if not spool.is_empty():
             spool.append(stream, packages, alongside)
-            spool_drain.wake()
+            drain.wake()
             return
     except SpoolUnusable as error:  # then the queue at once: the order is worth less than going on
         logger.debug("the spool is passed over: %s", error)
     try:
-        spool_drain.add(stream, packages, alongside)
+        drain.add(stream, packages, alongside)
     except redis.RedisError as error:
         try:
             spool.append(stream, packages, alongside)
         except SpoolRefusal as refusal:
             raise refusal from error
         logger.warning("the queue does not take batches, they wait in %s: %s", spool.directory, error)
-        spool_drain.wake()
+        drain.wake()
 
 
 def _packages(batches: Iterable[MessageBatch], stream: str) -> list[str]:

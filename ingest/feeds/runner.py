@@ -35,7 +35,7 @@ from ingest.models import Feed
 from ingest.push import receivers
 from ingest.sources import Source, SourceError, open_source
 from ingest.sources.urls import masked
-from resilience import spool_drain
+from resilience.spool import drain
 from tracking.live.keeper import LiveKeeper
 from tracking.live.state import Kind, LiveState
 
@@ -81,7 +81,7 @@ class FeedRunner:
 
     async def _reconcile_until(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            await asyncio.to_thread(spool_drain.look)
+            await asyncio.to_thread(drain.look)
             wanted = await self._wanted()
             before = self._labels()
             if wanted is not None:

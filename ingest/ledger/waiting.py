@@ -1,7 +1,7 @@
 """The end of a run: wait until the ledger has booked what was accepted, then read the run's account.
 
 A finished Collector and the batches that were Outstanding enter, what is still waiting and the account of the rest
-leave. A database that is away is waited for, however long; the spool is drained meanwhile (`resilience.spool_drain`).
+leave. A database that is away is waited for, however long; the spool is drained meanwhile (`resilience.spool.drain`).
 Being stopped ends the wait, never what was accepted. What is worth telling a person goes to `say`, line by line.
 """
 
@@ -25,7 +25,7 @@ from ingest.ledger.accounts import Account, account
 from ingest.models import Batch
 from ingest.reports import MessageBatch
 from resilience.database.sqlstate import is_outage
-from resilience.spool import SpoolRefusal, get_spool
+from resilience.spool.spool import SpoolRefusal, get_spool
 
 logger = logging.getLogger(__name__)
 

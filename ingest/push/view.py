@@ -46,7 +46,7 @@ from ingest.push import body as push_body
 from ingest.push import receivers
 from ingest.push.receivers import PushFeed
 from ingest.reports import Message, MessageBatch
-from resilience.spool import SpoolRefusal
+from resilience.spool.spool import SpoolRefusal
 from tracking.api.errors import ErrorBody, Unavailable
 
 logger = logging.getLogger(__name__)

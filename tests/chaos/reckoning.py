@@ -22,7 +22,7 @@ from django_redis import get_redis_connection
 from ingest.acceptance.queue import unpack
 from ingest.reports import MessageBatch
 from resilience.queue.broker import STREAMS, StreamsBroker
-from resilience.spool_file import NAME
+from resilience.spool.file import NAME
 from tests.chaos.messages import FIRST_MMSI, is_poison, ship_of
 from tests.chaos.traffic import PUSH_LABEL, RECORDING_LABEL, Traffic
 

@@ -17,7 +17,7 @@ from ingest.models import Batch, Feed, Format
 from ingest.push.receivers import hashed
 from resilience.breaker.state import Phase, Transition
 from resilience.breaker.store import RedisStore
-from resilience.spool import get_spool
+from resilience.spool.spool import get_spool
 from tests.chaos.faults import expected_seconds, inflict
 from tests.chaos.messages import POISON, POISON_OF
 from tests.chaos.reckoning import Reckoning, missing_in_live, reckon

@@ -23,7 +23,7 @@ from resilience.breaker.registry import all_snapshots
 from resilience.breaker.state import Phase
 from resilience.queue.broker import StreamsBroker
 from resilience.queue.streams import PARKED
-from resilience.spool import get_spool
+from resilience.spool.spool import get_spool
 from tests.chaos.outage_fleet import least_ships
 from tests.chaos.stage import Stage
 from tests.chaos.traffic import wait

@@ -19,7 +19,7 @@ from redis import RedisError
 
 from ingest.ledger.accounts import Account, Selection, by_day, total, violations
 from resilience.queue.streams import LIVE, REPLAY
-from resilience.spool import SpoolUnusable, get_spool
+from resilience.spool.spool import SpoolUnusable, get_spool
 
 logger = logging.getLogger(__name__)
 

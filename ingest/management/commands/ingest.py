@@ -26,7 +26,7 @@ from ingest.formats.registry import FORMATS
 from ingest.ledger import waiting
 from ingest.ledger.accounts import summary, violations
 from ingest.sources import Source, SourceError, label_of, open_source
-from resilience import spool_drain
+from resilience.spool import drain
 
 
 class Command(BaseCommand):
@@ -83,7 +83,7 @@ class Command(BaseCommand):
         if options["resume"]:
             settings = _resumed(settings, source, acceptance, give_up)
         if not options["inline"]:
-            spool_drain.look()
+            drain.look()
         self._ingest(source, settings, acceptance, give_up, options)
 
     def _check(self) -> None:

@@ -32,9 +32,9 @@ from ingest.feeds import runner as feeds
 from ingest.ledger.accounts import account, violations
 from ingest.models import Batch, Feed
 from ingest.push import receivers
-from resilience import spool_drain
 from resilience.queue.streams import Streams
-from resilience.spool import SpoolFull, get_spool
+from resilience.spool import drain
+from resilience.spool.spool import SpoolFull, get_spool
 from tests.faults.processes import free_port
 from tests.ingest.messages import batch, position
 from tests.patience import PATIENCE_SECONDS
@@ -59,7 +59,7 @@ def spool(tmp_path, settings):
     settings.SPOOL_DIR = tmp_path / "spool"
     receivers._known.forget()
     yield get_spool()
-    spool_drain.stop()
+    drain.stop()
 
 
 @pytest.fixture
@@ -176,21 +176,21 @@ def test_a_full_redis_is_passed_by_and_drained_into_later(queue, spool):
 
 
 def test_new_batches_wait_behind_those_in_the_spool(queue, spool, monkeypatch):
-    monkeypatch.setattr(spool_drain, "wake", lambda: None)
+    monkeypatch.setattr(drain, "wake", lambda: None)
     spool.append("live", ["older"], {})
     accept(*parcels(2, recorded=False))
     assert (spool.depth().entries, length("live")) == (3, 0)
 
 
 def test_an_add_that_took_effect_before_it_timed_out_is_booked_once(queue, spool, monkeypatch):
-    add = spool_drain.add
+    add = drain.add
 
     def late(*args):
         add(*args)
-        monkeypatch.setattr(spool_drain, "add", add)
+        monkeypatch.setattr(drain, "add", add)
         raise redis.TimeoutError("no answer")
 
-    monkeypatch.setattr(spool_drain, "add", late)
+    monkeypatch.setattr(drain, "add", late)
     accept(*parcels(1))
     until(lambda: length("replay") == 2, "it is there twice")
     assert (work("replay"), account(Q()).messages, VesselPosition.objects.count()) == (2, 1, 1)

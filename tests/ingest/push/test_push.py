@@ -26,10 +26,10 @@ from ingest.models import Feed
 from ingest.push import body as push_body
 from ingest.push import receivers
 from ingest.push.view import to_batches
-from resilience import spool_drain
 from resilience.queue.broker import StreamsBroker
 from resilience.queue.streams import Streams
-from resilience.spool import get_spool
+from resilience.spool import drain
+from resilience.spool.spool import get_spool
 from tests.ingest.messages import position, sentences
 from tracking.models import Vessel, VesselPosition
 
@@ -368,16 +368,16 @@ def test_the_same_body_with_the_same_key_is_answered_twice_and_booked_once(queue
 @pytest.mark.django_db(transaction=True, databases=["default", "direct"])
 def test_what_a_queue_had_taken_before_it_timed_out_is_booked_once_by_its_key(queue, settings, tmp_path, monkeypatch):
     settings.SPOOL_DIR, settings.SPOOL_MAX_BYTES = tmp_path / "spool", 1  # neither takes it, as far as anybody knows
-    add = spool_drain.add
+    add = drain.add
 
     def late(*args):
         add(*args)
         raise redis.TimeoutError("no answer")
 
     headers = {"Idempotency-Key": "monday-1"}
-    monkeypatch.setattr(spool_drain, "add", late)
+    monkeypatch.setattr(drain, "add", late)
     assert post(lines(3), **headers).status_code == 503
-    monkeypatch.setattr(spool_drain, "add", add)
+    monkeypatch.setattr(drain, "add", add)
     assert post(lines(3), **headers).status_code == 202
     assert work(queue) == 2
     booked = account(Q())

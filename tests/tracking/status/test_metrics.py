@@ -14,7 +14,7 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 from ingest.health import keys as health_keys
 from ingest.health import sections as ingest_status
 from resilience.breaker.registry import get_breaker
-from resilience.spool import get_spool
+from resilience.spool.spool import get_spool
 from tracking import embedded
 from tracking.live.state import Kind, LiveState, LiveUpdate
 

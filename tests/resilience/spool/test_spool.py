@@ -16,13 +16,14 @@ from pathlib import Path
 import pytest
 import redis
 
-from resilience import spool_drain, spool_file
-from resilience.host_lock import Lease, leased
-from resilience.spool import Spool, SpoolDepth, SpoolFull, SpoolUnusable
-from resilience.spool_drain import Drainer
+from resilience.spool import drain
+from resilience.spool import file as spool_file
+from resilience.spool.drain import Drainer
+from resilience.spool.lease import Lease, leased
+from resilience.spool.spool import Spool, SpoolDepth, SpoolFull, SpoolUnusable
 from tests.patience import PATIENCE_SECONDS
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 class Queue:
@@ -178,7 +179,7 @@ def test_threads_and_forks_share_one_spool(spool: Spool) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from resilience.spool import Spool
+from resilience.spool.spool import Spool
 spool = Spool(Path(sys.argv[1]), 10**9)
 number = 0
 while True:
@@ -218,8 +219,8 @@ def test_everything_that_a_killed_writer_had_acknowledged_is_there(
 DRAINER = """
 import os, sys, threading, time
 from pathlib import Path
-from resilience.spool import Spool
-from resilience.spool_drain import Drainer
+from resilience.spool.spool import Spool
+from resilience.spool.drain import Drainer
 def send(stream, packages, alongside):
     with open(sys.argv[2], "a") as log:
         log.write("".join(f"{os.getpid()} {package}\\n" for package in packages))
@@ -278,7 +279,7 @@ def test_when_the_draining_process_is_killed_another_goes_on(
 FROZEN = """
 import sys, threading, time
 from pathlib import Path
-from resilience.spool import Spool
+from resilience.spool.spool import Spool
 def send(stream, packages, alongside):
     print(*packages, flush=True)
     time.sleep(0.5)
@@ -301,7 +302,7 @@ def test_a_frozen_process_that_drains_is_not_waited_for_and_does_no_harm_when_it
     frozen.send_signal(signal.SIGSTOP)
     queue = Queue()
     assert not spool.drain(queue.send, threading.Event())  # for now it might only be slow
-    monkeypatch.setattr("resilience.spool.STALE_SECONDS", 0.2)
+    monkeypatch.setattr("resilience.spool.spool.STALE_SECONDS", 0.2)
     wait_for(lambda: spool.drain(queue.send, threading.Event()), "another goes on without it")
     assert [package for _, package in queue.taken] == packages
     assert f"process {frozen.pid} has had the spool" in caplog.text
@@ -371,7 +372,7 @@ def test_a_child_that_was_forked_meanwhile_keeps_no_lock(tmp_path: Path) -> None
 DISK_FULL = """
 import resource, sys
 from pathlib import Path
-from resilience.spool import Spool, SpoolUnusable
+from resilience.spool.spool import Spool, SpoolUnusable
 spool = Spool(Path(sys.argv[1]), 10**9)
 spool.append("live", ["before"], {})
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))
@@ -545,6 +546,6 @@ def test_stopping_waits_for_the_batch_in_hand_only_so_long(spool: Spool) -> None
 
 def test_looking_wakes_nobody_for_an_empty_spool(tmp_path: Path, settings: object) -> None:
     settings.SPOOL_DIR = tmp_path / "spool"  # type: ignore[attr-defined]
-    spool_drain.look()
+    drain.look()
     assert "spool-drain" not in [thread.name for thread in threading.enumerate()]
     assert not (tmp_path / "spool").exists()

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from redis import RedisError
 
 from resilience.queue.broker import StreamsBroker
-from resilience.spool import Send, Spool, SpoolRefusal, get_spool
+from resilience.spool.spool import Send, Spool, SpoolRefusal, get_spool
 
 logger = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """The spool: where this host keeps what the queue's Redis refuses, until it takes it.
 
 Entries go in (`append`) and are durable once it returns; they leave in their order through `drain`, which one process
-of a host runs at a time (`resilience.spool_drain`). An entry is a signed package for one stream, with the keys that are
+of a host runs at a time (`resilience.spool.drain`). An entry is a signed package for one stream, with the keys that are
 set in the transaction that adds it. It is deleted after it was added: a crash between the two adds it twice, and
 whoever runs it must not mind (the ledger does not). It knows neither Redis nor what is in a package.
 
@@ -24,8 +24,8 @@ from typing import NamedTuple
 
 from django.conf import settings
 
-from resilience.host_lock import Lease, leased
-from resilience.spool_file import SpoolFile, SpoolRefusal, SpoolUnusable
+from resilience.spool.file import SpoolFile, SpoolRefusal, SpoolUnusable
+from resilience.spool.lease import Lease, leased
 
 __all__ = ["Entry", "Spool", "SpoolDepth", "SpoolFull", "SpoolRefusal", "SpoolUnusable", "get_spool"]
 

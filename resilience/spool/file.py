@@ -1,8 +1,8 @@
 """The SQLite file of a spool: made whole or not at all, open once a process, moved aside when it is damaged.
 
 Operations enter, functions of a connection; what they return leaves. It does not know what is in the tables, which are
-`resilience.spool`'s. Write-ahead log and synchronous=FULL: what was committed survives kill -9 and a power cut. The
-directory gets mode 0700 and the files 0600. It must be a local disk: SQLite's locks do not work over NFS.
+`resilience.spool.spool`'s. Write-ahead log and synchronous=FULL: what was committed survives kill -9 and a power cut.
+The directory gets mode 0700 and the files 0600. It must be a local disk: SQLite's locks do not work over NFS.
 
 A file that SQLite calls damaged is never deleted: it is renamed, and a new one begun. Processes that have the old one
 open notice that the name leads elsewhere before and after each operation.
@@ -20,7 +20,7 @@ from threading import Lock
 from typing import TypeVar
 from urllib.parse import quote
 
-from resilience.host_lock import locked
+from resilience.spool.lease import locked
 
 T = TypeVar("T")
 Operation = Callable[[sqlite3.Connection], T]
