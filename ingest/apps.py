@@ -21,7 +21,8 @@ class IngestConfig(AppConfig):
         from ingest import consumption, replay
         from ingest.ledger import reckoning
         from ingest.push import receivers
-        from resilience import clocks, dead_letters
+        from resilience import clocks
+        from resilience.letters import dead_letters
         from resilience.queue import spent
         from tracking.history import retention
 

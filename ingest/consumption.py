@@ -34,7 +34,7 @@ from resilience import clocks
 from resilience.breaker.registry import CircuitOpen, Phase, get_breaker
 from resilience.database.deadline import deadline
 from resilience.database.sqlstate import Verdict, classify
-from resilience.failures import failure_of, fingerprint, next_retry
+from resilience.letters.failures import failure_of, fingerprint, next_retry
 from resilience.models import DeadLetter
 from resilience.queue.resubmission import end_worker, park, resubmit, resubmit_later
 

@@ -1,7 +1,8 @@
 """Dead letters of this app, replayed: they re-enter at the top of the pipeline, and the ledger moves with them.
 
-`resilience/dead_letters.py` calls these inside the transaction that closes the letter, behind the breaker and within a
-deadline, so a letter, its rows and its account change together or not at all. Live state is left to newer reports.
+`resilience/letters/dead_letters.py` calls these inside the transaction that closes the letter, behind the breaker and
+within a deadline, so a letter, its rows and its account change together or not at all. Live state is left to newer
+reports.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from ingest.reports import Decoded, Message, MessageBatch
 from ingest.stages import store
 from ingest.stages.fusion import fuse
 from ingest.stages.store import MESSAGE_KIND, Counts, Failed
-from resilience.handlers import Handler, Undecodable
+from resilience.letters.handlers import Handler, Undecodable
 from resilience.models import DeadLetter
 from resilience.pages.readable import as_text
 

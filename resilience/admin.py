@@ -1,7 +1,8 @@
 """The admin of this app: dead letters, the jobs that work through them, circuit breakers, parked entries.
 
-Nothing here adds or deletes a letter. Clicks go in; what is done is done by `resilience.dead_letters` and the modules
-beside it. The pages are in `resilience.letter_admin`, `resilience.breaker.admin` and `resilience.queue.parked_admin`.
+Nothing here adds or deletes a letter. Clicks go in; what is done is done by `resilience.letters.dead_letters` and the
+modules beside it. The pages are in `resilience.letters.admin`, `resilience.breaker.admin` and
+`resilience.queue.parked_admin`.
 """
 
 import uuid
@@ -13,11 +14,11 @@ from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
 from resilience.breaker import admin as breaker_admin
-from resilience.letter_admin.everything import Everything
-from resilience.letter_admin.jobs import LetterJobAdmin
-from resilience.letter_admin.letter_actions import AT_ONCE, LetterActions
-from resilience.letter_admin.list_filters import FILTERS
-from resilience.letter_admin.shown import LetterFields
+from resilience.letters.admin.everything import Everything
+from resilience.letters.admin.jobs import LetterJobAdmin
+from resilience.letters.admin.letter_actions import AT_ONCE, LetterActions
+from resilience.letters.admin.list_filters import FILTERS
+from resilience.letters.admin.shown import LetterFields
 from resilience.models import DeadLetter, LetterJob, ParkedEntry, Switchboard
 from resilience.queue import parked_admin
 

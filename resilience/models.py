@@ -1,5 +1,5 @@
 """Dead letters: messages that waiting cannot cure, kept raw until somebody or a retry resolves them; and the jobs that
-work through many of them. What can be done with both is in `resilience/dead_letters.py` and `resilience/redrive.py`."""
+work through many of them. What can be done with both is in `resilience/letters/dead_letters.py` and `resilience/letters/redrive.py`."""
 
 import uuid
 
@@ -12,7 +12,7 @@ class DeadLetter(models.Model):
     """One message, or one whole batch, that could not be stored.
 
     It is written in the same transaction as its good neighbours, is unique by batch and ordinal, and is never deleted
-    unresolved. A retry hands it to the callable registered for its `kind` (see `resilience/dead_letters.py`).
+    unresolved. A retry hands it to the callable registered for its `kind` (see `resilience/letters/dead_letters.py`).
     """
 
     class Status(models.TextChoices):

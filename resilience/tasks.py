@@ -4,7 +4,7 @@
 import logging
 import uuid
 
-from resilience import dead_letters, expiry, redrive
+from resilience.letters import dead_letters, expiry, redrive
 from resilience.queue.broker import HOUSEKEEPING
 from resilience.queue.resubmission import resubmit
 

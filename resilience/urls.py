@@ -2,8 +2,8 @@
 
 from rest_framework.routers import SimpleRouter
 
-from resilience.api import DeadLetterViewSet
-from resilience.job_api import LetterJobViewSet
+from resilience.letters.api import DeadLetterViewSet
+from resilience.letters.job_api import LetterJobViewSet
 
 router = SimpleRouter()
 router.register("dead-letters", DeadLetterViewSet, basename="deadletter")

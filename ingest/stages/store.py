@@ -29,7 +29,7 @@ from ingest.reports import MessageBatch
 from ingest.stages.fusion import Fused, Report, key_of
 from resilience import clocks
 from resilience.database.sqlstate import Verdict, classify
-from resilience.failures import failure_of, next_retry
+from resilience.letters.failures import failure_of, next_retry
 from resilience.models import DeadLetter
 from tracking.positions.identities import (
     REWRITE_SECONDS,

@@ -5,8 +5,8 @@ from typing import Any
 from django import forms
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from resilience import editing
-from resilience.handlers import NoHandler, Undecodable
+from resilience.letters import editing
+from resilience.letters.handlers import NoHandler, Undecodable
 from resilience.models import DeadLetter
 
 

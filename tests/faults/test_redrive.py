@@ -12,8 +12,8 @@ from django.db import connection, connections
 from django.utils import timezone
 
 from ingest import pipeline
-from resilience import dead_letters
-from resilience.dead_letters import Result
+from resilience.letters import dead_letters
+from resilience.letters.dead_letters import Result
 from resilience.models import DeadLetter
 from tests.faults.invariants import Traffic, fate
 from tests.faults.schema import refused_ships

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django_redis import get_redis_connection
 
-from resilience import handlers
+from resilience.letters import handlers
 from tests.resilience.letters import RecordingHandler, forget_breakers
 
 UserWith = Callable[..., User]

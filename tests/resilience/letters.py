@@ -8,7 +8,7 @@ from typing import Any
 from django.utils import timezone
 from django_redis import get_redis_connection
 
-from resilience.handlers import Undecodable
+from resilience.letters.handlers import Undecodable
 from resilience.models import DeadLetter
 
 HEARD_AT = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -12,8 +12,9 @@ from django.test import Client
 from playwright.sync_api import Browser, Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
-from resilience import redrive, tasks
+from resilience import tasks
 from resilience.breaker.registry import Phase, get_breaker
+from resilience.letters import redrive
 from resilience.models import DeadLetter, LetterJob
 from tests.patience import PATIENCE_SECONDS
 from tests.resilience.conftest import UserWith

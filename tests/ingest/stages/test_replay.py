@@ -14,9 +14,9 @@ from ingest.ledger.accounts import account, violations
 from ingest.models import Batch
 from ingest.reports import MessageBatch
 from ingest.stages import store
-from resilience import dead_letters, editing, expiry
-from resilience.failures import fingerprint
-from resilience.handlers import Undecodable
+from resilience.letters import dead_letters, editing, expiry
+from resilience.letters.failures import fingerprint
+from resilience.letters.handlers import Undecodable
 from resilience.models import DeadLetter
 from tests.ingest.messages import batch, position, static
 from tests.resilience.letters import age, forget_breakers

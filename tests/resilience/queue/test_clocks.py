@@ -10,7 +10,8 @@ from django.utils import timezone
 from django_q.models import Schedule
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from resilience import clocks, expiry, status, tasks
+from resilience import clocks, status, tasks
+from resilience.letters import expiry
 from resilience.models import DeadLetter
 from resilience.queue import schedules
 from tests.resilience.letters import RecordingHandler, age, make_letter

@@ -9,10 +9,10 @@ import pytest
 from django.db import connection, models
 from django.utils import timezone
 
-from resilience import exports
-from resilience.letter_groups import groups
+from resilience.letters import exports
+from resilience.letters.groups import groups
+from resilience.letters.selection import BadSelection, Selection, count_up_to, distinct
 from resilience.models import DeadLetter
-from resilience.selection import BadSelection, Selection, count_up_to, distinct
 from tests.resilience.letters import age, make_letter
 
 pytestmark = pytest.mark.django_db

@@ -12,10 +12,11 @@ import psycopg
 import pytest
 from django.db import OperationalError, connection, connections, transaction
 
-from resilience import dead_letters, tasks
+from resilience import tasks
 from resilience.breaker.registry import Phase, get_breaker
-from resilience.dead_letters import NoHandler, Result, next_retry, retry, retry_due
-from resilience.failures import MAX_ATTEMPTS
+from resilience.letters import dead_letters
+from resilience.letters.dead_letters import NoHandler, Result, next_retry, retry, retry_due
+from resilience.letters.failures import MAX_ATTEMPTS
 from resilience.models import DeadLetter
 from tests.patience import PATIENCE_SECONDS
 from tests.resilience.letters import HEARD_AT, RecordingHandler, Refusal, fail_with, make_letter
@@ -90,7 +91,7 @@ def test_what_postgresql_refuses_carries_its_code_and_leaves_nothing_of_the_repl
 def test_an_error_whose_text_postgresql_cannot_store_is_kept_all_the_same(
     handler: RecordingHandler, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.CRITICAL, "resilience.dead_letters")  # pytest-xdist cannot send a surrogate either
+    caplog.set_level(logging.CRITICAL, "resilience.letters.dead_letters")  # pytest-xdist cannot send a surrogate either
     handler.act = fail_with(ValueError(text))
     letter = make_letter()
     assert retry(letter.pk, "ada").detail == "unexpected"

@@ -20,16 +20,16 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from resilience import dead_letters
 from resilience.breaker.registry import get_breaker
 from resilience.database.deadline import deadline
 from resilience.database.sqlstate import Verdict, classify
-from resilience.dead_letters import BREAKER, Result, deadline_seconds, is_away
-from resilience.handlers import NoHandler
+from resilience.letters import dead_letters
+from resilience.letters.dead_letters import BREAKER, Result, deadline_seconds, is_away
+from resilience.letters.handlers import NoHandler
+from resilience.letters.selection import Selection, count_up_to
 from resilience.models import DeadLetter, LetterJob
 from resilience.queue.broker import REPLAY
 from resilience.queue.resubmission import resubmit
-from resilience.selection import Selection, count_up_to
 
 logger = logging.getLogger(__name__)
 

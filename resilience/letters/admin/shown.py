@@ -12,7 +12,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from resilience.handlers import NoHandler, Undecodable, handler_of
+from resilience.letters.handlers import NoHandler, Undecodable, handler_of
 from resilience.models import DeadLetter
 from resilience.pages import readable
 

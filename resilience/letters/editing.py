@@ -8,9 +8,9 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from resilience import dead_letters
-from resilience.dead_letters import Outcome
-from resilience.handlers import Undecodable, handler_of
+from resilience.letters import dead_letters
+from resilience.letters.dead_letters import Outcome
+from resilience.letters.handlers import Undecodable, handler_of
 from resilience.models import DeadLetter
 from resilience.pages import readable
 

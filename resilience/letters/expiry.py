@@ -12,11 +12,12 @@ from time import monotonic
 from django.conf import settings
 from django.db import transaction
 
-from resilience import clocks, dead_letters
+from resilience import clocks
 from resilience.breaker.registry import get_breaker
 from resilience.database.deadline import deadline
-from resilience.dead_letters import BREAKER, OPEN, SCHEDULE, deadline_seconds, is_away
-from resilience.handlers import handler_of, kinds
+from resilience.letters import dead_letters
+from resilience.letters.dead_letters import BREAKER, OPEN, SCHEDULE, deadline_seconds, is_away
+from resilience.letters.handlers import handler_of, kinds
 from resilience.models import DeadLetter, LetterJob
 
 logger = logging.getLogger(__name__)

@@ -9,9 +9,9 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from resilience import dead_letters
 from resilience.breaker.registry import get_breaker
-from resilience.letter_admin import letter_actions
+from resilience.letters import dead_letters
+from resilience.letters.admin import letter_actions
 from resilience.models import DeadLetter
 from tests.resilience.conftest import UserWith
 from tests.resilience.letters import SENTENCE, RecordingHandler, Refusal, fail_with, make_letter

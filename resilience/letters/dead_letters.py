@@ -24,8 +24,8 @@ from resilience import clocks
 from resilience.breaker.registry import CircuitOpen, get_breaker
 from resilience.database.deadline import deadline
 from resilience.database.sqlstate import Verdict, classify
-from resilience.failures import BUG, failure_of, next_retry
-from resilience.handlers import Handler, NoHandler, handler_of, register
+from resilience.letters.failures import BUG, failure_of, next_retry
+from resilience.letters.handlers import Handler, NoHandler, handler_of, register
 from resilience.models import DeadLetter
 
 logger = logging.getLogger(__name__)

@@ -8,9 +8,10 @@ from django.conf import settings
 from django.utils import timezone
 from django_q.models import Schedule
 
-from resilience import dead_letters, expiry, tasks
+from resilience import tasks
 from resilience.breaker.registry import get_breaker
-from resilience.dead_letters import Result
+from resilience.letters import dead_letters, expiry
+from resilience.letters.dead_letters import Result
 from resilience.models import DeadLetter
 from tests.resilience.letters import RecordingHandler, Refusal, age, fail_with, make_letter
 

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 from django.db import DatabaseError, connection
 
-from resilience.failures import TRACEBACK_CHARACTERS, failure_of, fingerprint, normalised
+from resilience.letters.failures import TRACEBACK_CHARACTERS, failure_of, fingerprint, normalised
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 import pytest
 
-from resilience import editing
-from resilience.handlers import NoHandler, Undecodable
+from resilience.letters import editing
+from resilience.letters.handlers import NoHandler, Undecodable
 from resilience.models import DeadLetter
 from tests.resilience.letters import SENTENCE, RecordingHandler, Refusal, fail_with, make_letter
 

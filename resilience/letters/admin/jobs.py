@@ -13,11 +13,11 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 from unfold.paginator import InfinitePaginator
 
-from resilience import audit, redrive
+from resilience.letters import audit, redrive
+from resilience.letters.selection import Selection
 from resilience.models import LetterJob
 from resilience.pages import readable
 from resilience.pages.confirmation import Question, ask
-from resilience.selection import Selection
 
 REFRESH_SECONDS = 3
 _COLOURS = {"queued": "info", "running": "warning", "done": "success", "cancelled": "danger"}

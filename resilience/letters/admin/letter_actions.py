@@ -17,8 +17,8 @@ from django.urls import reverse
 from django.utils import timezone
 from unfold.decorators import action
 
-from resilience import audit, dead_letters, editing
-from resilience.dead_letters import Result, RetrySummary
+from resilience.letters import audit, dead_letters, editing
+from resilience.letters.dead_letters import Result, RetrySummary
 from resilience.models import DeadLetter
 from resilience.pages import readable
 from resilience.pages.confirmation import Question, ask

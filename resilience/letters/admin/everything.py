@@ -18,12 +18,13 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from unfold.decorators import action
 
-from resilience import audit, exports, letter_groups, redrive
+from resilience.letters import audit, exports, redrive
+from resilience.letters import groups as letter_groups
+from resilience.letters.selection import BadSelection, Selection, count_up_to
 from resilience.models import DeadLetter, LetterJob
 from resilience.pages.confirmation import Question, ask
 from resilience.pages.forms import DiscardForm, FrozenForm
 from resilience.pages.readable import moment
-from resilience.selection import BadSelection, Selection, count_up_to
 
 LIST = "admin:resilience_deadletter_changelist"
 _GROUP_HEADINGS = ["Letters", "Reason", "Message", "Stage", "First seen (UTC)", "Last seen (UTC)"]

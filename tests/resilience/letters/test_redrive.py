@@ -12,11 +12,12 @@ from django_q.conf import Conf
 from django_q.signing import SignedPackage
 from django_redis import get_redis_connection
 
-from resilience import redrive, tasks
+from resilience import tasks
 from resilience.breaker.registry import get_breaker
+from resilience.letters import redrive
+from resilience.letters.selection import Selection
 from resilience.models import DeadLetter, LetterJob
 from resilience.queue.streams import REPLAY, STREAMS, Streams
-from resilience.selection import Selection
 from tests.patience import PATIENCE_SECONDS
 from tests.resilience.letters import RecordingHandler, Refusal, fail_with, make_letter
 

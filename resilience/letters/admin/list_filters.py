@@ -1,4 +1,4 @@
-"""The filters of the list. Their parameters and their meaning are those of `resilience.selection.Selection`."""
+"""The filters of the list. Their parameters and their meaning are those of `resilience.letters.selection.Selection`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
+from resilience.letters.selection import Age, BadSelection, Selection, distinct
 from resilience.models import DeadLetter
-from resilience.selection import Age, BadSelection, Selection, distinct
 
 
 class SelectionFilter(SimpleListFilter):

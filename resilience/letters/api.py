@@ -1,7 +1,7 @@
 """Dead letters for programs: list, detail, groups and export; retry, edit and discard, of one or of all of a filter.
 
-Each needs the permission of the admin's. What is done is done by `resilience.dead_letters` and the modules beside it;
-who did it is in the letter's history and in the admin's log. Jobs are in `resilience.job_api`.
+Each needs the permission of the admin's. What is done is done by `resilience.letters.dead_letters` and the modules
+beside it; who did it is in the letter's history and in the admin's log. Jobs are in `resilience.letters.job_api`.
 """
 
 from collections.abc import Collection
@@ -20,10 +20,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from resilience import audit, dead_letters, editing, exports, letter_groups, redrive
-from resilience.dead_letters import NoHandler, Outcome, Result
-from resilience.handlers import Undecodable
-from resilience.letter_serializers import (
+from resilience.letters import audit, dead_letters, editing, exports, redrive
+from resilience.letters import groups as letter_groups
+from resilience.letters.dead_letters import NoHandler, Outcome, Result
+from resilience.letters.handlers import Undecodable
+from resilience.letters.selection import Age, BadSelection, Selection
+from resilience.letters.serializers import (
     BulkDiscardSerializer,
     BulkSerializer,
     DeadLetterSerializer,
@@ -35,7 +37,6 @@ from resilience.letter_serializers import (
     ResultSerializer,
 )
 from resilience.models import DeadLetter, LetterJob
-from resilience.selection import Age, BadSelection, Selection
 
 _RETRY_AFTER_SECONDS = 30
 _STATUS = {

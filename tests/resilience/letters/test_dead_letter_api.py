@@ -7,9 +7,9 @@ from django.db import OperationalError
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from resilience import dead_letters, redrive
+from resilience.letters import dead_letters, redrive
+from resilience.letters.selection import Selection
 from resilience.models import DeadLetter, LetterJob
-from resilience.selection import Selection
 from tests.resilience.conftest import UserWith
 from tests.resilience.letters import (
     HEARD_AT,

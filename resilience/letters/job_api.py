@@ -1,4 +1,4 @@
-"""Jobs that retry or discard many dead letters, for programs: list, detail, cancel. `resilience.api` starts them."""
+"""Jobs that retry or discard many dead letters, for programs: list, detail, cancel. `resilience.letters.api` starts them."""
 
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import mixins, pagination, permissions, status, viewsets
@@ -8,9 +8,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from resilience import audit, redrive
-from resilience.letter_admin.jobs import NEEDED
-from resilience.letter_serializers import LetterJobSerializer
+from resilience.letters import audit, redrive
+from resilience.letters.admin.jobs import NEEDED
+from resilience.letters.serializers import LetterJobSerializer
 from resilience.models import LetterJob
 
 

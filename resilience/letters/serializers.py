@@ -5,11 +5,11 @@ from typing import Any
 from django.http import HttpRequest
 from rest_framework import serializers
 
-from resilience import editing
-from resilience.handlers import NoHandler, Undecodable, handler_of
+from resilience.letters import editing
+from resilience.letters.handlers import NoHandler, Undecodable, handler_of
+from resilience.letters.selection import BadSelection, Selection
 from resilience.models import DeadLetter, LetterJob
 from resilience.pages import readable
-from resilience.selection import BadSelection, Selection
 
 FILTERS = {"status", "reason", "source", "stage", "age", "fingerprint", "batch_id"}
 _FILTERS_HELP = f"any of {', '.join(sorted(FILTERS))}, with the values of the list; {{}}: all letters"

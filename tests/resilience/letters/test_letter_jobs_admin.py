@@ -9,9 +9,9 @@ from django.contrib.messages import get_messages
 from django.test import Client
 from django.utils import timezone
 
-from resilience import redrive
+from resilience.letters import redrive
+from resilience.letters.selection import Selection
 from resilience.models import DeadLetter, LetterJob
-from resilience.selection import Selection
 from tests.resilience.conftest import UserWith
 from tests.resilience.letters import make_letter
 
