@@ -14,7 +14,7 @@ from django.urls import reverse
 from django_q.models import Task
 
 from ingest.models import Feed
-from tests.resilience.letters import make_letter
+from tests.support.letters import make_letter
 from tracking.access import admin_site
 
 pytestmark = pytest.mark.django_db

@@ -17,7 +17,7 @@ from django.test import Client
 from django.urls import reverse
 
 from tests.resilience.conftest import closed_breakers, handler
-from tests.rights_world import SECRET, address, make_people, make_rows, routes
+from tests.support.rights_world import SECRET, address, make_people, make_rows, routes
 from tests.tracking.conftest import live_redis
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("live_redis", "handler")]

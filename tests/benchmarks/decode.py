@@ -28,7 +28,7 @@ from ingest.sources.file import CHUNK_BYTES
 from tests.benchmarks.frame import Figure, Measured, Run, Unverified, benchmark
 from tests.benchmarks.measuring import Sample, Variant, interleave, ratios
 from tests.benchmarks.recording import BEGAN, ais_recording
-from tests.ingest.pyais_reports import POSITION_TYPES, Report, reports_of, same
+from tests.support.pyais_reports import POSITION_TYPES, Report, reports_of, same
 
 RATE = 100.0  # messages a second, invented
 SCORE = 80

@@ -17,7 +17,7 @@ import redis
 
 from tests.chaos.stage import Stage
 from tests.faults.processes import wait_until
-from tests.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS
 
 # Below the lock_timeout of the pooled role: workers must still be waiting when one is killed.
 _LOCK_SECONDS = 2.0

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from ingest.formats.ais.sentence import checksum
 from ingest.simulator.sentences import tagged
-from tests.ingest.messages import position
+from tests.support.messages import position
 
 FIRST_MMSI = 211_000_000
 # Ships that the chaos database refuses as data: `vessel_id % POISON_OF = POISON`.

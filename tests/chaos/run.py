@@ -26,7 +26,7 @@ from tests.chaos.traffic import LINK_SECONDS, PUSH_LABEL, RECORDING_LABEL, Traff
 from tests.faults.proxy import Proxy
 from tests.faults.servers import Servers
 from tests.faults.system import STOP_SECONDS, System
-from tests.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS
 
 RESET_SECONDS = 2.0
 CLOSING_SECONDS = 2.0  # after the reset time

@@ -12,7 +12,7 @@ from ingest.stages import store
 from tests.faults.invariants import Traffic
 from tests.faults.rig import Rig
 from tests.faults.servers import PgBouncer, Servers
-from tests.resilience.letters import forget_breakers
+from tests.support.letters import forget_breakers
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from django_q.signing import SignedPackage
 from ingest.acceptance.queue import unpack
 from ingest.reports import MessageBatch
 from resilience.queue.streams import STREAMS, Streams
-from tests.ingest.messages import batch, position
+from tests.support.messages import batch, position
 
 FIRST_MMSI = 211_000_000
 BATCH_KIND_ORDINAL = -1  # a dead letter with this ordinal is its whole batch

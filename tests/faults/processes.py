@@ -21,7 +21,7 @@ from typing import Any
 
 import psutil
 
-from tests.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS
 from tracking.embedded import paths
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent

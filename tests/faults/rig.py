@@ -28,7 +28,7 @@ from tests.faults.invariants import Fate, Traffic, fate, queued
 from tests.faults.processes import BASE_DIR, Process, manage, wait_until
 from tests.faults.proxy import Proxy
 from tests.faults.servers import Servers
-from tests.patience import PATIENCE_SECONDS, SLACK_SECONDS
+from tests.support.patience import PATIENCE_SECONDS, SLACK_SECONDS
 
 RESET_SECONDS = 2.0  # of the breaker, as in tests.faults.servers.FAST
 CLOSING_SECONDS = RESET_SECONDS + 2.0 + SLACK_SECONDS  # from the return of the database to a closed breaker

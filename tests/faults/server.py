@@ -18,7 +18,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tests.faults.processes import Process, free_port, unprivileged, wait_until
-from tests.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS
 from tracking.embedded import postgres, processes
 
 START_SECONDS = PATIENCE_SECONDS

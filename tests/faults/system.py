@@ -18,7 +18,7 @@ from typing import Self
 
 from tests.faults.processes import BASE_DIR, Process, free_port, listens, manage, wait_until
 from tests.faults.servers import Servers
-from tests.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS
 from tracking.embedded.supervisor import how_it_ended
 
 TEND_SECONDS = 0.1

@@ -8,7 +8,7 @@ import pytest
 
 from resilience.queue.streams import PARKED
 from tests.faults.rig import Rig
-from tests.patience import SLACK_SECONDS
+from tests.support.patience import SLACK_SECONDS
 
 pytestmark = pytest.mark.fault
 

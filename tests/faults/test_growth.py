@@ -14,7 +14,7 @@ from ingest.simulator import Simulation
 from ingest.simulator.simulation import milliseconds
 from resilience.queue.streams import LIVE, Streams
 from tests.ingest.acceptance.test_queue import work
-from tests.ingest.messages import batch
+from tests.support.messages import batch
 
 pytestmark = [
     pytest.mark.fault,

@@ -21,8 +21,8 @@ from tests.faults.invariants import Traffic, fate, here, mmsis
 from tests.faults.processes import wait_until
 from tests.faults.schema import refused_ships
 from tests.ingest.acceptance.test_queue import payloads, work
-from tests.ingest.messages import batch
-from tests.patience import PATIENCE_SECONDS
+from tests.support.messages import batch
+from tests.support.patience import PATIENCE_SECONDS
 
 pytestmark = [
     pytest.mark.fault,

@@ -20,7 +20,7 @@ from tests.faults.invariants import FIRST_MMSI, Traffic, fate, mmsis, queued
 from tests.faults.processes import wait_until
 from tests.faults.schema import broken_ships, changed_schema, refused_ships
 from tests.ingest.acceptance.test_queue import work
-from tests.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS
 from tracking.postgresql import arrays
 
 pytestmark = [

@@ -17,7 +17,7 @@ from resilience.database.sqlstate import Verdict, classify
 from tests.faults.processes import wait_until
 from tests.faults.proxy import Proxy
 from tests.faults.servers import NO_PGBOUNCER, PgBouncer, Servers
-from tests.patience import PATIENCE_SECONDS, SLACK_SECONDS
+from tests.support.patience import PATIENCE_SECONDS, SLACK_SECONDS
 
 pytestmark = [pytest.mark.fault, pytest.mark.skipif(not Servers.has_pgbouncer(), reason=NO_PGBOUNCER)]
 

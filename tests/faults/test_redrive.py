@@ -17,7 +17,7 @@ from resilience.letters.dead_letters import Result
 from resilience.models import DeadLetter
 from tests.faults.invariants import Traffic, fate
 from tests.faults.schema import refused_ships
-from tests.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS
 
 pytestmark = [
     pytest.mark.fault,

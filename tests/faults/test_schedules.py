@@ -14,7 +14,7 @@ from django_q.scheduler import scheduler
 from django_q.signing import SignedPackage
 
 from resilience.queue.broker import HOUSEKEEPING, StreamsBroker
-from tests.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.fault, pytest.mark.django_db(transaction=True)]
 

@@ -11,7 +11,7 @@ from tests.faults.pgbouncer import shipped_parameters
 from tests.faults.processes import lives, wait_until
 from tests.faults.proxy import Proxy
 from tests.faults.servers import NO_PGBOUNCER, Server, Servers
-from tests.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.fault
 

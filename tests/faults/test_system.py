@@ -13,7 +13,7 @@ import pytest
 
 from tests.faults.processes import Process, wait_until
 from tests.faults.system import RESTART_SECONDS, Child
-from tests.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.fault
 

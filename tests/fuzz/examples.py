@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from ingest.models import Format
 from ingest.simulator.sentences import tagged
-from tests.ingest.messages import position, sentences, static
-from tests.ingest.modes_frames import AIRSPEED, ALL_CALL, EVEN, IDENTITY, ODD, SQUAWK, SURFACE, VELOCITY
+from tests.support.messages import position, sentences, static
+from tests.support.modes_frames import AIRSPEED, ALL_CALL, EVEN, IDENTITY, ODD, SQUAWK, SURFACE, VELOCITY
 
 _TYPES = (
     *({"type": number, "mmsi": 211_000_001} for number in (1, 2, 3, 4, 9, 18, 19, 21, 24, 27)),

@@ -7,7 +7,7 @@ from django.contrib.auth.models import Permission, User
 from django_redis import get_redis_connection
 
 from resilience.letters import handlers
-from tests.resilience.letters import RecordingHandler, forget_breakers
+from tests.support.letters import RecordingHandler, forget_breakers
 
 UserWith = Callable[..., User]
 

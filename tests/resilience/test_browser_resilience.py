@@ -16,9 +16,9 @@ from resilience import tasks
 from resilience.breaker.registry import Phase, get_breaker
 from resilience.letters import redrive
 from resilience.models import DeadLetter, LetterJob
-from tests.patience import PATIENCE_SECONDS
 from tests.resilience.conftest import UserWith
-from tests.resilience.letters import SENTENCE, RecordingHandler, make_letter
+from tests.support.letters import SENTENCE, RecordingHandler, make_letter
+from tests.support.patience import PATIENCE_SECONDS
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [

@@ -16,7 +16,7 @@ from django.utils import timezone
 from django_q.models import Failure, OrmQ, Schedule, Success, Task
 
 from ingest.models import Batch, Feed
-from tests.tracking.keys import make_key
+from tests.support.keys import make_key
 from tracking import theme
 from tracking.access.api_keys import ApiKey
 from tracking.models import Aircraft, AircraftPosition, Station, Vessel, VesselPosition

@@ -28,7 +28,7 @@ from django.urls import resolve
 from resilience.queue.streams import LIVE, Streams
 from tests.faults.processes import free_port, listens
 from tests.faults.server import Redis
-from tests.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS
 from tracking.embedded import processes
 from tracking.embedded.paths import POSTGRES_USER, is_root
 from tracking.embedded.processes import wait_until

@@ -11,7 +11,7 @@ from ingest.acceptance import places as housekeeping
 from ingest.acceptance.queue import QueueAcceptance, ResumePoint, enqueue, resume_key
 from ingest.pipeline import process
 from tests.ingest.ledger.test_accounts import book
-from tests.ingest.messages import batch, position
+from tests.support.messages import batch, position
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases=["default", "direct"]), pytest.mark.serial]
 

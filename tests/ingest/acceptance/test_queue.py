@@ -23,7 +23,7 @@ from ingest.stages import store as persistence
 from resilience.breaker.registry import get_breaker
 from resilience.models import DeadLetter
 from resilience.queue.streams import Streams
-from tests.ingest.messages import batch, position, static
+from tests.support.messages import batch, position, static
 from tracking.models import VesselPosition
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases=["default", "direct"]), pytest.mark.serial]

@@ -36,8 +36,8 @@ from resilience.queue.streams import Streams
 from resilience.spool import drain
 from resilience.spool.spool import SpoolFull, get_spool
 from tests.faults.processes import free_port
-from tests.ingest.messages import batch, position
-from tests.patience import PATIENCE_SECONDS
+from tests.support.messages import batch, position
+from tests.support.patience import PATIENCE_SECONDS
 from tracking import embedded
 from tracking.models import VesselPosition
 

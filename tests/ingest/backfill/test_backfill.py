@@ -17,9 +17,9 @@ from ingest.backfill import reading as backfill_reading
 from ingest.backfill import worker as backfill_worker
 from ingest.models import Batch
 from resilience.models import DeadLetter
-from tests.ingest.dumps import HEADER, dump
-from tests.ingest.messages import position
-from tests.ingest.recordings import recording
+from tests.support.dumps import HEADER, dump
+from tests.support.messages import position
+from tests.support.recordings import recording
 from tracking.history import partitions
 from tracking.models import AircraftPosition, Station, Vessel, VesselPosition
 

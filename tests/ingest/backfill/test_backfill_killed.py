@@ -11,9 +11,9 @@ import pytest
 from ingest.models import Batch
 from tests.faults.processes import wait_until
 from tests.faults.schema import held_back
-from tests.ingest.dumps import dump
 from tests.ingest.feeds.test_ingest_command import manage
-from tests.patience import PATIENCE_SECONDS
+from tests.support.dumps import dump
+from tests.support.patience import PATIENCE_SECONDS
 from tracking.models import Vessel, VesselPosition
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases=["default", "direct"]), pytest.mark.serial]

@@ -17,9 +17,9 @@ from ingest.formats.common.context import Context
 from ingest.formats.registry import FORMATS, Setup
 from ingest.reports import Message, MessageBatch
 from ingest.stages.fusion import fuse
-from tests.ingest.dumps import HEADER, dump
 from tests.ingest.formats.ais_csv.test_ais_csv import AMERICAN_2025, DANISH, MARINECADASTRE_2025, dane
-from tests.patience import PATIENCE_SECONDS
+from tests.support.dumps import HEADER, dump
+from tests.support.patience import PATIENCE_SECONDS
 
 ODD = [
     dane(),

@@ -12,7 +12,7 @@ from ingest.acceptance.queue import Interrupted, pack, unpack
 from ingest.clocks import UnknownTime, arrival_clock, invented_clock, recorded_clock
 from ingest.feeds.collector import SLICE_BYTES, Collector, Options
 from ingest.sources import Chunk, SourceError
-from tests.ingest.messages import NOON_MS, position, static
+from tests.support.messages import NOON_MS, position, static
 
 
 class Bytes:

@@ -17,7 +17,7 @@ from ingest.health.standing import Standing, tell
 from ingest.models import Feed
 from ingest.reports import LineCounts
 from ingest.sources import urls as feed_urls
-from tests.ingest.messages import batch, position
+from tests.support.messages import batch, position
 
 pytestmark = pytest.mark.django_db
 

@@ -15,7 +15,7 @@ from ingest.pipeline import decode
 from ingest.sources import urls as feed_urls
 from ingest.stages.fusion import fuse
 from ingest.stages.store import Counts
-from tests.ingest.messages import batch, position
+from tests.support.messages import batch, position
 
 pytestmark = pytest.mark.django_db
 

@@ -16,8 +16,8 @@ from ingest.health.recorder import recorder
 from ingest.models import Feed
 from resilience.queue.broker import StreamsBroker
 from tests.faults.processes import free_port
-from tests.ingest.messages import position
-from tests.patience import PATIENCE_SECONDS
+from tests.support.messages import position
+from tests.support.patience import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.serial]
 

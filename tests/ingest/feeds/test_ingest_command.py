@@ -15,8 +15,8 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from ingest.models import Batch
-from tests.ingest.messages import position, static
-from tests.patience import PATIENCE_SECONDS
+from tests.support.messages import position, static
+from tests.support.patience import PATIENCE_SECONDS
 from tracking.models import Vessel, VesselPosition
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases=["default", "direct"]), pytest.mark.serial]

@@ -8,7 +8,7 @@ from ingest.feeds.sniffing import UnknownFormat, sniff
 from ingest.models import Format
 from ingest.sources import Chunk
 from tests.ingest.feeds.test_collector import Bytes
-from tests.ingest.messages import position
+from tests.support.messages import position
 
 
 def judged(*chunks):

@@ -15,8 +15,8 @@ from ingest.health.reading import Subject
 from ingest.health.recorder import Recorder
 from ingest.health.standing import Standing
 from ingest.health.state import State, Verdict
-from tests.ingest.messages import NOON_MS, batch, position
-from tests.patience import PATIENCE_SECONDS
+from tests.support.messages import NOON_MS, batch, position
+from tests.support.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.serial
 

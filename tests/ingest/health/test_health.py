@@ -21,8 +21,8 @@ from ingest.reports import LineCounts
 from ingest.stages.fusion import fuse
 from ingest.stages.store import Counts
 from resilience.queue.broker import LIVE
-from tests.ingest.messages import NOON_MS, batch, position
-from tests.patience import PATIENCE_SECONDS
+from tests.support.messages import NOON_MS, batch, position
+from tests.support.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.serial
 

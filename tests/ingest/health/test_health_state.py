@@ -6,7 +6,7 @@ import pytest
 
 from ingest.health.histogram import bucket, quantile
 from ingest.health.state import Facts, State, Verdict, judge, silence_limit, span
-from tests.ingest.messages import NOON_MS as NOW
+from tests.support.messages import NOON_MS as NOW
 
 SECOND, MINUTE, HOUR = 1000, 60_000, 3_600_000
 

@@ -17,8 +17,8 @@ from ingest.acceptance.queue import enqueue
 from ingest.ledger import closed_days
 from ingest.management.commands import accounts as command
 from tests.ingest.ledger.test_accounts import WHOLE, book
-from tests.ingest.messages import batch, position
-from tests.patience import PATIENCE_SECONDS
+from tests.support.messages import batch, position
+from tests.support.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.django_db
 PROJECT = Path(__file__).resolve().parents[3]

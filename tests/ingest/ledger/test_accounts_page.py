@@ -12,7 +12,7 @@ from ingest.ledger import admin as accounts_admin
 from ingest.ledger import closed_days
 from ingest.models import Feed
 from tests.ingest.ledger.test_accounts import WHOLE, book
-from tests.tracking.reports import side_by_side
+from tests.support.reports import side_by_side
 
 pytestmark = pytest.mark.django_db
 HOLDS, BROKEN = 'aria-label="holds"', 'aria-label="does not hold"'

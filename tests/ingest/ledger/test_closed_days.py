@@ -24,10 +24,10 @@ from ingest.models import Batch, DayAccount
 from ingest.replay import MessageHandler
 from resilience.models import DeadLetter
 from tests.ingest.ledger.test_accounts import WHOLE, book
-from tests.ingest.messages import batch, position
-from tests.patience import PATIENCE_SECONDS
-from tests.resilience.letters import make_letter
-from tests.tracking.reports import side_by_side
+from tests.support.letters import make_letter
+from tests.support.messages import batch, position
+from tests.support.patience import PATIENCE_SECONDS
+from tests.support.reports import side_by_side
 from tracking.models import VesselPosition
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "direct"])

@@ -30,7 +30,7 @@ from resilience.queue.broker import StreamsBroker
 from resilience.queue.streams import Streams
 from resilience.spool import drain
 from resilience.spool.spool import get_spool
-from tests.ingest.messages import position, sentences
+from tests.support.messages import position, sentences
 from tracking.models import Vessel, VesselPosition
 
 pytestmark = pytest.mark.serial

@@ -9,7 +9,7 @@ from ingest.formats.registry import FORMATS, guess
 from ingest.simulator import Simulation, parse_url
 from ingest.sources import Chunk
 from ingest.sources.sim import CHUNK_MS, SimulatorSource
-from tests.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS
 
 START = dt.datetime(2026, 3, 1, 12, 0, 7, 345_000, tzinfo=dt.UTC)
 START_MS = int(START.timestamp() * 1000)

@@ -8,8 +8,8 @@ from ingest.clocks import arrival_clock
 from ingest.feeds.collector import Collector, Options
 from ingest.sources.tcp import TcpSource
 from tests.ingest.feeds.test_collector import Kept
-from tests.ingest.messages import position
-from tests.patience import PATIENCE_SECONDS
+from tests.support.messages import position
+from tests.support.patience import PATIENCE_SECONDS
 
 CUTS = 100
 LINES = [position(mmsi=211000000 + number) for number in range(5)]

@@ -30,9 +30,9 @@ from resilience.breaker.registry import (
     get_breaker,
 )
 from resilience.breaker.state import BreakerState
-from tests.ingest.web import GOOD, FakeClock, answer, only_one_loopback_address, serving, take
-from tests.patience import PATIENCE_SECONDS
-from tests.resilience.letters import forget_breakers
+from tests.support.letters import forget_breakers
+from tests.support.patience import PATIENCE_SECONDS
+from tests.support.web import GOOD, FakeClock, answer, only_one_loopback_address, serving, take
 
 
 @pytest.fixture(autouse=True)

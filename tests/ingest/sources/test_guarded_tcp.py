@@ -9,7 +9,7 @@ from ingest.sources import SourceError, open_source, tcp
 from ingest.sources.addresses import RECEIVERS, refusal
 from ingest.sources.tcp import CONNECT_SECONDS, Status, TcpSource
 from tests.faults.processes import free_port
-from tests.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS
 
 LISTED = ["127.0.0.0/8"]
 

@@ -9,8 +9,8 @@ import pytest
 
 from ingest.sources import SourceError, open_source, pacing
 from ingest.sources.http import HttpSource
-from tests.ingest.web import GOOD, FakeClock, answer, failing, once, only_one_loopback_address, poll, serving, take
-from tests.patience import PATIENCE_SECONDS, SLACK_SECONDS
+from tests.support.patience import PATIENCE_SECONDS, SLACK_SECONDS
+from tests.support.web import GOOD, FakeClock, answer, failing, once, only_one_loopback_address, poll, serving, take
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ingest.sources import SourceError, exchange, open_source
 from ingest.sources.http import HttpSource
 from ingest.sources.oauth import OAuth
-from tests.ingest.web import GOOD, FakeClock, answer, failing, once, only_one_loopback_address, poll, serving, take
+from tests.support.web import GOOD, FakeClock, answer, failing, once, only_one_loopback_address, poll, serving, take
 
 MEGABYTE = 1024 * 1024
 

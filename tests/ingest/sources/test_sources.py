@@ -14,7 +14,7 @@ from ingest.sources import SourceError, label_of, open_source
 from ingest.sources.options import SourceOptions
 from ingest.sources.udp import Inbox
 from tests.faults.processes import free_port
-from tests.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS
 
 LINES = [b"!AIVDM,1,1,,A,one,0*00", b"!AIVDM,1,1,,A,two,0*00"]
 TEXT = b"\n".join(LINES) + b"\n"

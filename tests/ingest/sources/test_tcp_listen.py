@@ -10,7 +10,7 @@ import pytest
 from ingest.sources import Chunk, tcp_listen
 from ingest.sources.tcp_listen import TcpListenSource
 from tests.faults.processes import free_port
-from tests.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS
 
 LINE = b"!AIVDM,1,1,,A,15MwkRUOidG?GElEa<iQk1JV06Jd,0*6D\n"
 

@@ -12,7 +12,7 @@ from ingest.reports import AircraftReport, AircraftStatic, Decoded, StationRepor
 from ingest.stages.fusion import fuse
 from ingest.stages.live import live_updates
 from ingest.stages.store import Counts, store_rows
-from tests.ingest.messages import NOON
+from tests.support.messages import NOON
 from tracking.live.state import Kind
 from tracking.models import Aircraft, AircraftPosition, Station, VesselPosition
 

@@ -17,7 +17,7 @@ from ingest.models import Batch
 from ingest.stages import store
 from resilience.breaker.registry import CircuitOpen, in_process_breaker
 from resilience.models import UNGROUPED, DeadLetter
-from tests.ingest.messages import NOON, NOON_MS, batch, position, sentences, static
+from tests.support.messages import NOON, NOON_MS, batch, position, sentences, static
 from tracking.live.state import Kind, LiveState
 from tracking.models import Station, Vessel, VesselPosition
 from tracking.positions import identities

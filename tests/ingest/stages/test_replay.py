@@ -18,8 +18,8 @@ from resilience.letters import dead_letters, editing, expiry
 from resilience.letters.failures import fingerprint
 from resilience.letters.handlers import Undecodable
 from resilience.models import DeadLetter
-from tests.ingest.messages import batch, position, static
-from tests.resilience.letters import age, forget_breakers
+from tests.support.letters import age, forget_breakers
+from tests.support.messages import batch, position, static
 
 OVERDUE = timedelta(days=settings.KEEP_DEAD_LETTERS_DAYS + 1)
 stored = pytest.mark.django_db(transaction=True, databases=["default", "direct"])  # partitions have a connection too

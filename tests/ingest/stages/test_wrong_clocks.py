@@ -20,9 +20,9 @@ from ingest.models import Batch, DayAccount
 from ingest.pipeline import process
 from resilience import clocks
 from tests.ingest.ledger.test_accounts import book
-from tests.ingest.messages import batch, position
-from tests.tracking.reports import Report, drop_partitions, stored, upsert
-from tests.wrong_clocks import database_ahead, host_ahead
+from tests.support.messages import batch, position
+from tests.support.reports import Report, drop_partitions, stored, upsert
+from tests.support.wrong_clocks import database_ahead, host_ahead
 from tracking import tasks as tracking_tasks
 from tracking.history import partitions, retention
 from tracking.models import VesselPosition

@@ -30,7 +30,7 @@ from resilience.breaker.registry import (
     RedisStore,
     get_breaker,
 )
-from tests.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS
 
 CONFIG = BreakerConfig()
 

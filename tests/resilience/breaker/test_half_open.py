@@ -13,7 +13,7 @@ import redis
 from django_redis import get_redis_connection
 
 from resilience.breaker.registry import Breaker, BreakerConfig, CircuitOpen, Phase, RedisStore
-from tests.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.fault, pytest.mark.serial]
 

@@ -11,7 +11,7 @@ from django.db import OperationalError, connection, transaction
 
 from resilience.database.deadline import DeadlineExceeded, deadline
 from resilience.database.sqlstate import Verdict, classify
-from tests.patience import SLACK_SECONDS
+from tests.support.patience import SLACK_SECONDS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -14,7 +14,7 @@ from resilience.letters import dead_letters
 from resilience.letters.admin import letter_actions
 from resilience.models import DeadLetter
 from tests.resilience.conftest import UserWith
-from tests.resilience.letters import SENTENCE, RecordingHandler, Refusal, fail_with, make_letter
+from tests.support.letters import SENTENCE, RecordingHandler, Refusal, fail_with, make_letter
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("handler")]
 LIST = "/admin/resilience/deadletter/"

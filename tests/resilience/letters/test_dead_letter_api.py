@@ -11,14 +11,7 @@ from resilience.letters import dead_letters, redrive
 from resilience.letters.selection import Selection
 from resilience.models import DeadLetter, LetterJob
 from tests.resilience.conftest import UserWith
-from tests.resilience.letters import (
-    HEARD_AT,
-    SENTENCE,
-    RecordingHandler,
-    Refusal,
-    fail_with,
-    make_letter,
-)
+from tests.support.letters import HEARD_AT, SENTENCE, RecordingHandler, Refusal, fail_with, make_letter
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("resilience.urls"), pytest.mark.usefixtures("handler")]
 LIST = "/dead-letters/"

@@ -18,8 +18,8 @@ from resilience.letters import dead_letters
 from resilience.letters.dead_letters import NoHandler, Result, next_retry, retry, retry_due
 from resilience.letters.failures import MAX_ATTEMPTS
 from resilience.models import DeadLetter
-from tests.patience import PATIENCE_SECONDS
-from tests.resilience.letters import HEARD_AT, RecordingHandler, Refusal, fail_with, make_letter
+from tests.support.letters import HEARD_AT, RecordingHandler, Refusal, fail_with, make_letter
+from tests.support.patience import PATIENCE_SECONDS
 
 NOW = datetime(2026, 3, 1, 13, tzinfo=UTC)
 Status = DeadLetter.Status

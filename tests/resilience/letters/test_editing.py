@@ -5,7 +5,7 @@ import pytest
 from resilience.letters import editing
 from resilience.letters.handlers import NoHandler, Undecodable
 from resilience.models import DeadLetter
-from tests.resilience.letters import SENTENCE, RecordingHandler, Refusal, fail_with, make_letter
+from tests.support.letters import SENTENCE, RecordingHandler, Refusal, fail_with, make_letter
 
 pytestmark = pytest.mark.django_db
 MENDED = b"!AIVDM,1,1,,A,mended,0*00"

@@ -13,7 +13,7 @@ from resilience.breaker.registry import get_breaker
 from resilience.letters import dead_letters, expiry
 from resilience.letters.dead_letters import Result
 from resilience.models import DeadLetter
-from tests.resilience.letters import RecordingHandler, Refusal, age, fail_with, make_letter
+from tests.support.letters import RecordingHandler, Refusal, age, fail_with, make_letter
 
 pytestmark = pytest.mark.django_db
 OLD, YOUNG = timedelta(days=91), timedelta(days=89)

@@ -13,7 +13,7 @@ from resilience.letters import redrive
 from resilience.letters.selection import Selection
 from resilience.models import DeadLetter, LetterJob
 from tests.resilience.conftest import UserWith
-from tests.resilience.letters import make_letter
+from tests.support.letters import make_letter
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("handler")]
 LIST = "/admin/resilience/deadletter/"

@@ -18,8 +18,8 @@ from resilience.letters import redrive
 from resilience.letters.selection import Selection
 from resilience.models import DeadLetter, LetterJob
 from resilience.queue.streams import REPLAY, STREAMS, Streams
-from tests.patience import PATIENCE_SECONDS
-from tests.resilience.letters import RecordingHandler, Refusal, fail_with, make_letter
+from tests.support.letters import RecordingHandler, Refusal, fail_with, make_letter
+from tests.support.patience import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.serial, pytest.mark.usefixtures("handler", "queue")]
 Action, Status = LetterJob.Action, LetterJob.Status

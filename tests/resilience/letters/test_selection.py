@@ -13,7 +13,7 @@ from resilience.letters import exports
 from resilience.letters.groups import groups
 from resilience.letters.selection import BadSelection, Selection, count_up_to, distinct
 from resilience.models import DeadLetter
-from tests.resilience.letters import age, make_letter
+from tests.support.letters import age, make_letter
 
 pytestmark = pytest.mark.django_db
 

@@ -14,8 +14,8 @@ from resilience import clocks, status, tasks
 from resilience.letters import expiry
 from resilience.models import DeadLetter
 from resilience.queue import schedules
-from tests.resilience.letters import RecordingHandler, age, make_letter
-from tests.wrong_clocks import database_ahead, host_ahead
+from tests.support.letters import RecordingHandler, age, make_letter
+from tests.support.wrong_clocks import database_ahead, host_ahead
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "direct"])
 Status = DeadLetter.Status

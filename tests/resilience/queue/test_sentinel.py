@@ -26,7 +26,7 @@ from django_redis import get_redis_connection
 from resilience.breaker.registry import Breaker, RedisStore
 from resilience.queue import sentinel
 from resilience.queue.broker import HOUSEKEEPING, LIVE, StreamsBroker
-from tests.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.fault
 

@@ -21,7 +21,7 @@ from resilience.spool import file as spool_file
 from resilience.spool.drain import Drainer
 from resilience.spool.lease import Lease, leased
 from resilience.spool.spool import Spool, SpoolDepth, SpoolFull, SpoolUnusable
-from tests.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[3]
 

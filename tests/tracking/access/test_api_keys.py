@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django_redis import get_redis_connection
 
-from tests.tracking.keys import header, make_key
+from tests.support.keys import header, make_key
 from tracking.access import copies
 from tracking.access.api_keys import ApiKey, Scope, hashed
 

@@ -17,8 +17,8 @@ import pytest
 from django_redis import get_redis_connection
 
 from tests.faults.processes import free_port
-from tests.patience import PATIENCE_SECONDS
-from tests.tracking.own_servers import Servers, own_servers
+from tests.support.own_servers import Servers, own_servers
+from tests.support.patience import PATIENCE_SECONDS
 from tracking import embedded
 from tracking.embedded import processes
 

@@ -10,7 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
-from tests.tracking.keys import header, make_key
+from tests.support.keys import header, make_key
 from tracking import embedded
 from tracking.api import throttles, views
 from tracking.models import Aircraft, AircraftPosition, Station, Vessel, VesselPosition

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.tracking.keys import header, make_key
+from tests.support.keys import header, make_key
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("live_redis")]
 

@@ -14,8 +14,8 @@ from django.contrib.auth.models import User
 from rest_framework.throttling import SimpleRateThrottle
 
 from tests.resilience.conftest import closed_breakers, handler
-from tests.rights_world import make_rows
-from tests.tracking.keys import header, make_key
+from tests.support.keys import header, make_key
+from tests.support.rights_world import make_rows
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "direct"])
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS
 from tracking.embedded.errors import EmbeddedError
 from tracking.embedded.supervisor import Program, Revival, Supervisor, how_it_ended
 

@@ -23,7 +23,7 @@ from django.core.management import CommandError
 from django.urls import resolve
 
 from tests.faults.processes import free_port
-from tests.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS
 from tracking import embedded
 from tracking.embedded.installation import AlreadyRunning, Installation
 from tracking.management.commands import up

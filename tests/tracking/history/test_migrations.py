@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from tests.tracking.reports import NOON, Report, upsert
+from tests.support.reports import NOON, Report, upsert
 from tracking.history import partitions
 from tracking.models import AircraftPosition, Position, Vessel, VesselPosition
 

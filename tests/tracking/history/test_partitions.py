@@ -9,8 +9,8 @@ import pytest
 from django.db import OperationalError, connection, transaction
 from django.db.models import Count, Max
 
-from tests.patience import PATIENCE_SECONDS
-from tests.tracking.reports import NOON, Report, drop_partitions, side_by_side, upsert
+from tests.support.patience import PATIENCE_SECONDS
+from tests.support.reports import NOON, Report, drop_partitions, side_by_side, upsert
 from tracking import tasks
 from tracking.history import partitions
 from tracking.models import AircraftPosition, Vessel, VesselPosition

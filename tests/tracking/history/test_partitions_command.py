@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.utils import timezone
 
-from tests.tracking.reports import NOON, Report, drop_partitions, stored, upsert
+from tests.support.reports import NOON, Report, drop_partitions, stored, upsert
 from tracking.history import partitions
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "direct"])

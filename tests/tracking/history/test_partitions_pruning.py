@@ -9,7 +9,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from tests.tracking.reports import NOON, Report, drop_partitions, upsert
+from tests.support.reports import NOON, Report, drop_partitions, upsert
 from tracking.history import partitions
 from tracking.models import Vessel, VesselPosition
 

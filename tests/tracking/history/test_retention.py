@@ -12,8 +12,8 @@ from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 
-from tests.patience import PATIENCE_SECONDS
-from tests.tracking.reports import NOON, Report, drop_partitions, side_by_side, stored, upsert
+from tests.support.patience import PATIENCE_SECONDS
+from tests.support.reports import NOON, Report, drop_partitions, side_by_side, stored, upsert
 from tracking import tasks
 from tracking.history import partitions, retention
 from tracking.models import Aircraft, Vessel

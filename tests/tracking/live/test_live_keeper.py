@@ -21,9 +21,9 @@ from redis import Redis
 from ingest import pipeline
 from ingest.feeds.runner import FeedRunner
 from resilience.breaker.registry import Breaker, CircuitOpen, MemoryStore, get_breaker
-from tests.ingest.messages import batch, position, sentences, static
-from tests.patience import PATIENCE_SECONDS, SLACK_SECONDS
-from tests.resilience.letters import forget_breakers
+from tests.support.letters import forget_breakers
+from tests.support.messages import batch, position, sentences, static
+from tests.support.patience import PATIENCE_SECONDS, SLACK_SECONDS
 from tracking import embedded
 from tracking.embedded import redis as embedded_redis
 from tracking.live import keeper as live_keeper

@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.tracking.reports import NOON, RANKED, VALUES, Report, counts, later, only, stored, upsert
+from tests.support.reports import NOON, RANKED, VALUES, Report, counts, later, only, stored, upsert
 from tracking.models import VesselPosition
 from tracking.positions.upsert import upsert_of, wins
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from django.db import DataError, IntegrityError, connection, transaction
 
-from tests.patience import PATIENCE_SECONDS
-from tests.tracking.reports import NOON, later, side_by_side
+from tests.support.patience import PATIENCE_SECONDS
+from tests.support.reports import NOON, later, side_by_side
 from tracking.models import Aircraft, Station, Vessel
 from tracking.positions.identities import (
     REWRITE_SECONDS,

@@ -8,8 +8,8 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.db import DataError, IntegrityError, ProgrammingError, transaction
 
-from tests.patience import PATIENCE_SECONDS
-from tests.tracking.reports import NOON, Report, counts, later, side_by_side, stored, upsert, version
+from tests.support.patience import PATIENCE_SECONDS
+from tests.support.reports import NOON, Report, counts, later, side_by_side, stored, upsert, version
 from tracking.models import AircraftPosition, VesselPosition
 from tracking.positions.upsert import Upserted
 

@@ -10,7 +10,7 @@ from django.db import connection, models, transaction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.tracking.reports import NOON, Ranked, Report, counts, later, upsert
+from tests.support.reports import NOON, Ranked, Report, counts, later, upsert
 from tracking.models import AircraftPosition, VesselPosition
 from tracking.positions.upsert import upsert_of
 

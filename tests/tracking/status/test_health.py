@@ -13,7 +13,7 @@ import pytest
 from django.db import connection, connections
 from django.test import Client
 
-from tests.patience import PATIENCE_SECONDS, SLACK_SECONDS
+from tests.support.patience import PATIENCE_SECONDS, SLACK_SECONDS
 from tracking import embedded
 from tracking.embedded.redis import pid_of
 from tracking.status import probes as health

@@ -17,8 +17,8 @@ from ingest.health import keys as health_keys
 from ingest.health import sections as ingest_status
 from resilience.breaker.registry import CircuitOpen, get_breaker
 from resilience.queue.streams import LIVE, Streams
-from tests.patience import PATIENCE_SECONDS
-from tests.tracking.own_servers import Servers, own_servers
+from tests.support.own_servers import Servers, own_servers
+from tests.support.patience import PATIENCE_SECONDS
 from tracking import embedded
 from tracking.status import networks, survey
 from tracking.status.inquiry import Inquiry

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from tests.faults.processes import free_port
-from tests.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS
 from tracking.embedded import processes
 from tracking.web import connections, serving
 from tracking.web.connections import WebServer

@@ -20,7 +20,7 @@ from ingest.formats.ais import decoder as ais
 from ingest.formats.ais.sentence import parse
 from ingest.formats.common.context import Context
 from ingest.reports import Decoded, Message, MessageBatch, StationReport, VesselReport, VesselStatic
-from tests.ingest.recordings import ARMOUR, armoured, sentence
+from tests.support.recordings import ARMOUR, armoured, sentence
 
 HEARD = dt.datetime(2026, 3, 1, 12, 0, 20, 250_000, tzinfo=dt.UTC)
 MMSI = 244_660_123

@@ -28,9 +28,9 @@ from ingest.formats.ais.sentence_columns import FEW, LONGEST, are_messages
 from ingest.formats.common.context import Context
 from ingest.formats.common.framing import LineFramer
 from ingest.reports import Decoded, Message, MessageBatch
-from tests.ingest.messages import NOON_MS, position
-from tests.ingest.pyais_reports import Report, reports_of, same
-from tests.ingest.recordings import ARMOUR, recording, recordings, sentence
+from tests.support.messages import NOON_MS, position
+from tests.support.pyais_reports import Report, reports_of, same
+from tests.support.recordings import ARMOUR, recording, recordings, sentence
 
 NOW = 1_800_000_000_000
 START = 1_700_000_000_000

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ingest.errors import Malformed
 from ingest.formats.ais.sentence import Sentence, checksum, parse, time_line
-from tests.ingest.recordings import checked, sentence, xor_of
+from tests.support.recordings import checked, sentence, xor_of
 
 PLAIN = b"!AIVDM,1,1,,B,177KQJ5000G?tO`K>RA1wUbN0TKH,0*5C"
 EPOCH = 1_661_782_369  # 2022-08-29 14:12:49 UTC

@@ -27,7 +27,7 @@ from ingest.formats.ais.assembler import Assembler
 from ingest.formats.common.context import Context
 from ingest.formats.common.framing import LineFramer
 from ingest.reports import Decoded, LineCounts, Message, MessageBatch, VesselReport
-from tests.ingest.recordings import ARMOUR, recording, recordings
+from tests.support.recordings import ARMOUR, recording, recordings
 
 pytestmark = pytest.mark.data
 

@@ -9,7 +9,7 @@ from ingest.formats.ais import assembler as assembly
 from ingest.formats.ais.assembler import Assembler
 from ingest.formats.common.framing import TOO_LONG
 from ingest.reports import Message
-from tests.ingest.recordings import sentence
+from tests.support.recordings import sentence
 
 NOW = 1_700_000_000_000
 

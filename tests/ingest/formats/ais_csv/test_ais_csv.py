@@ -18,7 +18,7 @@ from ingest.formats.registry import Setup
 from ingest.reports import MessageBatch
 from ingest.sources import open_source
 from ingest.stages.fusion import fuse
-from tests.ingest.recordings import recording
+from tests.support.recordings import recording
 
 DANISH = (
     b"# Timestamp,Type of mobile,MMSI,Latitude,Longitude,Navigational status,ROT,SOG,COG,Heading,IMO,Callsign,Name,"

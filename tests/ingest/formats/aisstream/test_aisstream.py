@@ -24,7 +24,7 @@ from ingest.sources import SourceError, open_source
 from ingest.sources import aisstream as source_module
 from ingest.sources.aisstream import AisStreamSource
 from ingest.sources.aisstream_options import WORLD, parse_url
-from tests.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS
 
 HEARD = 1722320263_375  # 2024-07-30 06:17:43.375 UTC
 TIME = "2024-07-30 06:17:43.375540658 +0000 UTC"

@@ -15,7 +15,7 @@ from ingest.formats.registry import FORMATS, Setup
 from ingest.formats.sbs import assembly as sbs
 from ingest.formats.tracks import assembly as tracks
 from ingest.reports import LineCounts
-from tests.ingest.messages import position
+from tests.support.messages import position
 
 NOW = 1_790_000_000_000
 BAD = "the third"

@@ -13,7 +13,7 @@ from ingest.formats.common.context import Context
 from ingest.formats.common.documents import MAX_ENTRY_BYTES, epoch_ms
 from ingest.formats.documents import opensky, readsb, readsb_trace
 from ingest.formats.documents.assemblies import OpenSkyAssembly, ReadsbAssembly, TraceAssembly
-from tests.ingest.documents import assembly, assert_accounted, context, fed, kind_of, packed
+from tests.support.documents import assembly, assert_accounted, context, fed, kind_of, packed
 
 FIRST = b'{"now":1700000000,"aircraft":[{"hex":"4067f2","flight":"A{]\\"B"}]}'
 SECOND = b'{ "now" : 1700000001.5,\n  "aircraft" : [\n{"hex":"4067f3"},\r\n{"hex":"4067f4","mlat":[]}\n  ]\n}\n'

@@ -13,8 +13,8 @@ from ingest.formats.documents.assemblies import OpenSkyAssembly
 from ingest.formats.registry import FORMATS, FormatSpec
 from ingest.ledger.accounts import account, violations
 from ingest.reports import AircraftReport, AircraftStatic, Decoded, MessageBatch
-from tests.ingest.documents import NOW, assembly, assert_accounted, context, fed, kind_of, packed, ran
-from tests.ingest.recordings import recording
+from tests.support.documents import NOW, assembly, assert_accounted, context, fed, kind_of, packed, ran
+from tests.support.recordings import recording
 from tracking.models import AircraftPosition
 
 WORLD = "opensky_json/bao-eng_opensky.json"

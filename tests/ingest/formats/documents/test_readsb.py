@@ -14,8 +14,8 @@ from ingest.formats.documents.assemblies import ReadsbAssembly, TraceAssembly
 from ingest.formats.registry import FORMATS, FormatSpec, Setup
 from ingest.ledger.accounts import account, violations
 from ingest.reports import AircraftReport, AircraftStatic, Decoded, Message, MessageBatch
-from tests.ingest.documents import NOW, assembly, assert_accounted, context, fed, kind_of, packed, ran
-from tests.ingest.recordings import recording, recordings
+from tests.support.documents import NOW, assembly, assert_accounted, context, fed, kind_of, packed, ran
+from tests.support.recordings import recording, recordings
 from tracking.models import Aircraft, AircraftPosition
 
 HEARD = 1_785_000_000_000

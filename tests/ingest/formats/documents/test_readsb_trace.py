@@ -8,8 +8,8 @@ import pytest
 from ingest.formats.documents import readsb_trace
 from ingest.formats.documents.assemblies import TraceAssembly
 from ingest.reports import AircraftReport, AircraftStatic, Decoded, Message
-from tests.ingest.documents import assembly, context, fed, kind_of, packed, ran
-from tests.ingest.recordings import recording
+from tests.support.documents import assembly, context, fed, kind_of, packed, ran
+from tests.support.recordings import recording
 
 TRACE = "aircraft_json/traffic_readsb_trace_full_ac671b.json"
 HEARD = 1_785_000_000_000

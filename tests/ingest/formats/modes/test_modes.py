@@ -12,7 +12,7 @@ from ingest.formats.modes import airspace as modes_state
 from ingest.formats.modes import decoder as modes
 from ingest.formats.modes.airspace import Airspace
 from ingest.reports import Message
-from tests.ingest.modes_frames import (
+from tests.support.modes_frames import (
     AIRSPEED,
     EVEN,
     IDENTITY,

@@ -14,7 +14,7 @@ from ingest.formats.modes.beast import MLAT_COUNTER
 from ingest.formats.registry import Setup
 from ingest.reports import Message
 from tests.ingest.formats.modes.test_beast_framing import wire
-from tests.ingest.modes_frames import (
+from tests.support.modes_frames import (
     ALL_CALL,
     EVEN,
     IDENTITY,

@@ -11,8 +11,8 @@ from ingest.clocks import invented_clock, recorded_clock
 from ingest.formats.modes.assembly import BeastAssembly
 from ingest.formats.registry import Setup
 from ingest.stages.fusion import fuse
-from tests.ingest.modes_frames import START, avr, run, verdict
-from tests.ingest.recordings import recording
+from tests.support.modes_frames import START, avr, run, verdict
+from tests.support.recordings import recording
 
 pytestmark = pytest.mark.data
 

@@ -19,7 +19,7 @@ from ingest.formats.sbs import assembly
 from ingest.formats.sbs import decoder as sbs
 from ingest.formats.sbs.assembly import SbsAssembly
 from ingest.reports import Message, MessageBatch
-from tests.ingest.recordings import recording
+from tests.support.recordings import recording
 from tracking.models import Aircraft, AircraftPosition
 
 NOW = 1_800_000_000_000

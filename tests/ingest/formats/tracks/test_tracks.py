@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from ingest.formats.tracks import decoder as tracks
 from ingest.formats.tracks.assembly import TracksAssembly
 from ingest.reports import AircraftReport, AircraftStatic, Message
-from tests.ingest.documents import assembly, assert_accounted, context, fed, kind_of, packed, ran
-from tests.ingest.recordings import recording
+from tests.support.documents import assembly, assert_accounted, context, fed, kind_of, packed, ran
+from tests.support.recordings import recording
 
 SWISS_HOUR = "track_json/traffic_switzerland_20180801_hour0.jsonl"
 POINT: dict[str, Any] = {

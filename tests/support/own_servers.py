@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS
 from tracking import embedded
 from tracking.embedded import postgres, processes
 from tracking.embedded.redis import pid_of

@@ -19,8 +19,8 @@ from django_q.models import Schedule, Task
 
 from ingest.models import Batch, Feed
 from resilience.models import LetterJob
-from tests.resilience.letters import make_letter
-from tests.tracking.keys import header, make_key
+from tests.support.keys import header, make_key
+from tests.support.letters import make_letter
 from tracking.access.api_keys import Scope
 from tracking.models import Aircraft, AircraftPosition, Station, Vessel, VesselPosition
 

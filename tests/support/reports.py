@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from django.db import connection, connections
 
-from tests.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS
 from tracking.history import partitions
 from tracking.models import VesselPosition
 from tracking.positions.upsert import Upserted
