@@ -1,5 +1,5 @@
 """Dead letters: messages that waiting cannot cure, kept raw until somebody or a retry resolves them; and the jobs that
-work through many of them. What can be done with both is in `resilience/letters/dead_letters.py` and `resilience/letters/redrive.py`."""
+work through many of them. What can be done with both is in the room `resilience/letters`."""
 
 import uuid
 

@@ -1,1 +1,5 @@
-"""TODO-ROOM"""
+"""Backfill: recordings into PostgreSQL by several processes, each batch once.
+
+`run` is the whole, `reading` cuts files into batches, `crew` keeps the worker processes, `channel` talks to them,
+`worker` stores, `decoding` and `sightings` are its shortcuts, `progress` shows how far it is.
+"""

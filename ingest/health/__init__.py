@@ -1,1 +1,5 @@
-"""TODO-ROOM"""
+"""The health of feeds over the last hour, in the queue's Redis.
+
+`recorder` counts, `keys` names the keys, `histogram` keeps distributions, `reading` and `state` judge, `standing` says
+what a source is doing, `alerts` and `webhook` announce changes; `admin`, `api` and `sections` show them.
+"""

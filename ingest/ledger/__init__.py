@@ -1,1 +1,5 @@
-"""TODO-ROOM"""
+"""The ledger: what became of every message, by batch.
+
+`accounts` states the equations and reads the sums, `waiting` follows a run until its batches are done, `closed_days`
+rolls old batches up, `reckoning` tells up to which time things may be rolled up or dropped, `admin` shows the equations.
+"""

@@ -1,4 +1,4 @@
-"""Jobs that retry or discard many dead letters, for programs: list, detail, cancel. `resilience.letters.api` starts them."""
+"""Jobs over many dead letters, for programs: list, detail, cancel. `resilience.letters.api` starts them."""
 
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import mixins, pagination, permissions, status, viewsets

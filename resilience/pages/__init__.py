@@ -1,1 +1,1 @@
-"""TODO-ROOM"""
+"""What admin pages share: `confirmation` of what destroys, `forms`, `readable` texts, pages of no table."""

@@ -1,1 +1,5 @@
-"""TODO-ROOM"""
+"""Live state: the newest picture of every target, in RedisJSON.
+
+`state` writes and reads it (by the scripts `write.lua` and `reap.lua`), `missed` marks that a write failed, `reload`
+reads it back from PostgreSQL, `keeper` does so whenever it is incomplete.
+"""

@@ -1,1 +1,1 @@
-"""TODO-ROOM"""
+"""AIS as aisstream.io's JSON: `assembly` takes documents, `decoder` reads their messages."""

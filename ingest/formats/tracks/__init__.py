@@ -1,1 +1,1 @@
-"""TODO-ROOM"""
+"""Track points, one JSON object a line: `assembly` takes lines, `decoder` reads them."""
