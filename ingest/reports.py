@@ -13,6 +13,8 @@ from uuid import UUID
 
 import msgspec
 
+BATCH_BYTES = 256 * 1024  # after which a batch is accepted, however few its messages
+
 
 class Message(msgspec.Struct, array_like=True, gc=False):
     """One self-contained message: its sentences, joined by newlines, and when the receiver heard it (ms)."""

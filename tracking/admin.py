@@ -17,10 +17,9 @@ from django.utils import timezone
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from tracking import position_admin, theme
-from tracking.access import key_admin
+from tracking import position_admin, search, theme  # noqa: F401  importing it registers its pages
+from tracking.access import key_admin  # noqa: F401  likewise
 from tracking.models import Aircraft, Station, Vessel
-from tracking.positions import search  # noqa: F401  importing them registers their pages
 
 theme.register()
 

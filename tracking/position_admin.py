@@ -14,9 +14,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from tracking import theme
+from tracking import search, theme
 from tracking.models import AircraftPosition, VesselPosition
-from tracking.positions import search
 
 DAYS_OFFERED = 8
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")

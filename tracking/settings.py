@@ -11,8 +11,8 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from ingest.sources import addresses
-from tracking import embedded
-from tracking.status import networks
+from tracking import connections, embedded
+from tracking.web import networks
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.FileAwareEnv()
@@ -152,7 +152,7 @@ _JSON = "django_redis.serializers.json.JSONSerializer"
 
 def _cache(url: str, prefix: str, answer_seconds: float, **options: object) -> dict[str, object]:
     """A django-redis cache on `url`; its raw connection is django_redis.get_redis_connection(alias)."""
-    pool = embedded.redis_pool_options(url, DATA_DIR, answer_seconds)
+    pool = connections.redis_pool_options(url, DATA_DIR, answer_seconds)
     return {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": url,

@@ -18,7 +18,8 @@ from pathlib import Path
 from ingest.clocks import Clock
 from ingest.feeds.collector import Options
 from ingest.feeds.sniffing import sniff
-from ingest.formats.registry import FORMATS, Setup
+from ingest.formats.common.contract import Setup
+from ingest.formats.registry import FORMATS
 from ingest.reports import Message, MessageBatch
 from ingest.sources import Chunk, SourceError
 from ingest.sources.file import FileSource

@@ -22,17 +22,16 @@ from ingest.acceptance.queue import Acceptance
 from ingest.clocks import Clock, UnknownTime
 from ingest.feeds.playback import InHand, Playback
 from ingest.feeds.sniffing import sniff
-from ingest.formats.registry import FORMATS, Setup
-from ingest.reports import LineCounts, Message, MessageBatch
+from ingest.formats.common.contract import SLICE_BYTES, Setup
+from ingest.formats.registry import FORMATS
+from ingest.reports import BATCH_BYTES, LineCounts, Message, MessageBatch
 from ingest.sources import Chunk, Source
 
-BATCH_BYTES = 256 * 1024
 BATCH_SECONDS = 0.25
 COUNTS_SECONDS = 5.0  # after which lines that made no message are accounted for all the same
 QUIET_BATCH_SECONDS = 1.0  # below 100 messages a second
 QUIET_BATCH = 25
 WAITING_CHUNKS = 8
-SLICE_BYTES = 64 * 1024  # of a chunk, after which other feeds have their turn
 
 
 class Options(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
 
-from ingest.formats.registry import Assembly
+from ingest.formats.common.contract import Assembly
 from ingest.reports import LineCounts, Message
 
 _GLANCE_SECONDS = 0.25  # how often a wait looks whether it was stopped, or a batch is due

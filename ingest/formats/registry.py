@@ -2,19 +2,16 @@
 
     bytes --Assembly--> self-contained Messages --decode--> Decoded
 
-An Assembly is made for one feed and lives in the collector; it holds all that needs memory over messages. `decode` is
-stateless and runs in workers. Adding a format is a module in `ingest/assemblies/`, one in `ingest/decoders/`, and a
-line in FORMATS.
+An Assembly (`ingest/formats/common/contract.py`) is made for one feed and lives in the collector; it holds all that
+needs memory over messages. `decode` is stateless and runs in workers. Adding a format is a folder beside this module
+and a line in FORMATS.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-import msgspec
-
-from ingest.clocks import Clock
 from ingest.formats.ais import decoder as ais
 from ingest.formats.ais.assembly import NmeaAssembly
 from ingest.formats.ais_csv import decoder as ais_csv
@@ -23,6 +20,7 @@ from ingest.formats.ais_csv.assembly import AisCsvAssembly
 from ingest.formats.aisstream import decoder as aisstream
 from ingest.formats.aisstream.assembly import AisStreamAssembly
 from ingest.formats.common.context import Context
+from ingest.formats.common.contract import Assembly, Setup
 from ingest.formats.documents import opensky, readsb, readsb_trace
 from ingest.formats.documents.assemblies import OpenSkyAssembly, ReadsbAssembly, TraceAssembly
 from ingest.formats.modes import decoder as modes
@@ -32,53 +30,9 @@ from ingest.formats.sbs.assembly import SbsAssembly
 from ingest.formats.tracks import decoder as tracks
 from ingest.formats.tracks.assembly import TracksAssembly
 from ingest.models import Format
-from ingest.reports import Decoded, LineCounts, Message
+from ingest.reports import Decoded, Message
 
 SNIFFED_BYTES = 4096
-
-
-class Setup(msgspec.Struct, frozen=True):
-    """What an assembly may need to know of its feed.
-
-    `offset` and `index`: where a recording goes on. `receiver`: latitude and longitude of the antenna in degrees, None
-    where unknown. `recorded`: the bytes are of the past. `head`: asks for the first bytes of a recording that goes on
-    at `offset`, none where they cannot be had; raises SourceError.
-    """
-
-    clock: Clock
-    offset: int = 0
-    index: int = 0
-    receiver: tuple[float, float] | None = None
-    recorded: bool = False
-    head: Callable[[], bytes] = bytes
-
-
-class Assembly(Protocol):
-    """Bytes of one feed to messages, every line (frame, row, entry) accounted for.
-
-    `lines` counts those since `reset_counts`. For all of them: any cut of the bytes gives the same messages, garbage
-    costs only itself, memory is bounded, and UnknownTime is raised when nobody knows when a message was heard.
-    """
-
-    lines: int
-
-    def feed(self, data: bytes, arrival: int | None) -> Iterable[Message]:
-        """The messages that these bytes complete; `arrival` in ms, None for recordings. To be consumed at once."""
-
-    def cut(self, arrival: int | None) -> Iterable[Message]:
-        """The stream was cut: what is begun ends here."""
-
-    def flush(self, arrival: int | None) -> Iterable[Message]:
-        """The source ended: the messages that were still held back; what is incomplete is counted."""
-
-    def counts(self) -> LineCounts:
-        """What became of the lines since the last reset."""
-
-    def reset_counts(self) -> None:
-        """Begin a new account, for the next batch."""
-
-    def resume_at(self) -> tuple[int, int]:
-        """(offset, index) from which nothing is missed."""
 
 
 class FormatSpec(NamedTuple):

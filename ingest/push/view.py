@@ -37,15 +37,15 @@ from rest_framework.views import APIView
 
 from ingest.acceptance import queue as acceptance
 from ingest.clocks import arrival_clock
-from ingest.feeds.collector import BATCH_BYTES, SLICE_BYTES
 from ingest.formats.ais.aiscatcher import AisCatcherAssembly, NotAisCatcher
-from ingest.formats.registry import FORMATS, Assembly, Setup
+from ingest.formats.common.contract import SLICE_BYTES, Assembly, Setup
+from ingest.formats.registry import FORMATS
 from ingest.health.recorder import recorder
 from ingest.models import Format
 from ingest.push import body as push_body
 from ingest.push import receivers
 from ingest.push.receivers import PushFeed
-from ingest.reports import Message, MessageBatch
+from ingest.reports import BATCH_BYTES, Message, MessageBatch
 from resilience.spool.spool import SpoolRefusal
 from tracking.api.errors import ErrorBody, Unavailable
 

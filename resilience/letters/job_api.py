@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from resilience.letters import audit, redrive
-from resilience.letters.admin.jobs import NEEDED
+from resilience.letters.redrive import NEEDED
 from resilience.letters.serializers import LetterJobSerializer
 from resilience.models import LetterJob
 

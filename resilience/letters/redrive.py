@@ -33,6 +33,12 @@ from resilience.queue.resubmission import resubmit
 
 logger = logging.getLogger(__name__)
 
+# The permission that an action needs.
+NEEDED = {
+    LetterJob.Action.RETRY: "resilience.retry_deadletter",
+    LetterJob.Action.DISCARD: "resilience.discard_deadletter",
+}
+
 TASKS = {
     LetterJob.Action.RETRY: "resilience.tasks.retry_selection",
     LetterJob.Action.DISCARD: "resilience.tasks.discard_selection",

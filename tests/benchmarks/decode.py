@@ -22,7 +22,7 @@ from ingest.clocks import invented_clock
 from ingest.formats.ais import decoder as ais
 from ingest.formats.ais.assembly import NmeaAssembly
 from ingest.formats.common.context import Context
-from ingest.formats.registry import Setup
+from ingest.formats.common.contract import Setup
 from ingest.reports import Decoded, Message, MessageBatch
 from ingest.sources.file import CHUNK_BYTES
 from tests.benchmarks.frame import Figure, Measured, Run, Unverified, benchmark

@@ -30,7 +30,8 @@ def main(arguments: list[str]) -> None:
 
     from ingest import pipeline
     from ingest.clocks import invented_clock
-    from ingest.formats.registry import FORMATS, Setup
+    from ingest.formats.common.contract import Setup
+    from ingest.formats.registry import FORMATS
     from ingest.reports import MessageBatch
     from ingest.stages import store
     from ingest.stages.fusion import fuse

@@ -18,8 +18,9 @@ from dataclasses import dataclass, field
 from ingest.clocks import arrival_clock
 from ingest.errors import Rejected
 from ingest.formats.common.context import Context
+from ingest.formats.common.contract import Setup
 from ingest.formats.common.counting import UNEXPECTED
-from ingest.formats.registry import FORMATS, Setup
+from ingest.formats.registry import FORMATS
 from ingest.reports import Message, MessageBatch
 from tests.fuzz.examples import EXAMPLES
 from tests.fuzz.mutations import mutated

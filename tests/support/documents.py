@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ingest.clocks import Clock, recorded_clock
 from ingest.errors import Rejected
 from ingest.formats.common.context import Context
-from ingest.formats.registry import Assembly, Setup
+from ingest.formats.common.contract import Assembly, Setup
 from ingest.reports import AircraftReport, Decoded, Message, MessageBatch
 
 NOW = 1_800_000_000_000

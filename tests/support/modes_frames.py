@@ -11,10 +11,10 @@ import uuid
 from ingest.clocks import invented_clock
 from ingest.errors import Rejected
 from ingest.formats.common.context import Context
+from ingest.formats.common.contract import Setup
 from ingest.formats.modes import decoder as modes
 from ingest.formats.modes.airspace import Airspace
 from ingest.formats.modes.assembly import AvrAssembly, parity
-from ingest.formats.registry import Setup
 from ingest.reports import Message, MessageBatch
 
 START = 1_717_664_000_000

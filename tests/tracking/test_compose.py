@@ -32,9 +32,9 @@ from tests.support.patience import PATIENCE_SECONDS
 from tracking.embedded import processes
 from tracking.embedded.paths import POSTGRES_USER, is_root
 from tracking.embedded.processes import wait_until
-from tracking.status.networks import client_address
 from tracking.web import serving
 from tracking.web.connections import WebServer
+from tracking.web.networks import client_address
 
 PROJECT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())

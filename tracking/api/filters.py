@@ -14,9 +14,9 @@ from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from tracking import search
 from tracking.api.query import InstantField, refuse_unknown
 from tracking.models import Aircraft, Station, Vessel
-from tracking.positions import search
 
 SHIP_TYPE = [MinValueValidator(1), MaxValueValidator(255)]
 

@@ -15,7 +15,7 @@ from redis import RedisError
 from rest_framework.request import Request
 from rest_framework.throttling import AnonRateThrottle, SimpleRateThrottle, UserRateThrottle
 
-from tracking.status.networks import client_address, holder
+from tracking.web.networks import client_address, holder
 
 if TYPE_CHECKING:  # rest_framework.views imports this module through the settings
     from rest_framework.views import APIView

@@ -17,6 +17,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
+from tracking import search
 from tracking.api import serializers
 from tracking.api.errors import documented
 from tracking.api.filters import AircraftFilter, StationFilter, VesselFilter
@@ -25,7 +26,6 @@ from tracking.api.query import TrackQuery
 from tracking.history import tracks
 from tracking.live.state import Kind, LiveState
 from tracking.models import Aircraft, AircraftPosition, Position, Station, Vessel, VesselPosition
-from tracking.positions import search
 
 TRACK_POINTS = 10_000
 RECENT = dt.timedelta(days=1)

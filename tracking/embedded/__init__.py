@@ -31,7 +31,6 @@ __all__ = [
     "ensure_redis",
     "postgres_sockets",
     "postgres_url",
-    "redis_pool_options",
     "redis_url",
     "secret_key",
     "start",
@@ -104,20 +103,3 @@ def _status(data_dir: Path, name: str) -> ServiceStatus:
     running, pid = redis.is_running(data_dir, name), redis.pid_of(data_dir, name)
     address = str(redis_socket(data_dir, name))
     return ServiceStatus(name, running, pid, address, str(redis.directory_of(data_dir, name)))
-
-
-def redis_pool_options(url: str, data_dir: Path, answer_seconds: float = 5.0) -> dict[str, Any]:
-    """Keyword arguments for redis-py's ConnectionPool.from_url(url, …): django-redis's CONNECTION_POOL_KWARGS.
-
-    A dead server answers at once: no retries (the default takes 3.6-4.6 s a call), 1 s to connect, `answer_seconds`
-    for a reply, so a blocking command must ask for less. A connection to an embedded server starts it first.
-    """
-    # Imported here: tracking.connections needs this module.
-    from tracking.connections import EmbeddedConnection, no_retry
-
-    options: dict[str, Any] = {"retry": no_retry(), "socket_connect_timeout": 1.0, "socket_timeout": answer_seconds}
-    if url in {redis_url(data_dir, name) for name in REDIS_SERVERS}:
-        options |= {"connection_class": EmbeddedConnection, "data_dir": data_dir}
-    elif not url.startswith("unix:"):
-        options["socket_keepalive"] = True
-    return options

@@ -17,8 +17,8 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from tracking.status import sections as status
-from tracking.status.networks import limited
 from tracking.status.survey import Section, gather
+from tracking.web.networks import limited
 
 WAIT_SECONDS = 1.0  # a scrape may take 10 s by default, and a slow answer must not look like an outage
 

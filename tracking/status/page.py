@@ -17,10 +17,10 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from tracking.status.networks import limited
 from tracking.status.sections import State
 from tracking.status.survey import Section, gather, overall
 from tracking.web import headers
+from tracking.web.networks import limited
 
 WAIT_SECONDS = 0.06
 REFRESH_SECONDS = 5

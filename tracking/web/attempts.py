@@ -23,7 +23,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from rest_framework.exceptions import Throttled
 
-from tracking.status.networks import client_address, holder
+from tracking.web.networks import client_address, holder
 
 KNOWN_SECONDS = 30 * 86_400
 

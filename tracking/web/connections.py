@@ -22,7 +22,7 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
-from tracking.status.networks import holder
+from tracking.web.networks import holder
 
 HEADER_SECONDS = 10.0  # for a whole header, and for the first bytes of a body or of a response
 IDLE_SECONDS = 30.0  # between two requests of a connection

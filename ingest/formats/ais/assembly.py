@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from ingest.formats.ais.assembler import Assembler
+from ingest.formats.common.contract import Setup
 from ingest.formats.common.framing import LineFramer
 from ingest.reports import Message
-
-if TYPE_CHECKING:  # ingest.formats.registry lists this module
-    from ingest.formats.registry import Setup
 
 _SENTENCE = re.compile(rb"![A-Z-]{2}VD[MO],\d,\d,|^\$[A-Z]{2,6},", re.MULTILINE)
 

@@ -11,15 +11,12 @@ import datetime as dt
 import logging
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from ingest.errors import Malformed
 from ingest.formats.ais_csv.dialects import DANISH, EXACTEARTH, Layout, cells, column_names, layout_of_header
+from ingest.formats.common.contract import Setup
 from ingest.formats.common.lines import LineAssembly
 from ingest.reports import Message
-
-if TYPE_CHECKING:  # ingest.formats.registry lists this module
-    from ingest.formats.registry import Setup
 
 logger = logging.getLogger(__name__)
 

@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from ingest.errors import Malformed
+from ingest.formats.common.contract import Setup
 from ingest.formats.common.json_values import BROKEN
 from ingest.formats.common.lines import LineAssembly
 from ingest.reports import Message
-
-if TYPE_CHECKING:  # ingest.formats.registry lists this module
-    from ingest.formats.registry import Setup
 
 _LOOKS = re.compile(rb'^\s*\{(?=[^\n]*"MessageType"\s*:)[^\n]*"(?:MetaData|Message)"\s*:')
 # As Go writes times: nanoseconds, an offset, and the name of the zone after it.

@@ -10,19 +10,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import msgspec
 
 from ingest.clocks import LAST_MS, possible
 from ingest.errors import Malformed
+from ingest.formats.common.contract import Setup
 from ingest.formats.common.counting import Counting
 from ingest.formats.common.document_framing import DocumentFramer, Frame
 from ingest.formats.common.json_values import BROKEN
 from ingest.reports import Message
-
-if TYPE_CHECKING:  # ingest.formats.registry lists this module
-    from ingest.formats.registry import Setup
 
 MAX_ENTRY_BYTES = 16 * 1024
 MAX_BROKEN = 1000  # entries of a document: it is refused from there on

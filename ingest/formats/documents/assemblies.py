@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from ingest.errors import Malformed
+from ingest.formats.common.contract import Setup
 from ingest.formats.common.documents import DocumentAssembly, Entry, compact, epoch_ms
 from ingest.formats.common.json_values import BROKEN
-
-if TYPE_CHECKING:  # ingest.formats.registry lists this module
-    from ingest.formats.registry import Setup
 
 JITTER_MS = 250
 MAX_REMEMBERED = 50_000

@@ -18,18 +18,15 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from ingest.clocks import UnknownTime, possible
 from ingest.errors import Malformed
+from ingest.formats.common.contract import Setup
 from ingest.formats.common.lines import LineAssembly
 from ingest.formats.modes.airspace import MEMORY_MS, Airspace
 from ingest.formats.modes.beast import BROKEN, JUNK, MLAT_COUNTER, BeastFramer, Frame
 from ingest.formats.modes.decoder import render
 from ingest.reports import Message
-
-if TYPE_CHECKING:  # ingest.formats.registry lists this module
-    from ingest.formats.registry import Setup
 
 SHORT_BYTES, LONG_BYTES = 7, 14
 _MARK_MS = 5_000

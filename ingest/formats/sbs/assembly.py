@@ -12,18 +12,15 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from ingest.errors import Malformed, Rejected
 from ingest.formats.common import aircraft
+from ingest.formats.common.contract import Setup
 from ingest.formats.common.lines import LineAssembly
 from ingest.formats.sbs import decoder as sbs
 from ingest.reports import Message
-
-if TYPE_CHECKING:  # ingest.formats.registry lists this module
-    from ingest.formats.registry import Setup
 
 FRESH_MS = 60_000  # the age up to which a value belongs to a position, and after which an identity is said again
 FORGET_MS = 300_000

@@ -7,18 +7,15 @@ foreign. What the object says is read by `ingest/formats/tracks/decoder.py`.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from ingest.errors import Malformed
+from ingest.formats.common.contract import Setup
 from ingest.formats.common.documents import epoch_ms
 from ingest.formats.common.json_values import BROKEN
 from ingest.formats.common.lines import LineAssembly
 from ingest.reports import Message
-
-if TYPE_CHECKING:  # ingest.formats.registry lists this module
-    from ingest.formats.registry import Setup
 
 _POINT = re.compile(rb'^\s*\{(?=[^\n]*"icao24"\s*:)(?=[^\n]*"timestamp"\s*:)[^\n]*"latitude"\s*:')
 

@@ -21,10 +21,6 @@ from resilience.pages.confirmation import Question, ask
 
 REFRESH_SECONDS = 3
 _COLOURS = {"queued": "info", "running": "warning", "done": "success", "cancelled": "danger"}
-NEEDED = {
-    LetterJob.Action.RETRY: "resilience.retry_deadletter",
-    LetterJob.Action.DISCARD: "resilience.discard_deadletter",
-}
 
 
 class LetterJobAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is not typed
@@ -146,7 +142,7 @@ class LetterJobAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is not typed
 
 def may_cancel(request: HttpRequest, job: LetterJob) -> bool:
     """Whether the user could have started such a job."""
-    return request.user.has_perm(NEEDED[LetterJob.Action(job.action)])
+    return request.user.has_perm(redrive.NEEDED[LetterJob.Action(job.action)])
 
 
 def percent(job: LetterJob) -> int:

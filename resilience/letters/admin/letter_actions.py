@@ -18,11 +18,12 @@ from django.utils import timezone
 from unfold.decorators import action
 
 from resilience.letters import audit, dead_letters, editing
+from resilience.letters.admin.edit_form import EditForm
 from resilience.letters.dead_letters import Result, RetrySummary
 from resilience.models import DeadLetter
 from resilience.pages import readable
 from resilience.pages.confirmation import Question, ask
-from resilience.pages.forms import DiscardForm, EditForm, ReasonForm
+from resilience.pages.forms import DiscardForm, ReasonForm
 
 # What one request does, and the seconds it may take: below the web server's 30 s. A page of the list is as long.
 AT_ONCE = 100

@@ -14,7 +14,8 @@ from ingest.errors import Rejected
 from ingest.formats.ais_csv import decoder as ais_csv
 from ingest.formats.ais_csv.rows import Rows, decode_all
 from ingest.formats.common.context import Context
-from ingest.formats.registry import FORMATS, Setup
+from ingest.formats.common.contract import Setup
+from ingest.formats.registry import FORMATS
 from ingest.reports import Message, MessageBatch
 from ingest.stages.fusion import fuse
 from tests.ingest.formats.ais_csv.test_ais_csv import AMERICAN_2025, DANISH, MARINECADASTRE_2025, dane

@@ -10,7 +10,8 @@ import pytest
 
 from ingest.acceptance.queue import Interrupted, pack, unpack
 from ingest.clocks import UnknownTime, arrival_clock, invented_clock, recorded_clock
-from ingest.feeds.collector import SLICE_BYTES, Collector, Options
+from ingest.feeds.collector import Collector, Options
+from ingest.formats.common.contract import SLICE_BYTES
 from ingest.sources import Chunk, SourceError
 from tests.support.messages import NOON_MS, position, static
 

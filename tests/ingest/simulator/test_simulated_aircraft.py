@@ -14,7 +14,7 @@ import pytest
 
 from ingest.clocks import arrival_clock
 from ingest.formats.common.context import Context
-from ingest.formats.registry import Setup
+from ingest.formats.common.contract import Setup
 from ingest.formats.sbs import decoder as sbs
 from ingest.formats.sbs.assembly import SbsAssembly
 from ingest.reports import MessageBatch

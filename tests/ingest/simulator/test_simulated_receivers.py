@@ -18,7 +18,7 @@ from ingest.clocks import arrival_clock
 from ingest.formats.ais import decoder as ais
 from ingest.formats.ais.assembly import NmeaAssembly
 from ingest.formats.common.context import Context
-from ingest.formats.registry import Setup
+from ingest.formats.common.contract import Setup
 from ingest.formats.sbs.assembly import SbsAssembly
 from ingest.reports import MessageBatch
 from ingest.simulator import Simulation, SimulatorOptions, Transmission, parse_url, sentences

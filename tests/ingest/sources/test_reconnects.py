@@ -16,7 +16,7 @@ from resilience.breaker import registry as breakers
 from resilience.breaker.registry import Breaker, MemoryStore
 from resilience.queue.broker import StreamsBroker
 from tests.support.patience import PATIENCE_SECONDS
-from tracking.embedded import redis_pool_options
+from tracking.connections import redis_pool_options
 from tracking.live import missed
 from tracking.live.keeper import LiveKeeper
 

@@ -15,7 +15,7 @@ from django.test import Client
 from resilience.breaker import registry as breakers
 from resilience.breaker.registry import Phase, get_breaker
 from tests.support.letters import forget_breakers
-from tracking.embedded import redis_pool_options
+from tracking.connections import redis_pool_options
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/resilience/switchboard/"

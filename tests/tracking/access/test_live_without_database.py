@@ -20,6 +20,7 @@ from tests.faults.processes import free_port
 from tests.support.own_servers import Servers, own_servers
 from tests.support.patience import PATIENCE_SECONDS
 from tracking import embedded
+from tracking.connections import redis_pool_options
 from tracking.embedded import processes
 
 pytestmark = [pytest.mark.fault, pytest.mark.serial]
@@ -210,7 +211,7 @@ def test_an_old_copy_is_believed_while_the_database_is_away_and_renewed_when_it_
 
 def live_redis(site: Site, settings: Any) -> Any:
     url = embedded.redis_url(site.servers.data_dir, "live")
-    options = {"CONNECTION_POOL_KWARGS": embedded.redis_pool_options(url, site.servers.data_dir)}
+    options = {"CONNECTION_POOL_KWARGS": redis_pool_options(url, site.servers.data_dir)}
     cache = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url, "OPTIONS": options}
     settings.CACHES = settings.CACHES | {"live": cache}
     return get_redis_connection("live")

@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from tests.support.keys import header, make_key
-from tracking import embedded
 from tracking.api import throttles, views
+from tracking.connections import redis_pool_options
 from tracking.models import Aircraft, AircraftPosition, Station, Vessel, VesselPosition
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("live_redis")]
@@ -334,7 +334,7 @@ def test_too_many_requests_are_a_429_that_says_when_to_come_again(api, monkeypat
 
 
 def _cache_at(settings: Any, url: str) -> None:
-    options = {"CONNECTION_POOL_KWARGS": embedded.redis_pool_options(url, settings.DATA_DIR)}
+    options = {"CONNECTION_POOL_KWARGS": redis_pool_options(url, settings.DATA_DIR)}
     cache = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url, "OPTIONS": options}
     settings.CACHES = settings.CACHES | {"default": cache, "live": cache}
 

@@ -7,8 +7,8 @@ from django.test import Client
 from django_redis import get_redis_connection
 from redis import Redis
 
-from tracking import embedded
 from tracking.api.live import answers
+from tracking.connections import redis_pool_options
 from tracking.live.state import Kind, LiveState, LiveUpdate
 
 pytestmark = pytest.mark.usefixtures("live_redis")
@@ -117,7 +117,7 @@ def test_live_state_that_is_not_public_wants_a_user(client, admin_user):
 @pytest.mark.parametrize("path", PATHS.values())
 def test_without_live_redis_the_answer_is_a_503_that_says_when_to_come_again(client, settings, path):
     url = "redis://127.0.0.1:1/0"
-    options = {"CONNECTION_POOL_KWARGS": embedded.redis_pool_options(url, settings.DATA_DIR)}
+    options = {"CONNECTION_POOL_KWARGS": redis_pool_options(url, settings.DATA_DIR)}
     cache = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url, "OPTIONS": options}
     settings.CACHES = settings.CACHES | {"default": cache, "live": cache}
     response = client.get(f"/api/live/{path}/")

@@ -20,6 +20,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from tests.support.patience import PATIENCE_SECONDS
 from tracking import embedded
+from tracking.connections import redis_pool_options
 from tracking.embedded import paths, postgres, processes
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -63,7 +64,7 @@ def _database(data_dir: Path) -> str:
 
 def _redis(data_dir: Path, name: str) -> Redis:
     url = embedded.redis_url(data_dir, name)
-    return Redis(connection_pool=ConnectionPool.from_url(url, **embedded.redis_pool_options(url, data_dir)))
+    return Redis(connection_pool=ConnectionPool.from_url(url, **redis_pool_options(url, data_dir)))
 
 
 def test_a_cold_start_serves_and_a_second_one_keeps_the_processes(place: Path) -> None:

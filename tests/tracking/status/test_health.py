@@ -15,6 +15,7 @@ from django.test import Client
 
 from tests.support.patience import PATIENCE_SECONDS, SLACK_SECONDS
 from tracking import embedded
+from tracking.connections import redis_pool_options
 from tracking.embedded.redis import pid_of
 from tracking.status import probes as health
 
@@ -35,7 +36,7 @@ def own_redis() -> Iterator[Path]:
 
 
 def use(settings: Any, alias: str, url: str, data_dir: Path | None = None) -> None:
-    pool = embedded.redis_pool_options(url, data_dir or settings.DATA_DIR, PATIENCE_SECONDS)
+    pool = redis_pool_options(url, data_dir or settings.DATA_DIR, PATIENCE_SECONDS)
     options = {"CONNECTION_POOL_KWARGS": pool}
     cache = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url, "OPTIONS": options}
     settings.CACHES = settings.CACHES | {alias: cache}

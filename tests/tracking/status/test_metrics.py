@@ -15,7 +15,7 @@ from ingest.health import keys as health_keys
 from ingest.health import sections as ingest_status
 from resilience.breaker.registry import get_breaker
 from resilience.spool.spool import get_spool
-from tracking import embedded
+from tracking.connections import redis_pool_options
 from tracking.live.state import Kind, LiveState, LiveUpdate
 
 FEED = 'pier "north" \\ é\n{}'  # a label of any characters
@@ -139,7 +139,7 @@ def test_without_postgresql_its_numbers_are_left_out_and_all_others_stay(monkeyp
 )
 def test_without_a_redis_its_numbers_are_left_out_rather_than_repeated(settings, alias, left):
     assert set(scraped()) == set(FAMILIES)
-    options = {"CONNECTION_POOL_KWARGS": embedded.redis_pool_options("redis://127.0.0.1:1/0", settings.DATA_DIR)}
+    options = {"CONNECTION_POOL_KWARGS": redis_pool_options("redis://127.0.0.1:1/0", settings.DATA_DIR)}
     cache = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": "redis://127.0.0.1:1/0", "OPTIONS": options}
     before = settings.CACHES
     settings.CACHES = before | {alias: cache}

@@ -20,8 +20,10 @@ from resilience.queue.streams import LIVE, Streams
 from tests.support.own_servers import Servers, own_servers
 from tests.support.patience import PATIENCE_SECONDS
 from tracking import embedded
-from tracking.status import networks, survey
+from tracking.connections import redis_pool_options
+from tracking.status import survey
 from tracking.status.inquiry import Inquiry
+from tracking.web import networks
 
 SECRET = "hunter2-marker"
 SECTION = {"postgres": "postgresql", "queue": "queue", "live": "live"}
@@ -40,7 +42,7 @@ def own(servers: Servers, settings: Any, monkeypatch: Any, db: None) -> Iterator
     servers.mend()
     for alias in ("live", "queue"):
         url = embedded.redis_url(servers.data_dir, alias)
-        options = {"CONNECTION_POOL_KWARGS": embedded.redis_pool_options(url, servers.data_dir)}
+        options = {"CONNECTION_POOL_KWARGS": redis_pool_options(url, servers.data_dir)}
         cache = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url, "OPTIONS": options}
         settings.CACHES = settings.CACHES | {alias: cache}
         get_redis_connection(alias).flushdb()

@@ -13,7 +13,7 @@ from django.test import Client
 from rest_framework.test import APIRequestFactory
 
 from tracking.api.throttles import AnonymousRate
-from tracking.status.networks import client_address
+from tracking.web.networks import client_address
 
 PROJECT = Path(__file__).resolve().parents[3]
 TLS_SETTINGS = ("SECURE_SSL_REDIRECT", "SECURE_HSTS_SECONDS", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE")

@@ -14,7 +14,7 @@ from ingest.errors import Rejected
 from ingest.formats.ais_csv import decoder as ais_csv
 from ingest.formats.ais_csv.assembly import AisCsvAssembly
 from ingest.formats.common.context import Context
-from ingest.formats.registry import Setup
+from ingest.formats.common.contract import Setup
 from ingest.reports import MessageBatch
 from ingest.sources import open_source
 from ingest.stages.fusion import fuse

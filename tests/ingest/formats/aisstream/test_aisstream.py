@@ -18,7 +18,7 @@ from ingest.errors import Rejected
 from ingest.formats.aisstream import decoder as aisstream
 from ingest.formats.aisstream.assembly import AisStreamAssembly, heard_at
 from ingest.formats.common.context import Context
-from ingest.formats.registry import Setup
+from ingest.formats.common.contract import Setup
 from ingest.reports import Decoded, Message, MessageBatch
 from ingest.sources import SourceError, open_source
 from ingest.sources import aisstream as source_module

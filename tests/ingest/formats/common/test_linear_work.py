@@ -12,9 +12,9 @@ from collections.abc import Callable
 import pytest
 
 from ingest.clocks import arrival_clock
-from ingest.feeds.collector import SLICE_BYTES
 from ingest.formats.ais.sentence import checksum
-from ingest.formats.registry import FORMATS, Setup
+from ingest.formats.common.contract import SLICE_BYTES, Setup
+from ingest.formats.registry import FORMATS
 from ingest.sources import urls as feed_urls
 
 MEGABYTES = float(os.environ.get("WORST_MB", "0.25"))

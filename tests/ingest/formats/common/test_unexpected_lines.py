@@ -9,9 +9,10 @@ import pytest
 from ingest.clocks import arrival_clock
 from ingest.formats.ais.assembler import Assembler
 from ingest.formats.aisstream import assembly as aisstream
+from ingest.formats.common.contract import Setup
 from ingest.formats.common.counting import UNEXPECTED
 from ingest.formats.modes import assembly as modes
-from ingest.formats.registry import FORMATS, Setup
+from ingest.formats.registry import FORMATS
 from ingest.formats.sbs import assembly as sbs
 from ingest.formats.tracks import assembly as tracks
 from ingest.reports import LineCounts

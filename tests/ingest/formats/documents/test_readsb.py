@@ -9,9 +9,10 @@ from django.db.models import Q
 
 from ingest import pipeline
 from ingest.clocks import recorded_clock
+from ingest.formats.common.contract import Setup
 from ingest.formats.documents import readsb, readsb_trace
 from ingest.formats.documents.assemblies import ReadsbAssembly, TraceAssembly
-from ingest.formats.registry import FORMATS, FormatSpec, Setup
+from ingest.formats.registry import FORMATS, FormatSpec
 from ingest.ledger.accounts import account, violations
 from ingest.reports import AircraftReport, AircraftStatic, Decoded, Message, MessageBatch
 from tests.support.documents import NOW, assembly, assert_accounted, context, fed, kind_of, packed, ran

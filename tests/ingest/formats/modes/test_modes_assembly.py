@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.clocks import UnknownTime, arrival_clock, invented_clock, recorded_clock
+from ingest.formats.common.contract import Setup
 from ingest.formats.modes import decoder as modes
 from ingest.formats.modes.airspace import Airspace
 from ingest.formats.modes.assembly import AvrAssembly, BeastAssembly, parity
 from ingest.formats.modes.beast import MLAT_COUNTER
-from ingest.formats.registry import Setup
 from ingest.reports import Message
 from tests.ingest.formats.modes.test_beast_framing import wire
 from tests.support.modes_frames import (

@@ -8,8 +8,8 @@ import math
 import pytest
 
 from ingest.clocks import invented_clock, recorded_clock
+from ingest.formats.common.contract import Setup
 from ingest.formats.modes.assembly import BeastAssembly
-from ingest.formats.registry import Setup
 from ingest.stages.fusion import fuse
 from tests.support.modes_frames import START, avr, run, verdict
 from tests.support.recordings import recording

@@ -14,7 +14,8 @@ from ingest.clocks import UnknownTime, arrival_clock, invented_clock, recorded_c
 from ingest.errors import Rejected
 from ingest.formats import registry as formats
 from ingest.formats.common.context import Context
-from ingest.formats.registry import FormatSpec, Setup
+from ingest.formats.common.contract import Setup
+from ingest.formats.registry import FormatSpec
 from ingest.formats.sbs import assembly
 from ingest.formats.sbs import decoder as sbs
 from ingest.formats.sbs.assembly import SbsAssembly

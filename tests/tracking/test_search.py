@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from tracking import search
 from tracking.models import Aircraft, Station, Vessel
-from tracking.positions import search
 
 pytestmark = pytest.mark.django_db
 
