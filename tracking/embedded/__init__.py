@@ -12,7 +12,6 @@ import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tracking.embedded import postgres, processes, redis
 from tracking.embedded.errors import DataDirectoryError, EmbeddedError, EmbeddedUnavailable
