@@ -24,13 +24,13 @@ from django.conf import settings
 from django.db import transaction
 from django_q.signing import SignedPackage
 
-from ingest import pipeline
-from ingest.acceptance.queue import TASK, pack, unpack
+from ingest.acceptance.package import TASK, pack, unpack
 from ingest.health.recorder import recorder
 from ingest.models import Batch
+from ingest.pipeline import process
 from ingest.reports import MessageBatch
-from ingest.stages import store
-from resilience import clocks
+from ingest.stages.store import insert_once, ledger_entry
+from resilience import clocks, memory
 from resilience.breaker.registry import CircuitOpen, Phase, get_breaker
 from resilience.database.deadline import deadline
 from resilience.database.sqlstate import Verdict, classify
@@ -65,6 +65,7 @@ class FailingFeeds:
 
 
 failing = FailingFeeds()
+memory.forgotten_by(failing.reset)
 
 
 def consume(packed: bytes, stream: str, attempts: int = 0) -> None:
@@ -74,7 +75,7 @@ def consume(packed: bytes, stream: str, attempts: int = 0) -> None:
     """
     batch = unpack(packed)
     try:
-        booking = pipeline.process(batch)
+        work = process(batch)
     except CircuitOpen:
         resubmit(TASK, packed, stream, attempts, stream=stream)
     except Exception as error:
@@ -89,8 +90,8 @@ def consume(packed: bytes, stream: str, attempts: int = 0) -> None:
                 _suspend_if_ours(batch, error)
     else:
         failing.reset()
-        if not booking.repeated:
-            recorder.booked(batch, booking.fused, booking.counts)
+        if not work.repeated:
+            recorder.booked(batch, work.fused, work.counts)
 
 
 def _try_later(packed: bytes, batch: MessageBatch, stream: str, attempts: int, error: Exception) -> None:
@@ -152,14 +153,14 @@ def make_dead_letter(task_payload: str, stream: str, deliveries: int) -> None:
     batch = unpack(packed)
     reason = f"no verdict in {deliveries} deliveries"
     with deadline(settings.DATABASE_DEADLINE_SECONDS), transaction.atomic():
-        if not store.insert_once(_dead_entry(batch)):
+        if not insert_once(_dead_entry(batch)):
             return
         DeadLetter.objects.bulk_create([_batch_letter(batch, stream, reason)], ignore_conflicts=True)
     logger.error("batch %s of %s became a dead letter: %s", batch.id, batch.source, reason)
 
 
 def _dead_entry(batch: MessageBatch) -> Batch:
-    entry = store.ledger_entry(batch)
+    entry = ledger_entry(batch)
     entry.positions = entry.dead = len(batch.messages)
     return entry
 

@@ -13,17 +13,12 @@ import zlib
 import msgspec
 from django.db.models import F
 
-from ingest import pipeline
-from ingest.acceptance.queue import unpack
+from ingest.acceptance.package import unpack
 from ingest.consumption import BATCH_KIND
-from ingest.errors import Rejected
-from ingest.formats.common.context import Context
-from ingest.formats.registry import FORMATS
 from ingest.models import Batch
-from ingest.reports import Decoded, Message, MessageBatch
-from ingest.stages import store
-from ingest.stages.fusion import fuse
-from ingest.stages.store import MESSAGE_KIND, Counts, Failed
+from ingest.pipeline import process
+from ingest.reports import Message, MessageBatch
+from ingest.stages.store import MESSAGE_KIND, book, store_again
 from resilience.letters.handlers import Handler, Undecodable
 from resilience.models import DeadLetter
 from resilience.pages.readable import as_text
@@ -42,17 +37,15 @@ class MessageHandler:
 
         Raises Rejected when it is refused before it reaches the database, and what the database raises.
         """
-        decoded = _decode(letter)
-        counts = Counts()
-        for _, _, error in store.store_rows(fuse([(0, decoded)]), counts):
-            raise error
+        work = process(_as_batch(letter), None, booked=(store_again,))
+        _, decoded = work.decoded[0]
         held = "discarded" if letter.status == DeadLetter.Status.EXPIRED else "dead"
         moved = {held: F(held) - 1}
         if decoded.position is None:
             outcome = "static" if decoded.static else "stations" if decoded.station else "other"
             moved["positions"] = F("positions") - 1
         else:
-            outcome = next(name for name in ("stored", "merged", "duplicate") if getattr(counts, name))
+            outcome = next(name for name in ("stored", "merged", "duplicate") if getattr(work.counts, name))
         Batch.objects.filter(id=letter.batch_id).update(**moved, **{outcome: F(outcome) + 1})
         return outcome
 
@@ -62,12 +55,12 @@ class MessageHandler:
 
     def describe(self, letter: DeadLetter) -> dict[str, str]:
         """What the message says by its format's decoder; None is left out. Raises Undecodable with the reason."""
-        try:
-            said = _decode(letter)
-        except Rejected as error:
-            raise Undecodable(error.reason) from error
-        except (ValueError, TypeError, LookupError, ArithmeticError) as error:  # a person may have written anything
+        work = process(_as_batch(letter), None, booked=())
+        for reason in work.counts.rejected:
+            raise Undecodable(reason)
+        for _, error in work.failed:  # a person may have written anything
             raise Undecodable("undecodable") from error
+        _, said = work.decoded[0]
         parts = {"position": said.position, "static": said.static, "station": said.station}
         described = {"format": str(letter.context["format"])}
         for part in filter(None, parts.values()):
@@ -85,8 +78,7 @@ class BatchHandler:
         """Process the batch as if it had just come; its own line replaces the one that counted it as dead."""
         batch = unpack(letter.payload)
         Batch.objects.filter(id=batch.id).delete()
-        counts, failed = Counts(), list[Failed]()
-        store.store(batch, fuse(pipeline.decode(batch, counts, failed)), counts, failed)
+        counts = process(batch, None, booked=(book,)).counts
         return f"{counts.stored} stored, {counts.merged} merged, {counts.duplicate} duplicate, {counts.dead} dead"
 
     def discarded(self, letter: DeadLetter) -> None:
@@ -108,12 +100,6 @@ class BatchHandler:
 HANDLERS: dict[str, Handler] = {MESSAGE_KIND: MessageHandler(), BATCH_KIND: BatchHandler()}
 
 
-def _decode(letter: DeadLetter) -> Decoded:
-    batch = _as_batch(letter)
-    context = Context(batch, now=round(time.time() * 1000))
-    return FORMATS[batch.format].decode(batch.messages[0], context)
-
-
 def _is_said(value: object) -> bool:
     return value is not None and value != {}
 
@@ -121,13 +107,14 @@ def _is_said(value: object) -> bool:
 def _as_batch(letter: DeadLetter) -> MessageBatch:
     """A batch of the one message, with what its own batch said of it."""
     received_at = round(letter.received_at.timestamp() * 1000)
+    now = round(time.time() * 1000)
     return MessageBatch(
         letter.batch_id,
         letter.batch_id,
         letter.source,
         letter.context["format"],
         letter.context["trust"],
-        received_at,
+        now,
         recorded=True,  # it may have become old while it waited; it was in time when it was accepted
         invented=letter.context["invented"],
         live=False,

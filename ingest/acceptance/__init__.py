@@ -1,5 +1,6 @@
 """Acceptance: from here on a batch is never lost. A batch enters, and has been queued or stored when the call returns.
 
-`queue` puts it on the queue, or on this host's disk while the queue is away, or runs it through the pipeline at once;
-`live_thread` writes live state beside such a run, `places` remembers up to where recordings were accepted.
+`contract` states that. `queue` puts a batch on the queue, as a `package`, or on this host's disk while the queue is
+away; `inline` runs it through the pipeline at once, and `live_thread` writes its live state beside. `places` clears the
+places of recordings that the ledger has.
 """

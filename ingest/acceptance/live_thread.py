@@ -1,6 +1,6 @@
 """The live state of one batch, written by a thread of its own while the next batch is decoded and stored.
 
-Fused batches enter, one after the other; nothing leaves. `ingest/pipeline.py` says what is written and what a failure
+Batches enter, one after the other; nothing leaves. `ingest/stages/live.py` says what is written and what a failure
 means.
 """
 
@@ -9,9 +9,9 @@ from __future__ import annotations
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from ingest import pipeline
-from ingest.stages.fusion import Fused
-from resilience.breaker.registry import Breaker
+from ingest.pipeline import Breakers
+from ingest.stages.live import write_live
+from ingest.stages.work import Work
 
 # A thread whose answer has come waits so long for the interpreter while another computes; Python's own 5 ms are a
 # seventh of what a batch takes.
@@ -27,11 +27,11 @@ class LiveThread:
         self._turn_seconds = sys.getswitchinterval()
         sys.setswitchinterval(_SWITCH_SECONDS)
 
-    def write(self, fused: Fused, breaker: Breaker) -> None:
+    def write(self, work: Work, breakers: Breakers) -> None:
         """Begin as soon as the batch before is written."""
         if self._writing is not None:
             self._writing.result()
-        self._writing = self._executor.submit(pipeline.write_live, fused, breaker)
+        self._writing = self._executor.submit(write_live, work, breakers)
 
     def close(self) -> None:
         """Wait until all is written."""

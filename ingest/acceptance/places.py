@@ -18,7 +18,7 @@ import msgspec
 from django.conf import settings
 from django_redis import get_redis_connection
 
-from ingest.acceptance.queue import RESUME_PREFIX, ResumePoint, resume_key
+from ingest.acceptance.contract import RESUME_PREFIX, ResumePoint, resume_key
 from ingest.models import Batch
 from resilience.database.deadline import deadline
 

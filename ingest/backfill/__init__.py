@@ -1,5 +1,5 @@
 """Backfill: recordings into PostgreSQL by several processes, each batch once.
 
 `run` is the whole, `reading` cuts files into batches, `crew` keeps the worker processes, `channel` talks to them,
-`worker` stores, `decoding` and `sightings` are its shortcuts, `progress` shows how far it is.
+`worker` stores, `sightings` are the identities that it gathers, `progress` shows how far it is.
 """

@@ -4,8 +4,7 @@
 
 Enters a file and how it is read; leaves its rows, its lines of the ledger and their account. The ledger says which
 batches are there already, so the same command again goes on where the last one was killed. Day partitions are made
-here, before any batch that needs them is sent. Live state is left alone. `backfill_reading` makes the batches,
-`backfill_crew` has the processes, `backfill_worker` is what they do, `backfill_sightings` writes identities.
+here, before any batch that needs them is sent. Live state is left alone.
 """
 
 from __future__ import annotations
@@ -24,11 +23,12 @@ from django.db.models import Q
 from django_q.signing import SignedPackage
 
 from ingest import consumption
-from ingest.acceptance.queue import ledger_deadline, pack
-from ingest.backfill import worker as backfill_worker
+from ingest.acceptance.contract import ledger_deadline
+from ingest.acceptance.package import pack
 from ingest.backfill.crew import DEATHS, Crew, Failed, Parcel, Stopped
 from ingest.backfill.progress import BackfillProgress
 from ingest.backfill.reading import Reading
+from ingest.backfill.worker import complete
 from ingest.clocks import UnknownTime
 from ingest.ledger import accounts
 from ingest.models import Batch
@@ -161,7 +161,7 @@ class Backfill:
         batch = msgspec.msgpack.decode(packed, type=MessageBatch)
         task = SignedPackage.dumps({"args": (pack(msgspec.structs.replace(batch, index=None)),)})
         self._until_there(lambda: consumption.make_dead_letter(task, REPLAY, DEATHS))
-        self._until_there(lambda: backfill_worker.complete({batch.id: batch.index}))
+        self._until_there(lambda: complete({batch.id: batch.index}))
 
     def _until_there(self, question: Callable[[], T]) -> T:
         """Ask PostgreSQL, waiting for it while it is away. Raises Stopped when told not to."""

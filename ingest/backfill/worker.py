@@ -1,12 +1,12 @@
 """A worker process of a backfill: batches in, rows in PostgreSQL, word of each to the parent.
 
-    decode -> fuse -> store (one transaction a batch: ledger, positions, dead letters) … then the identities of many
+    the pipeline with one more stage, which holds identities back … then the identities of many batches
 
-To write an identity costs more than to write a position, and a dump names the same ships in every batch. So identities
-are gathered over many batches and written after them, except those that this worker has not met: no position is without
-its ship. A batch is complete once its identities are written too, which its line in the ledger tells by its `index`. A
-batch that is stored and not complete, because a process was killed, is sent again, and only what it lacks is done. Live
-state is not touched and no partition made.
+To write an identity costs more than to write a position, a dump names the same ships in every batch, and two workers
+that write the same ships wait for each other. So identities are gathered over many batches and written after them,
+except those that this worker has not met: no position is without its ship. A batch is complete once its identities are
+written too, which its line in the ledger tells by its `index`. A batch that is stored and not complete, because a
+process was killed, is sent again, and only what it lacks is done. Live state is not touched and no partition made.
 
 While PostgreSQL is away the worker waits behind a breaker of its own, and goes on where it was. The words to the parent
 are tuples: ("began", id), ("stored", id), ("complete", [id, …]), ("away", why), ("back",), ("failed", why).
@@ -21,22 +21,25 @@ import random
 import signal
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
 
 import msgspec
-from django.db import transaction
+from django.db import close_old_connections, transaction
 
-from ingest.acceptance.queue import ledger_deadline
+from ingest.acceptance.contract import ledger_deadline
 from ingest.backfill.channel import WorkerEnd
-from ingest.backfill.decoding import Decoding
+from ingest.backfill.sightings import Sightings
 from ingest.models import Batch
+from ingest.pipeline import process
 from ingest.reports import MessageBatch
-from ingest.stages import store
-from ingest.stages.fusion import Fused
-from ingest.stages.store import Counts, Failed
-from resilience.breaker.registry import CircuitOpen, in_process_breaker
+from ingest.stages.store import store
+from ingest.stages.work import Work
+from resilience.breaker.registry import Breaker, CircuitOpen, in_process_breaker
 from resilience.database.sqlstate import Verdict, classify
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +78,7 @@ class _Worker:
         self._decoder = msgspec.msgpack.Decoder(MessageBatch)
         self._breaker = in_process_breaker("database")
         self._met: set[int | str] = set()
-        self._decoding = Decoding()
+        self._gathered = Sightings()
         self._incomplete: dict[uuid.UUID, int | None] = {}  # stored batches, with the `index` that makes them complete
 
     def run(self) -> None:
@@ -83,7 +86,7 @@ class _Worker:
         while (packed := self._end.receive()) is not None:
             if packed != WRITE:
                 self._take(packed)
-            many = len(self._decoding) >= TOGETHER_IDENTITIES
+            many = len(self._gathered) >= TOGETHER_IDENTITIES
             full = many or len(self._incomplete) >= TOGETHER_BATCHES
             if self._incomplete and (full or packed == WRITE):
                 self._complete()
@@ -97,41 +100,47 @@ class _Worker:
         batch = self._decoder.decode(packed)
         self.tell("began", batch.id)
         index, batch.index = batch.index, None
-        fused, counts, failed = self._decoding.fuse(batch)
-        strangers = self._strangers(fused)
-        self._until_done(lambda: _store(batch, strangers, counts, failed))
-        self._met.update(strangers.vessels, strangers.aircraft)
+        work = self._until_done(partial(process, batch, self._breaker_of, (self._hold_back, store), ()))
+        self._met.update(work.fused.vessels, work.fused.aircraft)
         self._incomplete[batch.id] = index
         self.tell("stored", batch.id)
 
-    def _strangers(self, fused: Fused) -> Fused:
-        """The batch with those identities only that this worker has not written yet."""
+    def _breaker_of(self, _: str) -> Breaker:
+        return self._breaker
+
+    def _hold_back(self, work: Work) -> None:
+        """Gather the identities of the batch, and leave those only that this worker has not written yet."""
+        close_old_connections()
+        fused = work.fused
+        self._gathered.add(fused)
         if len(self._met) > MET_IDENTITIES:
             self._met.clear()
-        vessels = {key: fused.vessels[key] for key in fused.vessels.keys() - self._met}
-        aircraft = {key: fused.aircraft[key] for key in fused.aircraft.keys() - self._met}
-        return msgspec.structs.replace(fused, vessels=vessels, aircraft=aircraft, stations={})
+        work.fused = msgspec.structs.replace(
+            fused,
+            vessels={key: fused.vessels[key] for key in fused.vessels.keys() - self._met},
+            aircraft={key: fused.aircraft[key] for key in fused.aircraft.keys() - self._met},
+            stations={},
+        )
 
     def _complete(self) -> None:
         """Write the identities of the stored batches, then say in the ledger that nothing of them is missing."""
         self._until_done(self._write)
         self.tell("complete", list(self._incomplete))
-        self._decoding.forget()
+        self._gathered.clear()
         self._incomplete.clear()
 
     def _write(self) -> None:
-        with ledger_deadline():
-            self._decoding.gathered().write()
-        with ledger_deadline():
+        with self._breaker.guard(), ledger_deadline():
+            self._gathered.write()
+        with self._breaker.guard(), ledger_deadline():
             complete(self._incomplete)
 
-    def _until_done(self, attempt: Callable[[], None]) -> None:
+    def _until_done(self, attempt: Callable[[], T]) -> T:
         """Try until PostgreSQL has done it, telling the parent when it is away; raises what waiting does not cure."""
         refused = waits = 0
         while True:
             try:
-                with self._breaker.guard():
-                    attempt()
+                done = attempt()
                 break
             except CircuitOpen as error:
                 self._wait(min(error.retry_after_seconds or WAIT_SECONDS[-1], WAIT_SECONDS[-1]))
@@ -149,18 +158,13 @@ class _Worker:
                     raise
         if waits:
             self.tell("back")
+        return done
 
     def _wait(self, seconds: float) -> None:
         """Sleep, unless nobody waits for us any more. Raises _Orphaned."""
         if os.getppid() != self._parent:
             raise _Orphaned
         time.sleep(seconds)
-
-
-def _store(batch: MessageBatch, fused: Fused, counts: Counts, failed: Sequence[Failed]) -> None:
-    """One attempt; what it counted is in the ledger."""
-    with ledger_deadline():
-        store.store(batch, fused, msgspec.structs.replace(counts), failed)
 
 
 def complete(indexes: dict[uuid.UUID, int | None]) -> None:

@@ -18,7 +18,7 @@ from itertools import chain
 import msgspec
 from django.conf import settings
 
-from ingest.acceptance.queue import Acceptance
+from ingest.acceptance.contract import Acceptance
 from ingest.clocks import Clock, UnknownTime
 from ingest.feeds.playback import InHand, Playback
 from ingest.feeds.sniffing import sniff

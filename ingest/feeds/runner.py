@@ -24,7 +24,8 @@ from django.db import Error as DatabaseError
 from django.db import connections
 from django_redis import get_redis_connection
 
-from ingest.acceptance.queue import Interrupted, QueueAcceptance, ResumePoint, ledger_deadline
+from ingest.acceptance.contract import Interrupted, ResumePoint, ledger_deadline
+from ingest.acceptance.queue import QueueAcceptance
 from ingest.clocks import UnknownTime, arrival_clock, recorded_clock
 from ingest.feeds.collector import Collector, Options
 from ingest.health.alerts import Watch

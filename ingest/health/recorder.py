@@ -30,8 +30,7 @@ from django_redis import get_redis_connection
 from ingest.health import keys
 from ingest.health.histogram import bucket
 from ingest.reports import MessageBatch, VesselReport
-from ingest.stages.fusion import Fused
-from ingest.stages.store import Counts
+from ingest.stages.work import Counts, Fused
 
 logger = logging.getLogger(__name__)
 

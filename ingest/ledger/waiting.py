@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db.models import Q
 
-from ingest.acceptance.queue import ledger_deadline
+from ingest.acceptance.contract import ledger_deadline
 from ingest.feeds.collector import Collector
 from ingest.ledger.accounts import Account, account
 from ingest.models import Batch

@@ -1,5 +1,13 @@
-"""The stages of the pipeline, one module each, in the order of `ingest.pipeline`.
+"""The stages of the pipeline, one module each; `ingest.pipeline` lists them in their order.
 
-`decode` turns messages into reports, `judge` refuses what other messages contradict, `fusion` folds the reports of a
-batch into one row an identity and second, `store` writes rows and ledger, `live` writes live documents.
+A stage takes a `Work` (`work`): a batch, and what earlier stages found. There are three kinds.
+
+Pure (`decode`, `judge`, `fusion`): no server, no clock, no memory; the same batch gives the same result on any host. It
+may refuse single messages, counted under a reason. Whatever it raises keeps the whole batch.
+
+Booked (`partitions`, `store`): runs behind the breaker "database" and may block up to DATABASE_DEADLINE_SECONDS. It may
+be run twice for one batch and must then change nothing. What it raises says that nothing of the batch was booked.
+
+Derived (`live`): runs after the commit, for live batches. It has a breaker of its own and raises nothing: what it could
+not write it marks as missed, for others to make up for.
 """

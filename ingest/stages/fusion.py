@@ -1,4 +1,4 @@
-"""Reports of one batch to what is stored: one row a key, one sighting an identity.
+"""The stage that fuses: the reports of one batch to what is stored, one row a key and one sighting an identity.
 
 Enters decoded reports with the ordinals of their messages; leaves a Fused batch, from which `ingest/stages/live.py`
 makes live updates. Positions with one key are folded by the conflict rule of `tracking/positions/upsert.py`, so that
@@ -11,10 +11,10 @@ import datetime as dt
 from collections.abc import Iterable
 from typing import Any
 
-import msgspec
 from django.db import models
 
 from ingest.reports import AircraftReport, AircraftStatic, Decoded, StationReport, VesselReport, VesselStatic
+from ingest.stages.work import Fused, Report, Work
 from tracking.models import AircraftPosition, VesselPosition
 from tracking.positions.identities import (
     AIRCRAFT_FIELDS,
@@ -25,36 +25,14 @@ from tracking.positions.identities import (
 )
 from tracking.positions.upsert import upsert_of
 
-Report = VesselReport | AircraftReport
+
+def fuse(work: Work) -> None:
+    """Fold the reports of a batch."""
+    work.fused = folded(work.decoded)
 
 
-class Fused(msgspec.Struct):
-    """What a batch comes to.
-
-    `positions`: (ordinal of the message, report) of every position; `rows`: one report a key, by model; `merged` and
-    `duplicate` count the reports that were folded into another's row; sightings by identity.
-    """
-
-    positions: list[tuple[int, Report]] = []
-    rows: dict[type[models.Model], list[Any]] = {}
-    merged: int = 0
-    duplicate: int = 0
-    vessels: dict[int, VesselSighting] = {}
-    aircraft: dict[str, AircraftSighting] = {}
-    stations: dict[int, StationSighting] = {}
-
-    def days(self) -> set[dt.date]:
-        """The days of the positions, UTC."""
-        return {report.timestamp.date() for _, report in self.positions}
-
-
-def key_of(report: Report) -> tuple[int | str, dt.datetime]:
-    """What is unique: identity and time."""
-    return (report.vessel_id if isinstance(report, VesselReport) else report.aircraft_id, report.timestamp)
-
-
-def fuse(decoded: Iterable[tuple[int, Decoded]]) -> Fused:
-    """Fold the reports of one batch, given with the ordinals of their messages in the order of the batch."""
+def folded(decoded: Iterable[tuple[int, Decoded]]) -> Fused:
+    """What reports come to, given with the ordinals of their messages in the order of the batch."""
     fused = Fused()
     for ordinal, said in decoded:
         if said.position is not None:

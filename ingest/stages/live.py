@@ -1,23 +1,46 @@
-"""A fused batch to live updates: one a target, the newest position with the age of each value that is older.
+"""The stage that writes live state: one update a target, the newest position with the age of each value that is older.
 
-Enters what `ingest/stages/fusion.py` leaves, only for batches that write live state; leaves updates for
-`tracking/live/state.py`. Pure: no clock, no server.
+Enters what `ingest/stages/fusion.py` leaves, only for batches that write live state; leaves documents in the live
+Redis by `tracking/live/state.py`. Live state is derived: its failure holds no batch, and the keeper makes up for it
+(`tracking/live/keeper.py`).
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import logging
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ingest.reports import VesselReport
-from ingest.stages.fusion import Fused, Report
-from tracking.live.state import Kind, LiveUpdate
+from ingest.stages.work import Fused, Report, Work
+from resilience.breaker.registry import Breaker, CircuitOpen
+from resilience.database.sqlstate import is_outage
+from tracking.live import missed
+from tracking.live.state import Kind, LiveState, LiveUpdate
 from tracking.positions.identities import AircraftSighting, StationSighting, VesselSighting
+
+logger = logging.getLogger(__name__)
 
 _VESSEL_DYNAMIC = ("speed", "course", "heading", "status")
 _AIRCRAFT_DYNAMIC = ("altitude", "ground_speed", "heading", "vertical_rate", "on_ground")
 
 K = TypeVar("K", int, str)
+
+
+def write_live(work: Work, breakers: Callable[[str], Breaker]) -> None:
+    """Write what the batch says of each target, behind the breaker "live"; what fails is marked as missed."""
+    missed.retry_mark()
+    try:
+        with breakers("live").guard():
+            for kind, updates in live_updates(work.fused).items():
+                LiveState(kind).write(updates)
+    except CircuitOpen:
+        missed.mark()  # a line in the log for each batch would say nothing new
+    except Exception as error:
+        # The batch is committed: nothing that happens here may send it through again.
+        missed.mark()
+        logger.warning("live state was not written: %s", error, exc_info=not is_outage(error))
 
 
 def live_updates(fused: Fused) -> dict[Kind, list[LiveUpdate]]:

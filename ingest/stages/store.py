@@ -1,4 +1,4 @@
-"""A fused batch to PostgreSQL: ledger, identities, positions and dead letters in one transaction.
+"""The stage that stores: ledger, identities, positions and dead letters of a fused batch in one transaction.
 
 The transaction begins with the insertion of the ledger's row. When it is there already, the batch was booked before (a
 redelivery, a commit whose answer was lost) and nothing is done again. So effects and counts are exact, however often
@@ -16,136 +16,123 @@ import dataclasses
 import datetime as dt
 import logging
 import random
-from collections import Counter
+import time
 from collections.abc import Callable, Sequence, Set
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
+from django.conf import settings
 from django.db import connection, models, transaction
 
+from ingest.errors import Rejected
 from ingest.models import Batch
 from ingest.reports import MessageBatch
-from ingest.stages.fusion import Fused, Report, key_of
-from resilience import clocks
+from ingest.stages.decode import FEW, NothingPasses
+from ingest.stages.known import KnownTargets
+from ingest.stages.work import OUTCOMES, Counts, Fused, Report, Work, key_of
+from resilience import clocks, memory
+from resilience.database.deadline import deadline
 from resilience.database.sqlstate import Verdict, classify
 from resilience.letters.failures import failure_of, next_retry
 from resilience.models import DeadLetter
-from tracking.positions.identities import (
-    REWRITE_SECONDS,
-    AircraftSighting,
-    VesselSighting,
-    upsert_aircraft,
-    upsert_stations,
-    upsert_vessels,
-)
+from tracking.positions.identities import upsert_aircraft, upsert_stations, upsert_vessels
 
 logger = logging.getLogger(__name__)
 
 MESSAGE_KIND = "ingest.message"
-FEW = 20  # so many messages may be at fault although nothing else of their batch passes
-KNOWN_TARGETS = 200_000
+CONTENTION_RETRIES = 3
 
-OUTCOMES = ("stored", "merged", "duplicate", "dead")  # of positions, in Counts
 _AT_FAULT = {Verdict.POISON, Verdict.BUG}
-
-S = TypeVar("S", VesselSighting, AircraftSighting)
-
-
-class Counts(msgspec.Struct):
-    """What became of the messages of a batch; field names are those of the ledger."""
-
-    positions: int = 0
-    static: int = 0
-    stations: int = 0
-    other: int = 0
-    rejected: Counter[str] = msgspec.field(default_factory=Counter)
-    stored: int = 0
-    merged: int = 0
-    duplicate: int = 0
-    dead: int = 0
-
-
-class NothingPasses(Exception):
-    """All of a batch failed, and it was more than a FEW or not refused as data: the batch is kept as it is."""
-
-
-Failed = tuple[int, Exception]  # the ordinal of a message, and what the decoder raised
-
-
-class KnownTargets:
-    """Which targets were written recently, so that most sightings need no statement. Bounded; filled after commit.
-
-    Only an optimisation: what is forgotten is written once more.
-    """
-
-    def __init__(self, limit: int = KNOWN_TARGETS) -> None:
-        self._limit = limit
-        self._seen: dict[int | str, tuple[dt.datetime, dt.datetime]] = {}
-
-    def news(self, sightings: Sequence[S]) -> list[S]:
-        """Those that change something: unknown, with static data, or seen a minute before or after what is known."""
-        return [sighting for sighting in sightings if self._is_news(sighting)]
-
-    def remember(self, sightings: Sequence[VesselSighting | AircraftSighting]) -> None:
-        """These are written and committed."""
-        if len(self._seen) + len(sightings) > self._limit:
-            self._seen.clear()
-        for sighting in sightings:
-            self._seen[sighting.key] = (sighting.first_seen, sighting.last_seen)
-
-    def forget(self) -> None:
-        """Forget all, for tests that empty the tables."""
-        self._seen.clear()
-
-    def _is_news(self, sighting: VesselSighting | AircraftSighting) -> bool:
-        known = self._seen.get(sighting.key)
-        if known is None or sighting.static_at is not None:
-            return True
-        return sighting.first_seen < known[0] or (sighting.last_seen - known[1]).total_seconds() >= REWRITE_SECONDS
 
 
 known_vessels = KnownTargets()
 known_aircraft = KnownTargets()
+memory.forgotten_by(known_vessels.forget)
+memory.forgotten_by(known_aircraft.forget)
 
 
-def store(batch: MessageBatch, fused: Fused, counts: Counts, failed: Sequence[Failed] = ()) -> Batch | None:
-    """Book and store a batch; its line of the ledger, None when it was booked before.
+def store(work: Work) -> None:
+    """Book and store a batch within the deadline; somebody else's locks are waited for a few times, in place.
 
-    `counts` gets what became of the positions; `failed` are messages that it counts as positions, though nobody could
-    decode them. Raises what the database raises, and NothingPasses.
+    Sets `repeated` where it was booked before. Raises what the database raises, and NothingPasses.
     """
-    before = msgspec.structs.replace(counts)
+    for attempt in range(CONTENTION_RETRIES + 1):
+        try:
+            with deadline(settings.DATABASE_DEADLINE_SECONDS):
+                return book(work)
+        except Exception as error:
+            if attempt == CONTENTION_RETRIES or classify(error) is not Verdict.CONTENTION:
+                raise
+            time.sleep(random.uniform(0.05, 0.2))
+
+
+def book(work: Work) -> None:
+    """One attempt, within a transaction of the caller's or its own; after a failure the counts are as before."""
+    before = msgspec.structs.replace(work.counts)
     try:
-        return _store(batch, fused, counts, failed)
+        _book(work)
     except Exception as error:
+        _reset(work.counts, before)
         if classify(error) not in _AT_FAULT:
             raise
-        for outcome in OUTCOMES:
-            setattr(counts, outcome, getattr(before, outcome))
         # An identity was refused, or a row with an error that nobody expected: again with care, which costs more.
-        return _store(batch, fused, counts, failed, careful=True)
+        try:
+            _book(work, careful=True)
+        except Exception:
+            _reset(work.counts, before)
+            raise
 
 
-def _store(
-    batch: MessageBatch, fused: Fused, counts: Counts, failed: Sequence[Failed], careful: bool = False
-) -> Batch | None:
+def _reset(counts: Counts, before: Counts) -> None:
+    for outcome in OUTCOMES:
+        setattr(counts, outcome, getattr(before, outcome))
+
+
+def _book(work: Work, careful: bool = False) -> None:
+    batch, counts = work.batch, work.counts
     with transaction.atomic():
         entry = ledger_entry(batch)
-        if not insert_once(entry):
-            return None
-        refused = store_rows(fused, counts, careful)
-        if refused or failed:
+        work.repeated = not insert_once(entry)
+        if work.repeated:
+            return
+        refused = _store_rows(work.fused, counts, careful)
+        if refused or work.failed:
             now = clocks.database_now()
             letters = [dead_letter(batch, ordinal, "store", error, now) for ordinal, _, error in refused]
-            letters += [dead_letter(batch, ordinal, "decode", error, now) for ordinal, error in failed]
+            letters += [dead_letter(batch, ordinal, "decode", error, now) for ordinal, error in work.failed]
             DeadLetter.objects.bulk_create(letters, ignore_conflicts=True)  # one that is there already stays as it is
-            counts.dead += len(failed)
+            counts.dead += len(work.failed)
+            _log_failed(work)
         Batch.objects.filter(id=entry.id).update(**msgspec.structs.asdict(counts))
-    return entry
 
 
-def store_rows(fused: Fused, counts: Counts, careful: bool = False) -> list[tuple[int, Report, Exception]]:
+def _log_failed(work: Work) -> None:
+    for ordinal, error in work.failed[:1]:
+        logger.error(
+            "%d of %d messages of %s cannot be decoded and become dead letters, the first: %.200r",
+            len(work.failed),
+            len(work.batch.messages),
+            work.batch.source,
+            work.batch.messages[ordinal].raw,
+            exc_info=error,
+        )
+
+
+def store_again(work: Work) -> None:
+    """Store the rows of one message whose batch is booked already, and count; the ledger is the caller's.
+
+    Raises Rejected when it is refused, and what the decoder or the database says against it.
+    """
+    for reason in work.counts.rejected:
+        raise Rejected(reason)
+    for _, error in work.failed:
+        raise error
+    for _, _, error in _store_rows(work.fused, work.counts):
+        raise error
+
+
+def _store_rows(fused: Fused, counts: Counts, careful: bool = False) -> list[tuple[int, Report, Exception]]:
     """Upsert identities and positions, and count; the refused reports, each with its ordinal and the error.
 
     `careful`: an identity that is refused, though others are not, is left as it was, and the log names it; a row at

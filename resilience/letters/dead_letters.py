@@ -15,14 +15,13 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
 from resilience import clocks
-from resilience.breaker.registry import CircuitOpen, get_breaker
-from resilience.database.deadline import deadline
+from resilience.breaker.guarded import BREAKER, guarded, guarded_transaction, is_away, short_deadline
+from resilience.breaker.registry import get_breaker
 from resilience.database.sqlstate import Verdict, classify
 from resilience.letters.failures import BUG, failure_of, next_retry
 from resilience.letters.handlers import Handler, NoHandler, handler_of, register
@@ -32,15 +31,12 @@ logger = logging.getLogger(__name__)
 
 __all__ = ["Handler", "NoHandler", "Outcome", "Result", "RetrySummary", "discard", "next_retry", "register", "retry"]
 
-BREAKER = "database"
 SCHEDULE = "schedule"  # who closes the letters that nobody asked for
 
 HISTORY_ENTRIES = 20
 BEGUN = "begun"  # in the history while a scheduled retry lasts, and for ever where its worker died of it
 OPEN = Q(status__in=DeadLetter.OPEN)
 RETRIABLE = Q(status__in=DeadLetter.RETRIABLE)
-# One letter is at most one batch, a tenth of a second. With retry_due's 45 s it stays below the queue's time-out of 60.
-_LETTER_SECONDS = 10.0
 # One letter whose replay always exceeds its deadline looks like an outage and must not hold back the ones behind it.
 _OUTAGES_IN_A_ROW = 2
 _DISCARDS_PER_TRANSACTION = 200
@@ -104,7 +100,7 @@ def retry_due(now: datetime | None = None, limit: int = 500, seconds: float = 45
     if get_breaker(BREAKER).permits() is not None:
         return RetrySummary(stopped="breaker")
     try:
-        with get_breaker(BREAKER).guard(), deadline(deadline_seconds()):
+        with guarded():
             now = now or clocks.database_now()
             due = Q(status=DeadLetter.Status.PENDING, next_retry_at__lte=now)
             ids = list(DeadLetter.objects.filter(due).order_by("next_retry_at").values_list("id", flat=True)[:limit])
@@ -116,7 +112,7 @@ def retry_due(now: datetime | None = None, limit: int = 500, seconds: float = 45
 
 
 def discard(ids: Iterable[uuid.UUID], by: str, reason: str) -> int:
-    """Give up the open ones of these letters for `reason`; how many it were, those under retry left out.
+    """Give up the open ones of these letters for `reason`; how many, those under retry left out.
 
     Raises ValueError without a reason, and NoHandler before anything is touched: a letter nobody keeps accounts of
     cannot be given up.
@@ -164,7 +160,7 @@ def _retry(
             if not _begin(letter_id, wanted, now):
                 return Outcome(letter_id, Result.SKIPPED)
             wanted = Q(status=DeadLetter.Status.PENDING)
-        with get_breaker(BREAKER).guard(), deadline(deadline_seconds()), transaction.atomic(durable=True):
+        with guarded_transaction():
             letter = lock(letter_id, wanted)
             if letter is None:
                 return Outcome(letter_id, Result.SKIPPED)
@@ -186,7 +182,7 @@ def _begin(letter_id: uuid.UUID, due: Q, now: datetime) -> bool:
     Or a letter that kills its worker would be the first of every run, for ever, and those behind it never retried. One
     that was begun and has no verdict has used up an attempt.
     """
-    with get_breaker(BREAKER).guard(), deadline(deadline_seconds()), transaction.atomic(durable=True):
+    with guarded_transaction():
         letter = lock(letter_id, due)
         if letter is None:
             return False
@@ -261,19 +257,9 @@ def remember(letter: DeadLetter, by: str, action: str, result: str, detail: str,
 
 
 def _discard(ids: Sequence[uuid.UUID], by: str, reason: str) -> int:
-    with deadline(deadline_seconds()), transaction.atomic(durable=True):
+    with short_deadline(), transaction.atomic(durable=True):
         locked = DeadLetter.objects.select_for_update(skip_locked=True).filter(OPEN, id__in=ids)
         letters = list(locked.order_by("batch_id", "ordinal"))
         for letter in letters:
             give_up(letter, by, reason, timezone.now())
     return len(letters)
-
-
-def is_away(error: Exception) -> bool:
-    """Whether `error` says that PostgreSQL does not answer or must not be asked."""
-    return isinstance(error, CircuitOpen) or classify(error) is Verdict.INFRASTRUCTURE
-
-
-def deadline_seconds() -> float:
-    """How long the calls for one letter may take."""
-    return min(_LETTER_SECONDS, float(settings.DATABASE_DEADLINE_SECONDS))

@@ -10,13 +10,12 @@ from datetime import datetime, timedelta
 from time import monotonic
 
 from django.conf import settings
-from django.db import transaction
 
 from resilience import clocks
+from resilience.breaker.guarded import BREAKER, guarded, guarded_transaction, is_away
 from resilience.breaker.registry import get_breaker
-from resilience.database.deadline import deadline
 from resilience.letters import dead_letters
-from resilience.letters.dead_letters import BREAKER, OPEN, SCHEDULE, deadline_seconds, is_away
+from resilience.letters.dead_letters import OPEN, SCHEDULE
 from resilience.letters.handlers import handler_of, kinds
 from resilience.models import DeadLetter, LetterJob
 
@@ -80,7 +79,7 @@ def _must_stop(end: float) -> str:
 def _expire_some(horizon: datetime, now: datetime) -> int:
     """Handlers write to their batches, so all transactions go through them in one order."""
     note = f"not resolved within {settings.KEEP_DEAD_LETTERS_DAYS} days"
-    with get_breaker(BREAKER).guard(), deadline(deadline_seconds()), transaction.atomic(durable=True):
+    with guarded_transaction():
         overdue = DeadLetter.objects.select_for_update(skip_locked=True).filter(
             OPEN, created_at__lt=horizon, kind__in=kinds()
         )
@@ -93,7 +92,7 @@ def _expire_some(horizon: datetime, now: datetime) -> int:
 
 def _delete_some(horizon: datetime) -> int:
     """Closed letters, and the jobs that are as old."""
-    with get_breaker(BREAKER).guard(), deadline(deadline_seconds()):
+    with guarded():
         closed = DeadLetter.objects.filter(status__in=DeadLetter.CLOSED, closed_at__lt=horizon)
         ids = list(closed.order_by("closed_at").values_list("id", flat=True)[:_DELETED_AT_ONCE])
         deleted, _ = DeadLetter.objects.filter(id__in=ids, status__in=DeadLetter.CLOSED).delete()

@@ -20,11 +20,11 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
+from resilience.breaker.guarded import BREAKER, guarded, guarded_transaction, is_away
 from resilience.breaker.registry import get_breaker
-from resilience.database.deadline import deadline
 from resilience.database.sqlstate import Verdict, classify
 from resilience.letters import dead_letters
-from resilience.letters.dead_letters import BREAKER, Result, deadline_seconds, is_away
+from resilience.letters.dead_letters import Result
 from resilience.letters.handlers import NoHandler
 from resilience.letters.selection import Selection, count_up_to
 from resilience.models import DeadLetter, LetterJob
@@ -99,7 +99,7 @@ def revive(now: datetime | None = None) -> int:
     since = (now or timezone.now()) - ABANDONED_AFTER
     abandoned = Q(progressed_at__lt=since) | Q(progressed_at=None, created_at__lt=since)
     try:
-        with get_breaker(BREAKER).guard(), deadline(deadline_seconds()):
+        with guarded():
             jobs = list(LetterJob.objects.filter(_ACTIVE, abandoned).order_by("created_at")[:100])
     except Exception as error:
         if not is_away(error):
@@ -161,7 +161,7 @@ class _Slice:
 
     def _begin(self, limit: int) -> list[uuid.UUID] | None:
         """Take the job over: the next letters, in the order of their ids; None when there is nothing to take."""
-        with get_breaker(BREAKER).guard(), deadline(deadline_seconds()), transaction.atomic(durable=True):
+        with guarded_transaction():
             job = LetterJob.objects.select_for_update().filter(_ACTIVE, id=self._id).first()
             if job is None:
                 return None
@@ -179,7 +179,7 @@ class _Slice:
         if not self._claim(letter_id):
             return _Step.ENDED
         try:
-            with get_breaker(BREAKER).guard(), deadline(deadline_seconds()), transaction.atomic(durable=True):
+            with guarded_transaction():
                 job = self._locked()
                 if job is None:
                     return _Step.ENDED
@@ -196,7 +196,7 @@ class _Slice:
 
     def _claim(self, letter_id: uuid.UUID) -> bool:
         """Write that the letter after the cursor is begun, so that one that kills its workers is known."""
-        with get_breaker(BREAKER).guard(), deadline(deadline_seconds()):
+        with guarded():
             return self._mine().update(tries=F("tries") + 1, progressed_at=timezone.now()) == 1
 
     def _mine(self) -> QuerySet[LetterJob]:
@@ -225,7 +225,7 @@ class _Slice:
         LetterJob.objects.filter(id=job.id).update(cursor=letter_id, tries=0, progressed_at=timezone.now(), **counts)
 
     def _finish(self) -> _Step:
-        with get_breaker(BREAKER).guard(), deadline(deadline_seconds()):
+        with guarded():
             self._mine().update(status=LetterJob.Status.DONE, finished_at=timezone.now())
         return _Step.ENDED
 

@@ -75,7 +75,7 @@ def measure(run: Run) -> Measured:
 
 _MAKE = """
 import datetime as dt
-from tracking import partitions
+from tracking.history import partitions
 partitions.make([dt.date.fromisoformat(day) for day in {days}])
 """
 

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import time
+import uuid
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,9 @@ def main(arguments: list[str]) -> None:
 
     from ingest.acceptance.live_thread import LiveThread
     from ingest.clocks import moment
-    from ingest.reports import Decoded, VesselReport
-    from ingest.stages.fusion import fuse
+    from ingest.reports import Decoded, MessageBatch, VesselReport
+    from ingest.stages.fusion import folded
+    from ingest.stages.work import Work
     from resilience.breaker.registry import in_process_breaker
 
     def report(at: Position) -> VesselReport:
@@ -58,19 +60,19 @@ def main(arguments: list[str]) -> None:
         )
 
     decode = msgspec.json.Decoder(Position).decode
-    breaker = in_process_breaker("live")
     live = LiveThread()
     connection.ensure_connection()
     get_redis_connection("live").ping()
+    nothing = MessageBatch(uuid.uuid4(), uuid.uuid4(), "peer", "nmea", 80, 0)
     began, count = time.perf_counter(), 0
     with Path(arguments[0]).open("rb") as lines:
         while batch := [report(decode(line)) for line in islice(lines, BATCH)]:
-            fused = fuse((ordinal, Decoded(position=position)) for ordinal, position in enumerate(batch))
+            fused = folded((ordinal, Decoded(position=position)) for ordinal, position in enumerate(batch))
             for model, rows in fused.rows.items():
                 done: Any = model._default_manager.bulk_create(rows, update_conflicts=True)
                 count += done.created
             if "--live" in arguments:
-                live.write(fused, breaker)
+                live.write(Work(nothing, fused=fused), in_process_breaker)
     live.close()
     sys.stdout.write(json.dumps({"n": count, "seconds": time.perf_counter() - began}) + "\n")
 

@@ -4,7 +4,7 @@ The recording is read several times over, as if heard within the last 20 minutes
 live state is written (`--live --start`). Rates are by the command's own clock, from opening the file to the last
 booking. CPU a message is that of all processes, PostgreSQL, Redis and the start of the interpreter included; against it
 stands the CPU of store and live alone: the same batches, decoded and fused before the clock starts, through
-`persistence.store` and `pipeline.write_live` (`tests/benchmarks/store_alone.py`). Store only: without live state.
+the stages `store` and `write_live` (`tests/benchmarks/store_alone.py`). Store only: without live state.
 
 Verified: the ledger's equations, every line of the file accounted for, as many rows as `stored` says, a vessel for each
 of them, and a live document for each vessel with a position.

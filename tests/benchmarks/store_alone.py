@@ -28,14 +28,13 @@ def main(arguments: list[str]) -> None:
     from django.db import connection
     from django_redis import get_redis_connection
 
-    from ingest import pipeline
     from ingest.clocks import invented_clock
     from ingest.formats.common.contract import Setup
     from ingest.formats.registry import FORMATS
+    from ingest.pipeline import process
     from ingest.reports import MessageBatch
     from ingest.stages import store
-    from ingest.stages.fusion import fuse
-    from ingest.stages.store import Counts
+    from ingest.stages.live import write_live
     from resilience.breaker.registry import in_process_breaker
     from tests.benchmarks.measuring import process_cpu
 
@@ -49,8 +48,7 @@ def main(arguments: list[str]) -> None:
         batch = MessageBatch(
             uuid.uuid4(), uuid.uuid4(), "alone", "nmea", 80, now, recorded=True, invented=True, messages=some
         )
-        counts = Counts()
-        ready.append((batch, fuse(pipeline.decode(batch, counts, [])), counts))
+        ready.append(process(batch, None, booked=()))
     gc.freeze()
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
@@ -62,13 +60,13 @@ def main(arguments: list[str]) -> None:
         return float(process_cpu(backend) + cpu["used_cpu_user"] + cpu["used_cpu_sys"])
 
     spent, cpu, began = servers(), time.process_time(), time.perf_counter()
-    for batch, fused, counts in ready:
-        store.store(batch, fused, counts)
-        pipeline.write_live(fused, in_process_breaker("live"))
+    for work in ready:
+        store.store(work)
+        write_live(work, in_process_breaker)
     seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
     said = {
-        "messages": sum(len(batch.messages) for batch, _, _ in ready),
-        "stored": sum(counts.stored for _, _, counts in ready),
+        "messages": sum(len(work.batch.messages) for work in ready),
+        "stored": sum(work.counts.stored for work in ready),
         "seconds": seconds,
         "cpu": cpu + servers() - spent,
     }

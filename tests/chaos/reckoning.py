@@ -19,7 +19,7 @@ from django.conf import settings
 from django_q.signing import SignedPackage
 from django_redis import get_redis_connection
 
-from ingest.acceptance.queue import unpack
+from ingest.acceptance.package import unpack
 from ingest.reports import MessageBatch
 from resilience.queue.broker import STREAMS, StreamsBroker
 from resilience.spool.file import NAME

@@ -1,4 +1,4 @@
-"""What fault tests need: nothing remembered from the test before, unused breakers, and servers that may be killed."""
+"""What fault tests need: unused breakers, an empty queue, and servers that may be killed."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,21 +7,10 @@ import pytest
 import redis
 from django_redis import get_redis_connection
 
-from ingest import consumption, pipeline
-from ingest.stages import store
 from tests.faults.invariants import Traffic
 from tests.faults.rig import Rig
 from tests.faults.servers import PgBouncer, Servers
 from tests.support.letters import forget_breakers
-
-
-@pytest.fixture(autouse=True)
-def nothing_known() -> None:
-    """Vessels, partitions and bugs of another test are forgotten by this process."""
-    store.known_vessels.forget()
-    store.known_aircraft.forget()
-    pipeline.forget_partitions()
-    consumption.failing.reset()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from typing import Any
 from django.db import connection
 from django_q.signing import SignedPackage
 
-from ingest.acceptance.queue import unpack
+from ingest.acceptance.package import unpack
 from ingest.reports import MessageBatch
 from resilience.queue.streams import STREAMS, Streams
 from tests.support.messages import batch, position

@@ -20,7 +20,7 @@ from django_q.tasks import async_task
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from ingest.acceptance.queue import TASK, pack
+from ingest.acceptance.package import TASK, pack
 from ingest.reports import MessageBatch
 from resilience.breaker.registry import Breaker, BreakerConfig, Phase, RedisStore, Snapshot
 from resilience.queue.broker import LIVE, StreamsBroker

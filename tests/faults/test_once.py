@@ -15,6 +15,7 @@ from ingest.acceptance.queue import enqueue
 from ingest.consumption import make_dead_letter
 from ingest.reports import MessageBatch
 from ingest.stages import store as persistence
+from resilience import memory
 from resilience.breaker.registry import get_breaker
 from resilience.queue.streams import LIVE
 from tests.faults.invariants import Traffic, fate, here, mmsis
@@ -115,7 +116,7 @@ def write_in_both_orders(parcel: MessageBatch, ships: bool = False) -> None:
     def write(messages: list[Any]) -> None:
         for _ in range(12):
             if ships:
-                persistence.known_vessels.forget()
+                memory.forget()
             pipeline.process(same_ships(parcel, messages))
 
     at_once(lambda: write(parcel.messages), lambda: write(parcel.messages[::-1]))

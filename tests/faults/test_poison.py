@@ -12,7 +12,8 @@ from django_q.conf import Conf
 from ingest import consumption, pipeline
 from ingest.acceptance.queue import enqueue
 from ingest.reports import MessageBatch
-from ingest.stages.fusion import Fused
+from ingest.stages import fusion
+from ingest.stages.work import Fused
 from resilience.breaker.registry import Phase, get_breaker
 from resilience.models import DeadLetter
 from resilience.queue.streams import LIVE, Streams
@@ -72,15 +73,15 @@ SPOILED: dict[str, Callable[[Any], None]] = {
 
 def spoil(monkeypatch: pytest.MonkeyPatch, changes: dict[int, Callable[[Any], None]]) -> None:
     """A decoder with a fault: it lets through what PostgreSQL cannot hold, in these messages of a batch."""
-    fuse = pipeline.fuse
+    folded = fusion.folded
 
     def spoiled(decoded: Any) -> Fused:
-        fused = fuse(decoded)
+        fused = folded(decoded)
         for ordinal, report in fused.positions:
             changes.get(ordinal, lambda _: None)(report)
         return fused
 
-    monkeypatch.setattr(pipeline, "fuse", spoiled)
+    monkeypatch.setattr(fusion, "folded", spoiled)
 
 
 @pytest.mark.parametrize("kind", SPOILED)

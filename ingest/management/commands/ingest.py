@@ -16,7 +16,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.dateparse import parse_datetime
 from redis import RedisError
 
-from ingest.acceptance.queue import Acceptance, InlineAcceptance, Interrupted, QueueAcceptance
+from ingest.acceptance.contract import Acceptance, Interrupted
+from ingest.acceptance.inline import InlineAcceptance
+from ingest.acceptance.queue import QueueAcceptance
 from ingest.clocks import Clock, UnknownTime, arrival_clock, invented_clock, recorded_clock
 from ingest.feeds.collector import Collector, Options
 from ingest.feeds.progress import Progress

@@ -8,7 +8,8 @@ from django_redis import get_redis_connection
 
 from ingest import tasks
 from ingest.acceptance import places as housekeeping
-from ingest.acceptance.queue import QueueAcceptance, ResumePoint, enqueue, resume_key
+from ingest.acceptance.contract import ResumePoint, resume_key
+from ingest.acceptance.queue import QueueAcceptance, enqueue
 from ingest.pipeline import process
 from tests.ingest.ledger.test_accounts import book
 from tests.support.messages import batch, position

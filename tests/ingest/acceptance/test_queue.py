@@ -15,11 +15,14 @@ from django_q.signing import SignedPackage
 from django_redis import get_redis_connection
 
 from ingest import consumption, pipeline, replay, tasks
-from ingest.acceptance.queue import InlineAcceptance, QueueAcceptance, ResumePoint, pack, unpack
+from ingest.acceptance.contract import ResumePoint
+from ingest.acceptance.inline import InlineAcceptance
+from ingest.acceptance.package import pack, unpack
+from ingest.acceptance.queue import QueueAcceptance
 from ingest.ledger.accounts import account, violations
 from ingest.ledger.waiting import Outstanding
 from ingest.models import Batch
-from ingest.stages import store as persistence
+from ingest.stages import store
 from resilience.breaker.registry import get_breaker
 from resilience.models import DeadLetter
 from resilience.queue.streams import Streams
@@ -34,7 +37,6 @@ def queue():
     """The queue's Redis, empty, with the breaker closed."""
     client = get_redis_connection("queue")
     client.flushdb()
-    consumption.failing.reset()
     yield client
     client.flushdb()
 
@@ -127,7 +129,7 @@ def test_through_the_queue_in_any_order_and_twice_gives_the_rows_of_inline(queue
 @pytest.mark.parametrize("outage", [OperationalError("the server is away"), None])
 def test_a_batch_that_meets_an_outage_goes_back_and_is_not_booked(queue, monkeypatch, outage):
     if outage:
-        monkeypatch.setattr("ingest.stages.store.store", lambda *args: (_ for _ in ()).throw(outage))
+        monkeypatch.setattr("ingest.stages.store.book", lambda *args: (_ for _ in ()).throw(outage))
     else:
         get_breaker("database").trip("a test", "to see it refuse")
     QueueAcceptance(threading.Event()).accept(batch([position()], recorded=False))
@@ -143,7 +145,7 @@ def test_a_batch_that_meets_an_outage_goes_back_and_is_not_booked(queue, monkeyp
 @pytest.fixture
 def no_column(monkeypatch):
     """Code and schema disagree, until `undo`."""
-    monkeypatch.setattr("ingest.stages.store.store", lambda *args: (_ for _ in ()).throw(ProgrammingError("no column")))
+    monkeypatch.setattr("ingest.stages.store.book", lambda *args: (_ for _ in ()).throw(ProgrammingError("no column")))
     return monkeypatch
 
 
@@ -202,14 +204,14 @@ def test_many_batches_of_several_feeds_suspend_consumption_until_a_probe_passes(
 
 
 def test_a_batch_that_passes_in_between_speaks_for_us(queue, monkeypatch):
-    store = persistence.store
+    book = store.book
 
-    def refuses_some(parcel, *others):
-        if parcel.source.startswith("broken"):
+    def refuses_some(work):
+        if work.batch.source.startswith("broken"):
             raise ProgrammingError("no column")
-        return store(parcel, *others)
+        book(work)
 
-    monkeypatch.setattr("ingest.stages.store.store", refuses_some)
+    monkeypatch.setattr("ingest.stages.store.book", refuses_some)
     for number in range(3 * consumption.FAILING_BATCHES):
         label = "good" if number % 3 == 2 else f"broken-{number % 3}"
         QueueAcceptance(threading.Event()).accept(batch([position()], recorded=False, source=label))
@@ -219,7 +221,7 @@ def test_a_batch_that_passes_in_between_speaks_for_us(queue, monkeypatch):
 
 
 def test_a_host_that_fails_blames_nobody(queue, monkeypatch):
-    monkeypatch.setattr("ingest.stages.store.store", lambda *args: (_ for _ in ()).throw(MemoryError()))
+    monkeypatch.setattr("ingest.stages.store.book", lambda *args: (_ for _ in ()).throw(MemoryError()))
     QueueAcceptance(threading.Event()).accept(batch([position()], recorded=False))
     (task,) = entries("live")
     with pytest.raises(MemoryError):

@@ -27,7 +27,8 @@ from django_redis import get_redis_connection
 
 from ingest import tasks
 from ingest.acceptance import queue as acceptance
-from ingest.acceptance.queue import Interrupted, QueueAcceptance, ResumePoint
+from ingest.acceptance.contract import Interrupted, ResumePoint
+from ingest.acceptance.queue import QueueAcceptance
 from ingest.feeds import runner as feeds
 from ingest.ledger.accounts import account, violations
 from ingest.models import Batch, Feed

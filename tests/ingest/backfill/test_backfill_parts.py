@@ -17,7 +17,7 @@ from ingest.formats.common.context import Context
 from ingest.formats.common.contract import Setup
 from ingest.formats.registry import FORMATS
 from ingest.reports import Message, MessageBatch
-from ingest.stages.fusion import fuse
+from ingest.stages.fusion import folded
 from tests.ingest.formats.ais_csv.test_ais_csv import AMERICAN_2025, DANISH, MARINECADASTRE_2025, dane
 from tests.support.dumps import HEADER, dump
 from tests.support.patience import PATIENCE_SECONDS
@@ -63,7 +63,7 @@ def one_by_one(given, told):
 
 
 def fused(said):
-    return fuse((number, one) for number, one in enumerate(said) if not isinstance(one, str))
+    return folded((number, one) for number, one in enumerate(said) if not isinstance(one, str))
 
 
 def as_bytes(rows):

@@ -8,7 +8,8 @@ import threading
 
 import pytest
 
-from ingest.acceptance.queue import Interrupted, pack, unpack
+from ingest.acceptance.contract import Interrupted
+from ingest.acceptance.package import pack, unpack
 from ingest.clocks import UnknownTime, arrival_clock, invented_clock, recorded_clock
 from ingest.feeds.collector import Collector, Options
 from ingest.formats.common.contract import SLICE_BYTES

@@ -11,10 +11,8 @@ from ingest.health import reading as health_reading
 from ingest.health.recorder import Recorder
 from ingest.health.standing import Standing, tell
 from ingest.models import Feed
-from ingest.pipeline import decode
+from ingest.pipeline import process
 from ingest.sources import urls as feed_urls
-from ingest.stages.fusion import fuse
-from ingest.stages.store import Counts
 from tests.support.messages import batch, position
 
 pytestmark = pytest.mark.django_db
@@ -89,10 +87,10 @@ def hear(label: str, ship: int = 244660123) -> int:
     standing = Standing(label, now - 1000)
     tell([standing], now)
     parcel = batch([position(ship)], now - 1000, recorded=False, accepted_at=now, source=label)
-    counts = Counts()
+    work = process(parcel, None, booked=())
     recorder = Recorder()
     recorder.accepted(parcel)
-    recorder.booked(parcel, fuse(decode(parcel, counts, [])), counts)
+    recorder.booked(parcel, work.fused, work.counts)
     recorder.flush()
     return now
 

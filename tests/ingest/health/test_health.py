@@ -9,17 +9,16 @@ import redis
 from django_redis import get_redis_connection
 
 from ingest import consumption
-from ingest.acceptance.queue import pack
+from ingest.acceptance.package import pack
 from ingest.health import keys as health_keys
 from ingest.health import recorder as health
 from ingest.health.reading import Subject, minutes, read
 from ingest.health.recorder import Recorder
 from ingest.health.standing import Standing, fold_baselines, tell
 from ingest.health.state import State
-from ingest.pipeline import decode
+from ingest.pipeline import process
 from ingest.reports import LineCounts
-from ingest.stages.fusion import fuse
-from ingest.stages.store import Counts
+from ingest.stages.work import Counts, Fused
 from resilience.queue.broker import LIVE
 from tests.support.messages import NOON_MS, batch, position
 from tests.support.patience import PATIENCE_SECONDS
@@ -49,10 +48,9 @@ def live(raws, at=NOON_MS, **fields):
 
 
 def book(recorder, parcel):
-    counts = Counts()
     told = msgspec.structs.replace(parcel, recorded=True)  # noon is long ago, and live reports are not
-    fused = fuse(decode(told, counts, []))
-    recorder.booked(parcel, fused, counts)
+    work = process(told, None, booked=())
+    recorder.booked(parcel, work.fused, work.counts)
     recorder.flush()
 
 
@@ -135,7 +133,7 @@ def test_ships_seconds_show_a_small_skew_and_the_feeds_own_times_any(recorder):
 def test_recordings_and_what_is_too_old_for_anybody_to_look_at_do_not_count(recorder, store, fields):
     parcel = live([position()], **fields)
     accept(recorder, parcel)
-    recorder.booked(parcel, fuse([]), Counts(positions=1))
+    recorder.booked(parcel, Fused(), Counts(positions=1))
     recorder.flush()
     assert store.keys("*") == []
 
@@ -265,8 +263,8 @@ def usual(hour):
 def test_an_hour_that_is_over_becomes_the_baseline_of_its_hour_of_the_week_once():
     hour = NOON_MS // 3_600_000
     run_an_hour(hour, 100)
-    for process in range(2):
-        fold_baselines([Standing(f"test{process}"[:4], 0)], (hour + 1) * 3_600_000)
+    for number in range(2):
+        fold_baselines([Standing(f"test{number}"[:4], 0)], (hour + 1) * 3_600_000)
     assert usual(hour) == usual(hour + 168) == 100
     assert usual(hour + 24) == 100, "until a week has passed, the same hour of other days"
     assert usual(hour + 1) is None

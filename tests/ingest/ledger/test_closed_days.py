@@ -17,7 +17,7 @@ from django.utils import timezone
 from django_q.models import Schedule
 
 from ingest import pipeline, tasks
-from ingest.acceptance.queue import InlineAcceptance
+from ingest.acceptance.inline import InlineAcceptance
 from ingest.ledger import closed_days
 from ingest.ledger.accounts import REASONS, Selection, by_day, total, violations
 from ingest.models import Batch, DayAccount

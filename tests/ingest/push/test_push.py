@@ -20,7 +20,7 @@ from django_q.signing import SignedPackage
 from django_redis import get_redis_connection
 
 from ingest import tasks
-from ingest.acceptance.queue import unpack
+from ingest.acceptance.package import unpack
 from ingest.ledger.accounts import account, violations
 from ingest.models import Feed
 from ingest.push import body as push_body

@@ -93,12 +93,12 @@ def keeper(settings: LazySettings, outage: Outage) -> None:
 
 
 def notes(settings: LazySettings, outage: Outage) -> None:
-    """Batches, one after the other, whose live state is missed while the note cannot be left."""
+    """Batches, one after the other, whose live state is missed while the mark cannot be set."""
     redis_away(settings, "queue", outage)
     for _ in outage.watched():
-        missed.note()
+        missed.mark()
         time.sleep(0.001)
-    missed._owed = False
+    missed._unmarked = False
 
 
 def tcp(settings: LazySettings, outage: Outage) -> None:

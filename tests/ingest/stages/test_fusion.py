@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.reports import AircraftReport, AircraftStatic, Decoded, StationReport, VesselReport, VesselStatic
-from ingest.stages.fusion import fuse
+from ingest.stages.fusion import folded
 from ingest.stages.live import live_updates
-from ingest.stages.store import Counts, store_rows
+from ingest.stages.store import _store_rows
+from ingest.stages.work import Counts
 from tests.support.messages import NOON
 from tracking.live.state import Kind
 from tracking.models import Aircraft, AircraftPosition, Station, VesselPosition
@@ -33,7 +34,7 @@ def plane(at=NOON, **fields):
 
 
 def fold(*decoded):
-    return fuse(enumerate(decoded))
+    return folded(enumerate(decoded))
 
 
 def live(fused, kind=Kind.VESSEL):
@@ -103,7 +104,7 @@ def test_ages_of_an_aircraft_reach_live_state_for_values_that_are_there():
 def test_aircraft_are_stored_with_identity_and_position():
     counts = Counts()
     static = Decoded(static=AircraftStatic("4ca7b5", NOON, callsign="EIN1", squawk="0021"))
-    assert store_rows(fold(plane(), plane(LATER, altitude=None, on_ground=True), static), counts) == []
+    assert _store_rows(fold(plane(), plane(LATER, altitude=None, on_ground=True), static), counts) == []
 
     assert (counts.stored, counts.merged, counts.duplicate) == (2, 0, 0)
     aircraft = Aircraft.objects.get()
@@ -124,7 +125,7 @@ def stations_of(reports, cuts):
     """What is stored of the reports, cut into batches, in an empty table."""
     with transaction.atomic():
         for start, end in pairwise([0, *sorted(cuts), len(reports)]):
-            store_rows(fold(*reports[start:end]), Counts())
+            _store_rows(fold(*reports[start:end]), Counts())
         found = list(Station.objects.order_by("mmsi").values())
         transaction.set_rollback(True)
     return found

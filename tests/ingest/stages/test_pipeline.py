@@ -15,6 +15,7 @@ from ingest.formats.registry import FORMATS
 from ingest.ledger.accounts import account, violations
 from ingest.models import Batch
 from ingest.stages import store
+from ingest.stages.decode import NothingPasses
 from resilience.breaker.registry import CircuitOpen, in_process_breaker
 from resilience.models import UNGROUPED, DeadLetter
 from tests.support.messages import NOON, NOON_MS, batch, position, sentences, static
@@ -166,7 +167,7 @@ def test_poison_never_stops_its_neighbours_whatever_its_share(monkeypatch):
 
 def test_a_batch_of_which_nothing_passes_is_kept(monkeypatch):
     monkeypatch.setattr("ingest.formats.ais.decoder.check_position", lambda latitude, longitude: None)
-    with pytest.raises(store.NothingPasses):
+    with pytest.raises(NothingPasses):
         pipeline.process(batch([position(mmsi=211000000 + number, lat=-91.5) for number in range(30)]))
 
     assert (Batch.objects.count(), DeadLetter.objects.count(), VesselPosition.objects.count()) == (0, 0, 0)
@@ -221,10 +222,13 @@ def test_a_recording_of_any_day_gets_its_partition():
 def test_an_identity_that_postgresql_refuses_costs_itself_alone(caplog):
     named = sentences(type=5, mmsi=211000007, shipname="NORDIC", callsign="ABC", imo=9074729, destination="KIEL")
     parcel = batch([position(mmsi=211000555), b"\n".join(named)])
-    fused = pipeline.fuse(pipeline.decode(parcel, counts := store.Counts(), []))
-    fused.vessels[211000007].static["callsign"] = "LONGER THAN SEVEN"
-    assert store.store(parcel, fused, counts) is not None
-    assert (counts.stored, Batch.objects.get().messages) == (1, 2)
+
+    def spoil(work):
+        work.fused.vessels[211000007].static["callsign"] = "LONGER THAN SEVEN"
+
+    work = pipeline.process(parcel, booked=(spoil, store.store))
+    assert not work.repeated
+    assert (work.counts.stored, Batch.objects.get().messages) == (1, 2)
     assert list(Vessel.objects.values_list("mmsi", flat=True)) == [211000555]
     assert "an identity is left as it was" in caplog.text
 
@@ -241,7 +245,7 @@ def test_a_message_that_a_decoder_was_not_made_for_costs_itself_alone(monkeypatc
     letter = DeadLetter.objects.get()
     assert (counts.stored, counts.dead, violations(account(Q()))) == (2, 1, [])
     assert (letter.stage, letter.reason, bytes(letter.raw), letter.ordinal) == ("decode", "unexpected", b"odd", 1)
-    with pytest.raises(store.NothingPasses):
+    with pytest.raises(NothingPasses):
         pipeline.process(batch([b"odd"] * 30))
 
 
@@ -273,6 +277,6 @@ def test_the_clock_of_the_worker_refuses_no_message(monkeypatch, days):
     """Neither one that is wrong nor one that comes to a batch a day late: accepted in time is in time."""
     parcel = batch([position()], received_at=round(time.time() * 1000), recorded=False)
     real = time.time
-    monkeypatch.setattr("ingest.pipeline.time.time", lambda: real() + days * 86_400)
+    monkeypatch.setattr("time.time", lambda: real() + days * 86_400)
     counts = pipeline.process(parcel).counts
     assert (counts.stored, dict(counts.rejected)) == (1, {})

@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from ingest import consumption, pipeline, replay
-from ingest.acceptance.queue import pack
+from ingest.acceptance.package import pack
 from ingest.formats.registry import FORMATS
 from ingest.ledger.accounts import account, violations
 from ingest.models import Batch

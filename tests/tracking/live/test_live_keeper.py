@@ -43,7 +43,7 @@ def live() -> Iterator[Redis]:
     def renew() -> None:
         client.flushdb()
         get_redis_connection("queue").delete(missed.KEY)
-        missed._owed, missed._pay_at = False, 0.0
+        missed._unmarked, missed._retry_at = False, 0.0
         forget_breakers()
 
     renew()
@@ -103,27 +103,27 @@ def test_what_an_open_breaker_kept_from_live_state_is_loaded(live):
     keeper.look()
     get_breaker("live").trip("ada", "test")
     hear(position())
-    assert documents()[Kind.VESSEL] == {} and missed.token() is not None
+    assert documents()[Kind.VESSEL] == {} and missed.pending_mark() is not None
     with pytest.raises(NotNow, match="breaker `live` is open"):
         keeper.look()
 
     get_breaker("live").reset("ada", "test")
     assert keeper.look() == 1
     assert set(documents()[Kind.VESSEL]) == {"244660123"}
-    assert missed.token() is None and keeper.look() is None
+    assert missed.pending_mark() is None and keeper.look() is None
 
 
 def test_what_is_missed_while_it_loads_is_loaded_after():
     def missing(name: str) -> Breaker:
         if name == "database":
-            missed.note()
+            missed.mark()
         return get_breaker(name)
 
-    missed.note()
+    missed.mark()
     LiveKeeper(missing).look()
-    assert missed.token() is not None
+    assert missed.pending_mark() is not None
     assert LiveKeeper().look() == 0
-    assert missed.token() is None
+    assert missed.pending_mark() is None
 
 
 def test_a_note_that_could_not_be_left_is_left_at_the_next_write(settings, monkeypatch):
@@ -134,11 +134,11 @@ def test_a_note_that_could_not_be_left_is_left_at_the_next_write(settings, monke
         away["queue"]["LOCATION"] = f"redis://127.0.0.1:{taken.getsockname()[1]}/0"
         away["queue"]["OPTIONS"]["CONNECTION_POOL_KWARGS"] = {"retry": None}
         settings.CACHES = away
-        missed.note()
+        missed.mark()
         settings.CACHES = there
-    assert missed.token() is None
+    assert missed.pending_mark() is None
     hear(position())
-    assert missed.token() is not None
+    assert missed.pending_mark() is not None
 
 
 # --- what it waits for ------------------------------------------------------------------------------------------------
@@ -300,5 +300,5 @@ def test_after_an_outage_of_the_live_redis_everything_stored_meanwhile_is_live_w
         returned, stored = time.monotonic(), newest()
         until(lambda: not lacking(stored))
         took = time.monotonic() - returned
-        until(lambda: missed.token() is None)
+        until(lambda: missed.pending_mark() is None)
     assert len(stored) == 60 and took < 10 + SLACK_SECONDS

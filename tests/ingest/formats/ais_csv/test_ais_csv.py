@@ -17,7 +17,7 @@ from ingest.formats.common.context import Context
 from ingest.formats.common.contract import Setup
 from ingest.reports import MessageBatch
 from ingest.sources import open_source
-from ingest.stages.fusion import fuse
+from ingest.stages.fusion import folded
 from tests.support.recordings import recording
 
 DANISH = (
@@ -410,7 +410,7 @@ def test_the_danish_recording_gives_its_positions():
     for one_said in said:
         if one_said.position is not None:
             by_key[one_said.position.vessel_id, one_said.position.timestamp].append(values(one_said.position))
-    (rows,) = fuse(enumerate(said)).rows.values()
+    (rows,) = folded(enumerate(said)).rows.values()
     assert len(rows) == len(by_key) == 3197
     mixed = [row for row in rows if values(row) not in by_key[row.vessel_id, row.timestamp]]
     assert mixed == []

@@ -10,7 +10,7 @@ import pytest
 from ingest.clocks import invented_clock, recorded_clock
 from ingest.formats.common.contract import Setup
 from ingest.formats.modes.assembly import BeastAssembly
-from ingest.stages.fusion import fuse
+from ingest.stages.fusion import folded
 from tests.support.modes_frames import START, avr, run, verdict
 from tests.support.recordings import recording
 
@@ -89,7 +89,7 @@ def test_batches_of_any_length_leave_the_same_rows():
         stored = set()
         for batch in batches.values():
             said = [(number, one) for number, one in enumerate(map(verdict, batch)) if not isinstance(one, str)]
-            stored |= {repr(report) for _, report in fuse(iter(said)).positions}
+            stored |= {repr(report) for _, report in folded(iter(said)).positions}
         rows.append(stored)
     assert rows[0] == rows[1] == rows[2]
     assert len(rows[0]) == 957  # 76 frames came twice within a millisecond

@@ -1,0 +1,72 @@
+"""A batch on its way through the stages: what each of them adds to it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from typing import Any
+
+import msgspec
+from django.db import models
+
+from ingest.reports import AircraftReport, Decoded, MessageBatch, VesselReport
+from tracking.positions.identities import AircraftSighting, StationSighting, VesselSighting
+
+Report = VesselReport | AircraftReport
+Failed = tuple[int, Exception]  # the ordinal of a message, and what the decoder raised
+
+OUTCOMES = ("stored", "merged", "duplicate", "dead")  # of positions, in Counts
+
+
+class Counts(msgspec.Struct):
+    """What became of the messages of a batch; field names are those of the ledger."""
+
+    positions: int = 0
+    static: int = 0
+    stations: int = 0
+    other: int = 0
+    rejected: Counter[str] = msgspec.field(default_factory=Counter)
+    stored: int = 0
+    merged: int = 0
+    duplicate: int = 0
+    dead: int = 0
+
+
+class Fused(msgspec.Struct):
+    """What a batch comes to.
+
+    `positions`: (ordinal of the message, report) of every position; `rows`: one report a key, by model; `merged` and
+    `duplicate` count the reports that were folded into another's row; sightings by identity.
+    """
+
+    positions: list[tuple[int, Report]] = []
+    rows: dict[type[models.Model], list[Any]] = {}
+    merged: int = 0
+    duplicate: int = 0
+    vessels: dict[int, VesselSighting] = {}
+    aircraft: dict[str, AircraftSighting] = {}
+    stations: dict[int, StationSighting] = {}
+
+    def days(self) -> set[dt.date]:
+        """The days of the positions, UTC."""
+        return {report.timestamp.date() for _, report in self.positions}
+
+
+class Work(msgspec.Struct):
+    """A batch and what is known of it so far.
+
+    `decoded`: (ordinal of the message, what it says) of the messages that are used; `failed`: those on which the
+    decoder failed, counted as positions; `fused`: what is stored; `repeated`: the batch was booked before.
+    """
+
+    batch: MessageBatch
+    counts: Counts = msgspec.field(default_factory=Counts)
+    decoded: list[tuple[int, Decoded]] = []
+    failed: list[Failed] = []
+    fused: Fused = msgspec.field(default_factory=Fused)
+    repeated: bool = False
+
+
+def key_of(report: Report) -> tuple[int | str, dt.datetime]:
+    """What is unique: identity and time."""
+    return (report.vessel_id if isinstance(report, VesselReport) else report.aircraft_id, report.timestamp)
