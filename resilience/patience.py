@@ -22,14 +22,14 @@ def until_done(
     is_cured_by_waiting: Callable[[Exception], bool],
     interrupted: Callable[[float], bool],
     complaint: str,
-    pauses: Sequence[float] = PAUSES_SECONDS,
+    pauses: Sequence[float] | None = None,
 ) -> T:
-    """What `attempt` returns, once it succeeds; the last of the `pauses` (seconds) is repeated.
+    """What `attempt` returns, once it succeeds; the last of the `pauses` (seconds) is repeated; None: PAUSES_SECONDS.
 
     `interrupted` waits for so many seconds and says whether to give up, as threading.Event.wait does. `complaint` is
     logged at the first failure. Raises Interrupted, and what waiting does not cure.
     """
-    tries = 0
+    tries, pauses = 0, pauses or PAUSES_SECONDS
     while True:
         try:
             result = attempt()

@@ -14,7 +14,8 @@ from ingest import pipeline
 from ingest.acceptance.queue import enqueue
 from ingest.consumption import make_dead_letter
 from ingest.reports import MessageBatch
-from ingest.stages import store as persistence
+from ingest.stages import store
+from ingest.stages.work import Work
 from resilience import memory
 from resilience.breaker.registry import get_breaker
 from resilience.queue.streams import LIVE
@@ -36,16 +37,16 @@ pytestmark = [
 def contended(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """SQLSTATEs of what storing has raised."""
     raised: list[str] = []
-    store = persistence.store
+    book = store.book
 
-    def noting(*args: Any) -> Any:
+    def noting(work: Work) -> None:
         try:
-            return store(*args)
+            book(work)
         except Exception as error:
             raised.append(getattr(error.__cause__, "sqlstate", None) or type(error).__name__)
             raise
 
-    monkeypatch.setattr(persistence, "store", noting)
+    monkeypatch.setattr(store, "book", noting)
     return raised
 
 

@@ -2,12 +2,12 @@
 
 Every LOOK_SECONDS it compares two things. In the live Redis, the key `v2:loaded` holds the run id of the server that
 was last loaded completely: it is missing after FLUSHALL, and another one after a restart, even of a server that reads
-old data from a disk, or on a replica that took over. In the queue's Redis there is a note if a write was missed
+old data from a disk, or on a replica that took over. In the queue's Redis there is a mark if a write was missed
 (`tracking/live/missed.py`). Either means: load the last LIVE_TTL_SECONDS, page by page, beside live traffic.
 
 Several hosts may keep the same live state: one loads, holding a lock in the live Redis that every page renews. A lock
 that is gone at the end says that the server lost data meanwhile, so nothing is called complete. What is missed while
-pages are read leaves a new note, and is loaded after.
+pages are read sets a new mark, and is loaded after.
 
 It waits for what is away (PostgreSQL, either Redis, a breaker that is open), says so once, and nothing ends it but
 `stop`. What is read is decided in `tracking/live/reload.py`.
@@ -94,8 +94,8 @@ class LiveKeeper:
         client = get_redis_connection("live")
         run_id = str(client.info("server").get("run_id", ""))
         marker = client.get(LOADED)
-        note = _note()
-        if note is None and marker is not None and marker.decode() == run_id:
+        mark = _mark()
+        if mark is None and marker is not None and marker.decode() == run_id:
             return None
         lock = uuid.uuid4().hex
         if not client.set(LOADING, lock, nx=True, px=_lock_ms()):
@@ -106,8 +106,8 @@ class LiveKeeper:
                 raise _lost()
         finally:
             _release(client, lock)
-        if note is not None:
-            missed.settle(note)
+        if mark is not None:
+            missed.clear_mark(mark)
         return loaded
 
     def _load(self, client: redis.Redis, lock: str) -> int:
@@ -161,13 +161,14 @@ class LiveKeeper:
     def _wait_for(self, awaited: str, error: Exception) -> None:
         """Say what live state waits for, once until that changes: an open breaker and a refused probe take turns."""
         if awaited != self._waiting_for:
-            bug = awaited == _MENDING
-            level = logging.ERROR if bug else logging.WARNING
-            logger.log(level, "live state may be incomplete and waits for %s: %s", awaited, error, exc_info=bug)
+            if awaited == _BUG:
+                logger.error("live state may be incomplete, its loading fails: see the traceback", exc_info=error)
+            else:
+                logger.warning("live state may be incomplete and waits for %s: %s", awaited, error)
         self._waiting_for = awaited
 
 
-_MENDING = "a bug to be mended"
+_BUG = "an unexpected error"
 
 
 def _awaited(error: Exception) -> str:
@@ -177,7 +178,7 @@ def _awaited(error: Exception) -> str:
     if isinstance(error, CircuitOpen):
         return "PostgreSQL" if error.name == "database" else "its Redis"
     if not is_outage(error):
-        return _MENDING
+        return _BUG
     return "PostgreSQL" if isinstance(error, DatabaseError) else "its Redis"
 
 
@@ -185,10 +186,10 @@ def _lost() -> NotNow:
     return NotNow("another try", "its Redis lost data while it was being loaded")
 
 
-def _note() -> bytes | None:
+def _mark() -> bytes | None:
     """What was missed; None also while the queue's Redis is away, which must not hold up what a restart emptied."""
     try:
-        return missed.token()
+        return missed.pending_mark()
     except (redis.RedisError, OSError) as error:
         logger.debug("whether live state missed something is seen later: %s", error)
         return None

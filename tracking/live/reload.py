@@ -136,10 +136,10 @@ def _aircraft(row: dict[str, Any], within: Span) -> LiveUpdate | None:
 
 def _station(row: dict[str, Any], within: Span) -> LiveUpdate:
     static = {name: row[name] for name in ("kind", "name", "aid_type") if row[name] not in (None, "")}
-    place = (row["latitude"], row["longitude"])
-    if None in place:
-        place = (None, None)
-    return LiveUpdate(str(row["key"]), row["last_seen"].timestamp(), *place, static=static)
+    latitude, longitude = row["latitude"], row["longitude"]
+    if latitude is None or longitude is None:
+        latitude = longitude = None
+    return LiveUpdate(str(row["key"]), row["last_seen"].timestamp(), latitude, longitude, static=static)
 
 
 def _as_json(value: Any) -> Any:

@@ -33,6 +33,7 @@ from ingest.feeds import runner as feeds
 from ingest.ledger.accounts import account, violations
 from ingest.models import Batch, Feed
 from ingest.push import receivers
+from resilience import patience
 from resilience.queue.streams import Streams
 from resilience.spool import drain
 from resilience.spool.spool import SpoolFull, get_spool
@@ -199,7 +200,7 @@ def test_an_add_that_took_effect_before_it_timed_out_is_booked_once(queue, spool
 
 @fault
 def test_a_full_spool_holds_the_source_up_until_it_is_stopped(queue, settings, monkeypatch, caplog):
-    monkeypatch.setattr(acceptance, "RETRY_SECONDS", (0.01,))
+    monkeypatch.setattr(patience, "PAUSES_SECONDS", (0.01,))
     settings.SPOOL_MAX_BYTES = 10
     stop_queue()
     stop = threading.Event()
@@ -229,7 +230,7 @@ def test_a_spool_that_cannot_be_used_stops_nobody_while_the_queue_answers(queue,
 
 @fault
 def test_the_place_in_a_recording_waits_with_its_batch_and_is_found_wherever_it_is(queue, spool, monkeypatch):
-    monkeypatch.setattr(acceptance, "RETRY_SECONDS", (0.05,))
+    monkeypatch.setattr(patience, "PAUSES_SECONDS", (0.05,))
     accept(batch([position()], origin="/a", offset=1, index=1, accepted_at=1000))
     stop_queue()
     accept(batch([position()], origin="/a", offset=2, index=2, accepted_at=2000))
@@ -245,7 +246,7 @@ def test_the_place_in_a_recording_waits_with_its_batch_and_is_found_wherever_it_
 
 @fault
 def test_asking_for_the_place_can_be_stopped(queue, monkeypatch):
-    monkeypatch.setattr(acceptance, "RETRY_SECONDS", (0.01,))
+    monkeypatch.setattr(patience, "PAUSES_SECONDS", (0.01,))
     stop_queue()
     stop = threading.Event()
     threading.Timer(0.1, stop.set).start()
