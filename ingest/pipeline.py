@@ -38,6 +38,7 @@ DERIVED: tuple[Derived, ...] = (write_live,)
 def process(
     batch: MessageBatch,
     breakers: Breakers | None = get_breaker,
+    pure: Sequence[Stage] = PURE,
     booked: Sequence[Stage] = BOOKED,
     derived: Sequence[Derived] = DERIVED,
 ) -> Work:
@@ -48,7 +49,7 @@ def process(
     or booked, and it must be kept.
     """
     work = Work(batch)
-    for stage in PURE:
+    for stage in pure:
         stage(work)
     with breakers("database").guard() if breakers else nullcontext():
         for stage in booked:

@@ -22,3 +22,26 @@ def one_day() -> None:
 def nothing_remembered() -> None:
     """Vessels, partitions and failing feeds of another test are forgotten by this process."""
     memory.forget()
+
+
+SERVER_MARKERS = {"django_db", "serial", "fault", "browser", "data"}
+SERVER_FIXTURES = {"db", "transactional_db", "live_redis", "queue", "servers", "rig", "store", "spool_queue", "client"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--quick`: only the tests that need no server."""
+    parser.addoption("--quick", action="store_true", help="run only the tests that need no server")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs a server, told by the markers and the fixtures of a test."""
+    if not config.getoption("--quick"):
+        return
+    kept = [item for item in items if not _needs_server(item)]
+    config.hook.pytest_deselected(items=[item for item in items if _needs_server(item)])
+    items[:] = kept
+
+
+def _needs_server(item: pytest.Item) -> bool:
+    markers = {marker.name for marker in item.iter_markers()}
+    return bool(markers & SERVER_MARKERS or set(getattr(item, "fixturenames", ())) & SERVER_FIXTURES)

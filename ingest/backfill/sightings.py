@@ -7,13 +7,16 @@ static data win, older ones fill gaps, first and last seen widen.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import islice
 from typing import TypeVar
 
 from django.db import transaction
 
+from ingest.formats.ais_csv.rows import Seen
 from ingest.stages.work import Fused
 from tracking.positions.identities import (
+    STATIC_FIELDS,
     AircraftSighting,
     VesselSighting,
     upsert_aircraft,
@@ -40,6 +43,16 @@ class Sightings:
         for key, station in fused.stations.items():
             known = self._fused.stations.get(key)
             self._fused.stations[key] = known.with_later(station) if known else station
+
+    def add_seen(self, ships: Iterable[Seen]) -> None:
+        """Take in ships of a dump, those first that were seen last earlier."""
+        for seen in sorted(ships, key=lambda one: one.static.at):
+            static = seen.static
+            sighting = VesselSighting(static.mmsi, seen.first, static.at)
+            if seen.speaks:
+                values = {name: value for name in STATIC_FIELDS if (value := getattr(static, name)) is not None}
+                sighting.static_at, sighting.static = static.at, values
+            _merge(self._fused.vessels, {static.mmsi: sighting})
 
     def __len__(self) -> int:
         """How many identities."""

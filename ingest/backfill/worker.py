@@ -31,14 +31,20 @@ from django.db import close_old_connections, transaction
 from ingest.acceptance.contract import ledger_deadline
 from ingest.backfill.channel import WorkerEnd
 from ingest.backfill.sightings import Sightings
-from ingest.models import Batch
+from ingest.formats.ais_csv.rows import Rows, decode_all
+from ingest.models import Batch, Format
 from ingest.pipeline import process
 from ingest.reports import MessageBatch
+from ingest.stages.decode import decode
+from ingest.stages.fusion import fuse
+from ingest.stages.judge import judge
 from ingest.stages.store import store
 from ingest.stages.work import Work
 from resilience.breaker.registry import Breaker, CircuitOpen, in_process_breaker
 from resilience.database.sqlstate import Verdict, classify
+from tracking.positions.identities import AircraftSighting, VesselSighting
 
+S = TypeVar("S", VesselSighting, AircraftSighting)
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
@@ -79,6 +85,7 @@ class _Worker:
         self._breaker = in_process_breaker("database")
         self._met: set[int | str] = set()
         self._gathered = Sightings()
+        self._rows: dict[str, Rows] = {}  # by source label
         self._incomplete: dict[uuid.UUID, int | None] = {}  # stored batches, with the `index` that makes them complete
 
     def run(self) -> None:
@@ -86,7 +93,7 @@ class _Worker:
         while (packed := self._end.receive()) is not None:
             if packed != WRITE:
                 self._take(packed)
-            many = len(self._gathered) >= TOGETHER_IDENTITIES
+            many = len(self._gathered) + sum(map(len, self._rows.values())) >= TOGETHER_IDENTITIES
             full = many or len(self._incomplete) >= TOGETHER_BATCHES
             if self._incomplete and (full or packed == WRITE):
                 self._complete()
@@ -100,10 +107,19 @@ class _Worker:
         batch = self._decoder.decode(packed)
         self.tell("began", batch.id)
         index, batch.index = batch.index, None
-        work = self._until_done(partial(process, batch, self._breaker_of, (self._hold_back, store), ()))
+        pure, booked = (self._decode, judge, fuse), (self._hold_back, store)
+        work = self._until_done(partial(process, batch, self._breaker_of, pure, booked, ()))
         self._met.update(work.fused.vessels, work.fused.aircraft)
         self._incomplete[batch.id] = index
         self.tell("stored", batch.id)
+
+    def _decode(self, work: Work) -> None:
+        """The stage, with one memory for the ships of many batches where a dump names them in every row."""
+        if work.batch.format == Format.AIS_CSV:
+            rows = self._rows.setdefault(work.batch.source, Rows())
+            decode(work, partial(decode_all, rows=rows))
+        else:
+            decode(work)
 
     def _breaker_of(self, _: str) -> Breaker:
         return self._breaker
@@ -117,16 +133,19 @@ class _Worker:
             self._met.clear()
         work.fused = msgspec.structs.replace(
             fused,
-            vessels={key: fused.vessels[key] for key in fused.vessels.keys() - self._met},
-            aircraft={key: fused.aircraft[key] for key in fused.aircraft.keys() - self._met},
+            vessels={key: _bare(fused.vessels[key]) for key in fused.vessels.keys() - self._met},
+            aircraft={key: _bare(fused.aircraft[key]) for key in fused.aircraft.keys() - self._met},
             stations={},
         )
 
     def _complete(self) -> None:
         """Write the identities of the stored batches, then say in the ledger that nothing of them is missing."""
+        for rows in self._rows.values():
+            self._gathered.add_seen(rows.seen())
         self._until_done(self._write)
         self.tell("complete", list(self._incomplete))
         self._gathered.clear()
+        self._rows.clear()
         self._incomplete.clear()
 
     def _write(self) -> None:
@@ -165,6 +184,11 @@ class _Worker:
         if os.getppid() != self._parent:
             raise _Orphaned
         time.sleep(seconds)
+
+
+def _bare(sighting: S) -> S:
+    """The identity alone; its static data follow with the others."""
+    return type(sighting)(sighting.key, sighting.first_seen, sighting.last_seen)
 
 
 def complete(indexes: dict[uuid.UUID, int | None]) -> None:

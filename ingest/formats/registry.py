@@ -35,6 +35,9 @@ from ingest.reports import Decoded, Message
 SNIFFED_BYTES = 4096
 
 
+DecodeAll = Callable[[Sequence[Message], Context], Sequence[Decoded | str]]
+
+
 class FormatSpec(NamedTuple):
     """One format. `looks_like` judges the first bytes of a source, at most SNIFFED_BYTES.
 
@@ -45,7 +48,7 @@ class FormatSpec(NamedTuple):
     assembly: Callable[[Setup], Assembly]
     decode: Callable[[Message, Context], Decoded]
     looks_like: Callable[[bytes], bool]
-    decode_all: Callable[[Sequence[Message], Context], list[Decoded | str]] | None = None
+    decode_all: DecodeAll | None = None
 
 
 FORMATS: dict[str, FormatSpec] = {

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from ingest.errors import Rejected
 from ingest.formats.common.context import Context
-from ingest.formats.registry import FORMATS
+from ingest.formats.registry import FORMATS, DecodeAll
 from ingest.reports import Decoded, Message, MessageBatch
 from ingest.stages.work import Counts, Work
 from resilience.database.sqlstate import Verdict, classify
@@ -25,9 +25,12 @@ class NothingPasses(Exception):
     """All of a batch failed, and it was more than a FEW or not refused as data: the batch is kept as it is."""
 
 
-def decode(work: Work) -> None:
-    """Decode each message. Raises NothingPasses where the decoder fails on all of more than a FEW."""
-    for ordinal, found in enumerate(_found(work.batch)):
+def decode(work: Work, decode_all: DecodeAll | None = None) -> None:
+    """Decode each message; `decode_all` takes the place of the format's own.
+
+    Raises NothingPasses where the decoder fails on all of more than a FEW.
+    """
+    for ordinal, found in enumerate(_found(work.batch, decode_all or FORMATS[work.batch.format].decode_all)):
         if isinstance(found, str):
             work.counts.rejected[found] += 1
         elif isinstance(found, Exception):
@@ -58,19 +61,18 @@ def _check_that_some_pass(work: Work) -> None:
         raise NothingPasses(f"none of {len(work.failed)} messages can be decoded, the first: {error!r}") from error
 
 
-def _found(batch: MessageBatch) -> Sequence[Decoded | str | Exception]:
+def _found(batch: MessageBatch, decode_all: DecodeAll | None) -> Sequence[Decoded | str | Exception]:
     """What each message says, the reason why it is refused, or what the decoder raised; all at once where it can."""
     # Not by our own clock: a batch is judged alike wherever and whenever it is processed.
     context = Context(batch, now=batch.accepted_at)
-    spec = FORMATS[batch.format]
-    if spec.decode_all is not None:
+    if decode_all is not None:
         try:
-            return spec.decode_all(batch.messages, context)
+            return decode_all(batch.messages, context)
         except Exception as error:
             if classify(error) is Verdict.HOST:
                 raise
             logger.exception("batch %s of %s is decoded message by message", batch.id, batch.source)
-    return [_one(message, spec.decode, context) for message in batch.messages]
+    return [_one(message, FORMATS[batch.format].decode, context) for message in batch.messages]
 
 
 def _one(

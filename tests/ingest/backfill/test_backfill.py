@@ -139,16 +139,16 @@ def _die_at(monkeypatch, tmp_path, times):
     """Workers die by SIGKILL while they work on the batch of row 1,500, `times` times: once for each of these files."""
     for number in range(times):
         (tmp_path / f"die-{number}").touch()
-    store = backfill_worker._store
+    store = backfill_worker.store
 
-    def deadly(batch, fused, counts, failed):
-        if batch.id == guilty and (left := sorted(tmp_path.glob("die-*"))):
+    def deadly(work):
+        if work.batch.id == guilty and (left := sorted(tmp_path.glob("die-*"))):
             left[0].unlink()
             os.kill(os.getpid(), signal.SIGKILL)
-        store(batch, fused, counts, failed)
+        store(work)
 
     guilty = next(id_ for id_, index in batches_of_last_run if index == 1_600)
-    monkeypatch.setattr(backfill_worker, "_store", deadly)
+    monkeypatch.setattr(backfill_worker, "store", deadly)
 
 
 batches_of_last_run: list = []
