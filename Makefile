@@ -16,7 +16,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock run test lint bench chaos outage siege fuzz clean
+.PHONY: help install lock run test quick lint bench chaos outage siege fuzz clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 16
@@ -44,6 +44,9 @@ run: $(INSTALLED) ## run the whole system until Ctrl-C (ARGS="--port 9000")
 
 test: $(INSTALLED) ## run all tests (ARGS="-k breaker")
 	@$(BIN)/python -m tests $(ARGS)
+
+quick: $(INSTALLED) ## run the tests that need no server, in seconds
+	@$(BIN)/python -m pytest -q --no-header -n 2 --quick tests $(ARGS)
 
 lint: $(INSTALLED) ## check style, format and types
 	@$(BIN)/ruff check --quiet

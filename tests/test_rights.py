@@ -83,6 +83,8 @@ API = {
     "health-ready": OPEN,
     "status": OPEN,
     "metrics": OPEN,
+    "handbook": ("LL....", "LLLLL", "MMMMMM", "MMMMM"),
+    "handbook-page": ("LL....", "LLLLL", "MMMMMM", "MMMMM"),
     "api": ("......", ".....", "......", "....."),
     "api-schema": OPEN,
     "api-docs": OPEN,

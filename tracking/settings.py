@@ -2,7 +2,7 @@
 
 Every value has a working default: without any variable the project runs on embedded PostgreSQL and Redis
 servers under DATA_DIR. A variable NAME may be given as a file, NAME_FILE, for secrets. Wrong values stop the
-start with the name of the variable. The README lists them all.
+start with the name of the variable. The handbook lists them all.
 """
 
 from pathlib import Path

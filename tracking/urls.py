@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from tracking.handbook.views import handbook
 from tracking.status import metrics
 from tracking.status import page as status_page
 from tracking.status import probes as health
@@ -13,6 +14,8 @@ urlpatterns = [
     path("health/ready", health.ready, name="health-ready"),
     path("status", status_page.status, name="status"),
     path("metrics", metrics.metrics, name="metrics"),
+    path("handbook/", handbook, name="handbook"),
+    path("handbook/<slug:name>/", handbook, name="handbook-page"),
     path("api/", include("ingest.api")),
     path("api/", include("resilience.urls")),
     path("api/", include("tracking.api.urls")),  # last: it answers for every address below api/

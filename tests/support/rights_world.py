@@ -125,7 +125,7 @@ def address(path: str, rows: dict[str, Any]) -> str:
         "app_label": "tracking",
         "format_": "csv",
         "entry_id": "1-1",
-        "name": "database",
+        "name": "glossary" if "handbook" in path else "database",
         "label": "pier",
         "mmsi": rows["station" if "stations" in path else "vessel"].pk,
         "icao": rows["aircraft"].pk,
