@@ -92,6 +92,7 @@ API = {
     "live-vessels": LIVE,
     "live-aircraft": LIVE,
     "live-stations": LIVE,
+    "live-changes": LIVE,
     "vessel-list": HISTORY,
     "vessel-detail": HISTORY,
     "vessel-track": HISTORY,

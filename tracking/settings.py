@@ -177,6 +177,7 @@ CACHES = {
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
 LIVE_TTL_SECONDS = env.int("LIVE_TTL_SECONDS", default=1800)
 LIVE_PUBLIC = env.bool("LIVE_PUBLIC", default=False)
+MAP_TILES = env.str("MAP_TILES", default="")  # a PMTiles file of vector tiles instead of the basemap that is here
 
 # --- queue and workers ------------------------------------------------------------------------------------------------
 Q_CLUSTER = {
@@ -272,6 +273,7 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_RATES": {
         "anon": env.str("API_RATE_ANONYMOUS", default="120/min"),
         "user": env.str("API_RATE_USER", default="1200/min"),
+        "changes": env.str("API_RATE_CHANGES", default="600/min"),  # ten pages of one address, each every second
     },
 }
 SPECTACULAR_SETTINGS = {
