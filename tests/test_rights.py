@@ -83,6 +83,8 @@ API = {
     "health-ready": OPEN,
     "status": OPEN,
     "metrics": OPEN,
+    "map": ("L.....", "LLLLL", "MMMMMM", "MMMMM"),
+    "map-tile": OPEN,
     "handbook": ("LL....", "LLLLL", "MMMMMM", "MMMMM"),
     "handbook-page": ("LL....", "LLLLL", "MMMMMM", "MMMMM"),
     "api": ("......", ".....", "......", "....."),
