@@ -17,10 +17,21 @@ BATCH_BYTES = 256 * 1024  # after which a batch is accepted, however few its mes
 
 
 class Message(msgspec.Struct, array_like=True, gc=False):
-    """One self-contained message: its sentences, joined by newlines, and when the receiver heard it (ms)."""
+    """One self-contained message and when the receiver heard it (ms).
+
+    `raw` is what was received: sentences joined by newlines, a line, an entry of a document, a frame in hexadecimal.
+    `added` is what the assembly knows of it from what came before, such as the header of a file or values of other
+    lines: one JSON object, whose keys are those of the format, and empty where there is nothing.
+    """
 
     received_at: int
     raw: bytes
+    added: bytes = b""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the message with what was added."""
+        return len(self.raw) + len(self.added)
 
 
 class LineCounts(msgspec.Struct):

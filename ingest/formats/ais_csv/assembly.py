@@ -1,7 +1,7 @@
 """AIS CSV dumps to messages: the header line says how the rows after it are read.
 
-A message's raw is two lines, the compact rendering of the header (`ingest.formats.ais_csv.dialects.Layout`) and the row
-as it was received, so that it can be decoded alone. Its time is the row's own, exact. A run that begins behind the
+A message is a row as it was received; the compact rendering of the header (`ingest.formats.ais_csv.dialects.Layout`) is
+added, so that it can be decoded alone. Its time is the row's own, exact. A run that begins behind the
 header asks the source for it. Files put one after another work: a header anywhere holds for the rows that follow.
 """
 
@@ -67,7 +67,7 @@ class AisCsvAssembly(LineAssembly):
                 self.malformed[error.reason] += 1
                 continue
             try:
-                message = self.message(layout.prefix + line, time, arrival)
+                message = self.message(line, time, arrival, layout.added)
             except Malformed as error:
                 self.malformed[error.reason] += 1
                 continue
@@ -125,7 +125,7 @@ class AisCsvAssembly(LineAssembly):
         if layout.millisecond >= 0:
             time += _milliseconds(found[layout.millisecond])
         self.count_part()
-        return self.message(layout.prefix + line, time, arrival)
+        return self.message(line, time, arrival, layout.added)
 
     def _tell(self, line: bytes) -> None:
         """Say once for each header why its rows are refused."""

@@ -17,7 +17,7 @@ from ingest.clocks import moment
 from ingest.errors import Rejected
 from ingest.formats.ais.decoder import LONG_RANGE_QUALITY
 from ingest.formats.ais.static import eta_of
-from ingest.formats.ais_csv.dialects import DANISH, EXACTEARTH, Row, layout_of_key
+from ingest.formats.ais_csv.dialects import DANISH, EXACTEARTH, Row, layout_of
 from ingest.formats.common.context import Context
 from ingest.formats.common.ranges import check_mmsi, check_position, check_time, imo_number
 from ingest.reports import Decoded, Message, StationReport, VesselReport, VesselStatic
@@ -84,10 +84,9 @@ _CARGOES = {
 
 def decode(message: Message, context: Context) -> Decoded:
     """What one row says: a position and static data, either, a station, or nothing of concern."""
-    key, _, line = message.raw.partition(b"\n")
     try:
-        layout = layout_of_key(key)
-        row = layout.read(line)
+        layout = layout_of(message.added)
+        row = layout.read(message.raw)
     except (ValueError, IndexError):
         raise Rejected("undecodable") from None
     mmsi = mmsi_of(row.mmsi)

@@ -18,6 +18,10 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import NamedTuple
 
+import msgspec
+
+from ingest.formats.common.json_values import BROKEN
+
 DANISH, MARINECADASTRE, EXACTEARTH = "D", "M", "E"
 MOVING = ("latitude", "longitude", "speed", "course", "heading")  # cells that differ from row to row
 
@@ -88,12 +92,12 @@ _LETTERS = dict(zip(Row._fields, "abcdefghijklmnopqrstuvwxyzABCDEF", strict=True
 class Layout:
     """Where the columns of one header are. `key` is its compact rendering: the dialect, then a letter a column.
 
-    Columns that say nothing are dots. A row with the key in front can be read without its header.
+    Columns that say nothing are dots. `added` is the key as it goes with a row, which can be read without its header.
     """
 
     def __init__(self, key: bytes) -> None:
         self.key = key
-        self.prefix = key + b"\n"  # of a message
+        self.added = b'{"layout":"%b"}' % key  # to each row
         self.dialect, letters = key.decode()[:1], key.decode()[1:]
         # A field without a column is read from the empty cell that `read` appends.
         places = dict(zip(_LETTERS, (letters.find(letter) for letter in _LETTERS.values()), strict=True))
@@ -124,6 +128,22 @@ class Layout:
 
 
 layout_of_key = lru_cache(maxsize=64)(Layout)
+
+
+class _Added(msgspec.Struct, gc=False):
+    layout: str
+
+
+_read_added = msgspec.json.Decoder(_Added).decode
+
+
+@lru_cache(maxsize=64)
+def layout_of(added: bytes) -> Layout:
+    """The layout that was added to a row. Raises ValueError where there is none."""
+    try:
+        return layout_of_key(_read_added(added).layout.encode())
+    except BROKEN as error:
+        raise ValueError(str(error)) from error
 
 
 def layout_of_header(line: bytes) -> tuple[Layout, int] | None:

@@ -19,7 +19,7 @@ from ingest.clocks import moment
 from ingest.errors import Rejected
 from ingest.formats.ais.static import HALF_A_YEAR
 from ingest.formats.ais_csv import decoder as ais_csv
-from ingest.formats.ais_csv.dialects import DANISH, EXACTEARTH, Layout, layout_of_key
+from ingest.formats.ais_csv.dialects import DANISH, EXACTEARTH, Layout, layout_of
 from ingest.formats.common.context import Context
 from ingest.formats.common.ranges import time_window
 from ingest.reports import Decoded, Message, VesselReport, VesselStatic
@@ -145,11 +145,11 @@ class Rows:
 
     def _position(self, ordinal: int, message: Message) -> VesselReport | None:
         """The position that a row says; None where the row is not an ordinary one."""
-        key, _, line = message.raw.partition(b"\n")
+        line = message.raw
         if b'"' in line:
             return None
         try:
-            layout = layout_of_key(key)
+            layout = layout_of(message.added)
             if layout is not self._layout:
                 self._layout, self._ships = layout, _ships_of(layout)
             (north, east, speed, course, heading), status, lasting = layout.parts(line)

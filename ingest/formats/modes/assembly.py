@@ -25,7 +25,7 @@ from ingest.formats.common.contract import Setup
 from ingest.formats.common.lines import LineAssembly
 from ingest.formats.modes.airspace import MEMORY_MS, Airspace
 from ingest.formats.modes.beast import BROKEN, JUNK, MLAT_COUNTER, BeastFramer, Frame
-from ingest.formats.modes.decoder import render
+from ingest.formats.modes.decoder import message_of
 from ingest.reports import Message
 
 SHORT_BYTES, LONG_BYTES = 7, 14
@@ -108,7 +108,7 @@ class _ModeSAssembly(LineAssembly):
         self.count_part()
         self.index += 1
         self._mark(at)
-        return Message(at, render(frame, self._airspace.hear(frame, at, counter == MLAT_COUNTER)))
+        return message_of(frame, self._airspace.hear(frame, at, counter == MLAT_COUNTER), at)
 
     def _mark(self, at: int) -> None:
         """Remember every few seconds where the stream was, and resume at the place of a minute ago."""

@@ -268,7 +268,7 @@ def test_a_live_row_of_yesterday_is_too_old():
         ais_csv.decode(message, context(recorded=False))
 
 
-@pytest.mark.parametrize("raw", [b"", b"no key", b"Dab\n1,2", b"D\xff\n1,2", b'Dacd\n"1,2,3'])
+@pytest.mark.parametrize("raw", [b"", b"1,2", b"\xff", b'"1,2,3'])
 def test_a_raw_message_that_is_damaged_is_undecodable(raw):
     message = assemble(DANISH + b"\n" + DANE)[0][0]
     message.raw = raw

@@ -163,14 +163,13 @@ def test_the_memory_is_bounded_in_time_and_in_aircraft(monkeypatch):
 
 def test_a_message_can_be_read_and_decoded_on_its_own():
     _, messages = avr(f"*{ODD};\n*{EVEN};\n".encode())
-    digits, text = messages[1].raw.split(b" ", 1)
-    assert digits.decode() == EVEN.lower()
-    assert json.loads(text)["icao"] == "40621d"
+    assert messages[1].raw.decode() == EVEN.lower()
+    assert json.loads(messages[1].added)["icao"] == "40621d"
 
 
 @pytest.mark.parametrize("text", [b"{", b"[]", b'{"icao":5}', b"\xff", b'{"icao":"40621d","latitude":1}'])
 def test_a_message_that_is_damaged_is_undecodable(text):
-    assert verdict(Message(START, EVEN.encode() + b" " + text)) == "undecodable"
+    assert verdict(Message(START, EVEN.encode(), text)) == "undecodable"
 
 
 @pytest.mark.parametrize(
@@ -181,16 +180,16 @@ def test_a_message_that_is_damaged_is_undecodable(text):
     ],
 )  # fmt: skip
 def test_what_names_nobody_or_no_place_is_refused(said, reason):
-    assert verdict(Message(START, modes.render(framed(EVEN), modes.Said(**said)))) == reason
+    assert verdict(modes.message_of(framed(EVEN), modes.Said(**said), START)) == reason
 
 
 def test_a_value_out_of_range_costs_only_itself():
     said = modes.Said("40621d", "adsb", False, 52.0, 4.0, False, 999_999, 5000.0, 12.0, 50_000, {"ground_speed": 5})
-    report = verdict(Message(START, modes.render(framed(EVEN), said))).position
+    report = verdict(modes.message_of(framed(EVEN), said, START)).position
     assert (report.altitude, report.ground_speed, report.heading, report.vertical_rate) == (None, None, 12.0, None)
     assert report.ages == {}
 
 
 def test_live_positions_of_yesterday_are_refused():
     with pytest.raises(Rejected, match="time_too_old"):
-        modes.decode(Message(START, modes.render(framed(EVEN), modes.Said("40621d"))), context(recorded=False))
+        modes.decode(modes.message_of(framed(EVEN), modes.Said("40621d"), START), context(recorded=False))
