@@ -94,7 +94,10 @@ class MessageBatch(msgspec.Struct):
 
 
 class VesselReport(msgspec.Struct, gc=False):
-    """A position of a vessel: WGS 84 degrees, knots, degrees true; None where the message says "not available"."""
+    """A position of a vessel: WGS 84 degrees, knots, degrees true; None where the message says "not available".
+
+    `coarse`: to a tenth of a minute only, as satellites hear it.
+    """
 
     vessel_id: int
     timestamp: dt.datetime
@@ -107,6 +110,7 @@ class VesselReport(msgspec.Struct, gc=False):
     received_at: dt.datetime
     source: str
     score: int
+    coarse: bool = False
 
 
 class VesselStatic(msgspec.Struct, gc=False):

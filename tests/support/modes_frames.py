@@ -76,9 +76,10 @@ def verdicts(*frames, receiver=None, apart=1000, multilateral=False):
 
 
 def run(assembly, data, chunk=65_536):
-    """(assembly, messages) of a whole source, in chunks."""
+    """(assembly, messages) of a whole source, in chunks; the messages in the order in which they were heard."""
     messages = [m for at in range(0, len(data), chunk) for m in assembly.feed(data[at : at + chunk], None)]
-    return assembly, messages + list(assembly.flush(None))
+    messages += assembly.flush(None)
+    return assembly, sorted(messages, key=lambda message: message.received_at)
 
 
 def avr(data, clock=None, **fields):

@@ -19,7 +19,7 @@ from ingest.formats.ais.decoder import LONG_RANGE_QUALITY
 from ingest.formats.ais.static import eta_of
 from ingest.formats.ais_csv.dialects import DANISH, EXACTEARTH, Row, layout_of
 from ingest.formats.common.context import Context
-from ingest.formats.common.ranges import check_mmsi, check_position, check_time, imo_number
+from ingest.formats.common.ranges import check_mmsi, check_position, check_time, imo_number, place_of_station
 from ingest.reports import Decoded, Message, StationReport, VesselReport, VesselStatic
 from tracking.positions import bounds
 
@@ -146,6 +146,7 @@ def _position(row: Row, mmsi: int, at: dt.datetime, context: Context) -> VesselR
         at,
         context.source,
         context.trust * LONG_RANGE_QUALITY // 100 if long_range else context.trust,
+        long_range,
     )
 
 
@@ -196,13 +197,7 @@ def _dimensions(row: Row) -> tuple[int | None, int | None, int | None, int | Non
 def _station(row: Row, mmsi: int, at: dt.datetime) -> StationReport:
     """A base station or an aid to navigation. Its position may be unknown."""
     kind = STATION_KINDS[row.kind]
-    latitude, longitude = number_of(row.latitude), number_of(row.longitude)
-    if (
-        latitude is None
-        or longitude is None
-        or not (bounds.LATITUDE.holds(latitude) and bounds.LONGITUDE.holds(longitude))
-    ):
-        latitude = longitude = None
+    latitude, longitude = place_of_station(number_of(row.latitude), number_of(row.longitude))
     if kind == "base":
         return StationReport(mmsi, at, kind, latitude, longitude)
     extension = _text(row.name_extension, 14) or ""

@@ -21,7 +21,7 @@ from ingest.formats.ais.static import HALF_A_YEAR
 from ingest.formats.ais_csv import decoder as ais_csv
 from ingest.formats.ais_csv.dialects import DANISH, EXACTEARTH, Layout, layout_of
 from ingest.formats.common.context import Context
-from ingest.formats.common.ranges import time_window
+from ingest.formats.common.ranges import NULL_ISLAND, time_window
 from ingest.reports import Decoded, Message, VesselReport, VesselStatic
 from tracking.positions import bounds
 
@@ -163,6 +163,7 @@ class Rows:
             ship is None
             or not -90.0 <= latitude <= 90.0
             or not -180.0 <= longitude <= 180.0
+            or (-NULL_ISLAND <= latitude <= NULL_ISLAND and -NULL_ISLAND <= longitude <= NULL_ISLAND)
             or not self._earliest <= message.received_at <= self._latest
         ):
             return None

@@ -21,11 +21,10 @@ from typing import Any
 import msgspec
 
 from ingest.clocks import moment
-from ingest.errors import Rejected
 from ingest.formats.common import aircraft, json_values
 from ingest.formats.common.context import Context
 from ingest.formats.common.ranges import check_position, check_time
-from ingest.formats.documents.readsb import identity
+from ingest.formats.documents.readsb import Untimed, identity
 from ingest.reports import AircraftReport, Decoded, Message
 
 FEET = 1 / 0.3048  # in a metre
@@ -75,16 +74,20 @@ def decode(message: Message, context: Context) -> Decoded:
     heard = message.received_at - (now - (state.last_contact or now)) * 1000
     check_time(heard, context.now, context.recorded)
     source, category = _source_and_category(state)
-    return Decoded(
-        position=_position(state, now, icao, source, message, context),
-        static=identity(
-            icao,
-            heard,
-            callsign=aircraft.callsign(state.callsign),
-            category=category,
-            squawk=aircraft.squawk(state.squawk),
-        ),
+    static = identity(
+        icao,
+        heard,
+        callsign=aircraft.callsign(state.callsign),
+        category=category,
+        squawk=aircraft.squawk(state.squawk),
     )
+    try:
+        position = _position(state, now, icao, source, message, context)
+    except Untimed:
+        if static is None:
+            raise
+        position = None
+    return Decoded(position, static)
 
 
 def _position(
@@ -95,7 +98,7 @@ def _position(
         return None
     check_position(state.latitude, state.longitude)
     if state.time_position is None:
-        raise Rejected("position_time_missing")
+        raise Untimed
     time = message.received_at - (now - state.time_position) * 1000
     check_time(time, context.now, context.recorded)
     return AircraftReport(

@@ -56,6 +56,12 @@ def message_of(frame: bytes, said: Said | None, heard: int) -> Message:
     return Message(heard, frame.hex().encode(), b"" if said is None else _write(said))
 
 
+def unresolved(message: Message) -> Message:
+    """The same message, whose position turned out to be wrong."""
+    said = _read(message.added)
+    return Message(message.received_at, message.raw, _write(Said(said.icao, said.kind, unresolved=True)))
+
+
 def decode(message: Message, context: Context) -> Decoded:
     """What one frame says. Raises Rejected with `undecodable`, `position_unresolved` or a validation code."""
     if not message.added:

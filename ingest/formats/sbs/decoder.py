@@ -66,7 +66,7 @@ _NOTHING = Added()
 def decode(message: Message, context: Context) -> Decoded:
     """What one line says: a position, a callsign or squawk, or neither.
 
-    Raises Rejected with `undecodable`, `icao_invalid`, `position_zero` or a code of validation.
+    Raises Rejected with `undecodable`, `icao_invalid`, or a code of validation.
     """
     fields = message.raw.decode("ascii", "replace").split(",")
     if len(fields) != FIELDS:
@@ -99,8 +99,6 @@ def _position(icao: str, fields: list[str], added: Added, heard: int, context: C
     latitude, longitude = _number(fields[_LATITUDE].strip()), _number(fields[_LONGITUDE].strip())
     if latitude is None or longitude is None:
         raise Rejected("undecodable")
-    if latitude == 0 == longitude:
-        raise Rejected("position_zero")
     check_position(latitude, longitude)
     at = moment(heard)
     values = {name: value(name, fields[VALUES[name][0]]) for name in VALUES}
