@@ -147,7 +147,7 @@ def test_a_position_of_an_address_that_is_not_from_icao_counts_for_less():
 
 
 def test_the_origin_of_coordinates_is_nobodys_position():
-    assert refusal(airborne(lat="0.00000", lon="0.0")) == "position_zero"
+    assert refusal(airborne(lat="0.00000", lon="0.0")) == "null_island"
     assert said(airborne(lat=0)).position.latitude == 0
 
 
