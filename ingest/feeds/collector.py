@@ -202,7 +202,7 @@ class Collector:
         if not self._messages:
             self._opened_at = time.monotonic()
         self._messages.append(message)
-        self._bytes += len(message.raw)
+        self._bytes += message.size
         self.messages += 1
         self._full = self._options.limit is not None and self.messages >= self._options.limit
         if len(self._messages) >= settings.INGEST_BATCH_SIZE or self._bytes >= BATCH_BYTES:
