@@ -6,8 +6,9 @@ where no times are known) and at most MAX_PENDING messages at once: sequence ids
 joins later ones only if it comes right after them: else one lost part would pair every first part that follows with the
 remains of the message before. What is never completed is counted as `group_incomplete`.
 
-The time of a message is the first that its lines give: tag block, epoch suffix, time in front, `$PGHP` line before;
-else what the clock says (`ingest/clocks.py`).
+The time of a message is the first that its lines give: tag block, the last `$PGHP` line before, epoch suffix, time in
+front; else what the clock says (`ingest/clocks.py`). A `$PGHP` line tells when all that follows was heard, up to the
+next; a suffix beside it is often the time of delivery, hours later (exactEarth).
 """
 
 from __future__ import annotations
@@ -33,13 +34,13 @@ REORDERED_DISTANCE = 2  # the same, where the first part comes last
 
 
 class _Group(msgspec.Struct):
-    """The sentences of one message heard so far; `offset` and `index` are where a resumed run must start for them."""
+    """The sentences of one message heard so far; `place` is (offset, index) where a resumed run must start for them."""
 
     parts: list[bytes | None]
     time: int | None
     arrival: int | None
     heard: int | None
-    offset: int
+    place: tuple[int, int]
     index: int
 
 
@@ -56,22 +57,27 @@ class Assembler(Counting):
         self._spans: list[tuple[int, int, int]] = []  # (offset, index, end) of whole messages, see `resume_at`
         self._forget_at = 64  # so many of them
         self._line_time: int | None = None
-        self._line_start = 0  # where the time line begins
+        self._line_place = (0, 0)  # offset and index where the time line begins
         self.offset = offset
         self.index = index
 
     def resume_at(self) -> tuple[int, int]:
         """(offset, index) from which a run gives the same messages under the same numbers, none missing.
 
-        That is the oldest pending sentence, else the end of what was read; but never amid the sentences of a message
-        that is already whole: its later ones, read again alone, would make no message and shift all numbers.
+        That is the oldest pending sentence, else the end of what was read, else the time line that still holds; but
+        never amid the sentences of a message that is already whole: its later ones, read again alone, would make no
+        message and shift all numbers.
         """
         oldest = next(iter(self._pending.values()), None)
-        offset, index = (oldest.offset, oldest.index) if oldest else (self.offset, self.index)
+        offset, index = oldest.place if oldest else self._place(self.offset)
         for start, number, end in reversed(self._spans):
             if start < offset < end:
                 offset, index = start, number
         return offset, index
+
+    def _place(self, offset: int) -> tuple[int, int]:
+        """Where a run must begin to read what follows `offset`: at the time line that holds there, if one does."""
+        return (offset, self.index) if self._line_time is None else self._line_place
 
     def _remember(self, span: tuple[int, int, int]) -> None:
         """Keep a whole message for `resume_at`; now and then, those that it needs no more are forgotten."""
@@ -137,13 +143,9 @@ class Assembler(Counting):
         except Malformed as error:
             self.lines += 1
             self.malformed[error.reason] += 1
-            self._line_time = None
             return None
-        if self._line_time is not None:
-            start = self._line_start
-            if sentence.time is None and not sentence.void_time:
-                sentence.time = self._line_time
-            self._line_time = None
+        if self._line_time is not None and not sentence.tagged and not sentence.void_time:
+            sentence.time = self._line_time
         if sentence.void_time:
             self.remarks["tag_block_checksum"] += 1
         if sentence.total == 1:
@@ -166,7 +168,7 @@ class Assembler(Counting):
         self.foreign += 1
         time = nmea.time_line(line)
         if time is not None:
-            self._line_time, self._line_start = time, start
+            self._line_time, self._line_place = time, (start, self.index)
 
     def _message(self, raw: bytes, time: int | None, arrival: int | None) -> Message:
         heard = possible(self._clock(self.index, time, arrival))
@@ -195,14 +197,15 @@ class Assembler(Counting):
         self.lines += sentence.total
         self.sentences += sentence.total
         if arrival is None:  # only a recording is resumed
-            self._remember((group.offset, group.index, self.offset))
+            self._remember((*group.place, self.offset))
         return self._message(b"\n".join(part for part in group.parts if part), group.time, group.arrival)
 
     def _open(self, key: tuple[bytes, bytes, int], heard: int | None, start: int, arrival: int | None) -> _Group:
         """Begin a message; beyond MAX_PENDING the oldest one is given up."""
         if len(self._pending) >= MAX_PENDING:
             self._give_up(next(iter(self._pending)))
-        group = self._pending[key] = _Group([None] * key[2], None, arrival, heard, start, self.index)
+        group = _Group([None] * key[2], None, arrival, heard, self._place(start), self.index)
+        self._pending[key] = group
         return group
 
     def _give_up(self, key: tuple[bytes, bytes, int]) -> None:

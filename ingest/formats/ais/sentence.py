@@ -31,7 +31,8 @@ class Sentence(msgspec.Struct, gc=False):
     """One sentence of an AIS message.
 
     `time` is when it was heard in ms since 1970, None where the line does not say; `group` is the tag block's group
-    id, b"" where there is none; `text` runs from the `!` to the checksum; `void_time`: a tag block's checksum is wrong.
+    id, b"" where there is none; `text` runs from the `!` to the checksum; `void_time`: a tag block's checksum is wrong;
+    `tagged`: `time` is that of a tag block.
     """
 
     text: bytes
@@ -42,6 +43,7 @@ class Sentence(msgspec.Struct, gc=False):
     time: int | None = None
     group: bytes = b""
     void_time: bool = False
+    tagged: bool = False
 
 
 def parse(line: bytes) -> Sentence | None:
@@ -97,7 +99,7 @@ def checksum(body: bytes) -> int:
 
 
 def time_line(line: bytes) -> int | None:
-    """The time that a `$PGHP` line gives to the sentence after it, ms since 1970; None for any other line.
+    """The time that a `$PGHP` line gives to the sentences after it, ms since 1970; None for any other line.
 
     Fields: type 1, year, month, day, hour, minute, second, millisecond, …
     """
@@ -146,7 +148,7 @@ def _read_tag_block(sentence: Sentence, block: bytes) -> None:
         return
     for field in body.split(b","):
         if field.startswith(b"c:") and field[2:].isdigit() and len(field) in (12, 15):
-            sentence.time = _milliseconds(field[2:])
+            sentence.time, sentence.tagged = _milliseconds(field[2:]), True
         elif field.startswith(b"g:"):
             sentence.group = field.rpartition(b"-")[2]
 
