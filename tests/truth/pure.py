@@ -37,18 +37,23 @@ class Judged(NamedTuple):
 Places = dict[tuple[int, int, int], list[Judged]]
 
 
-def reports(heard: Iterable[Heard]) -> list[VesselReport]:
-    """What the lines say, in the order of arrival, as live feeds of their names."""
+def collected(heard: Iterable[Heard]) -> dict[str, list[Message]]:
+    """The messages of each feed, as the collector would accept them live."""
     assemblies: dict[str, Assembly] = {}
-    batches: defaultdict[str, list[Message]] = defaultdict(list)
-    accepted = 0
+    messages: defaultdict[str, list[Message]] = defaultdict(list)
     for event in heard:
         if event.feed not in assemblies:
             assemblies[event.feed] = FORMATS["nmea"].assembly(Setup(arrival_clock))
-        batches[event.feed] += assemblies[event.feed].feed(event.line + b"\n", event.arrival_ms)
-        accepted = event.arrival_ms
+        messages[event.feed] += assemblies[event.feed].feed(event.line + b"\n", event.arrival_ms)
+    return messages
+
+
+def reports(heard: Iterable[Heard]) -> list[VesselReport]:
+    """What the lines say, in the order of their times."""
+    events = list(heard)
     found: list[VesselReport] = []
-    for feed, messages in batches.items():
+    for feed, messages in collected(events).items():
+        accepted = events[-1].arrival_ms
         work = Work(MessageBatch(uuid.uuid4(), uuid.uuid4(), feed, "nmea", TRUST, accepted, messages=messages))
         decode(work)
         found += [said.position for _, said in work.decoded if isinstance(said.position, VesselReport)]

@@ -69,6 +69,11 @@ class Row(NamedTuple):
         """(latitude, longitude)."""
         return self.latitude, self.longitude
 
+    @property
+    def said(self) -> tuple[float, ...]:
+        """Everything but the time; an unknown course is -1, because NaN equals nothing."""
+        return self.latitude, self.longitude, self.speed, -1.0 if self.course != self.course else self.course
+
 
 class Birth(NamedTuple):
     """A confirmed track that began beside another: time and place of its first position, the place that it left."""
@@ -78,6 +83,14 @@ class Birth(NamedTuple):
     longitude: float
     number: int
     origin: tuple[float, float]
+
+
+class Measure(NamedTuple):
+    """How far a position lies from the nearest track, in how many seconds, and how far it may: metres."""
+
+    distance_m: float
+    seconds: float
+    budget_m: float
 
 
 class Dispute(NamedTuple):
@@ -159,7 +172,8 @@ class Fold:
     """The tracks of one identity. `take` its positions in order of time, then `settle`.
 
     `numbers`: of each time that was decided, earlier ones decided anew included. `disputes`: those that began or went
-    on. `births`: see Birth. `seen`: (latitude, longitude, speed, course) said within the last hour, with the time.
+    on. `births`: see Birth. `measures`: of what fits no track or contradicts one, by time. `seen`: what was said within
+    the last hour (`Row.said`), with the time.
     """
 
     def __init__(self, budget: Budget = VESSEL, seen: dict[tuple[float, ...], int] | None = None) -> None:
@@ -167,6 +181,7 @@ class Fold:
         self.seen = {} if seen is None else seen
         self.numbers: dict[int, int] = {}
         self.births: list[Birth] = []
+        self.measures: dict[int, Measure] = {}
         self.closed: list[Dispute] = []
         self.since: int | None = None
         self._open: list[Track] = []
@@ -206,12 +221,13 @@ class Fold:
             if self._is_repeat(row, track):
                 self._refuse(row, Refusal.REPEAT)
                 return
-            self.seen[row[1:5]] = row.ts
+            self.seen[row.said] = row.ts
         if track is not None and self._contradicts(track, row):
             if self._is_worse(track, row):
                 self._refuse(row, Refusal.OUTLIER)
                 return
             self._refuse(track.last, Refusal.OUTLIER)
+            self.measures[track.last.ts] = self.measures.pop(row.ts)
             track.withdraw()
         self._add(track, row)
         if not coarse:
@@ -236,6 +252,7 @@ class Fold:
         """The track that the position continues."""
         several = len(self._open) > 1
         best, least = None, math.inf
+        nearest: Measure | None = None
         for track in self._open:
             last = track.last
             seconds = (row.ts - last.ts) / 1000
@@ -244,6 +261,8 @@ class Fold:
             steady = several and not track.confirmed
             allowed = self.budget.allowed(last.speed, row.speed, seconds, rough, steady)
             if distance > allowed:
+                if nearest is None or distance - allowed < nearest.distance_m - nearest.budget_m:
+                    nearest = Measure(distance, seconds, allowed)
                 continue
             if not several:
                 return track
@@ -251,6 +270,8 @@ class Fold:
             share = min(led, distance) / allowed + (0.0 if track.confirmed else 0.25)
             if share < least:
                 best, least = track, share
+        if best is None and nearest is not None:
+            self.measures[row.ts] = nearest
         return best
 
     def _is_repeat(self, row: Row, track: Track | None) -> bool:
@@ -259,7 +280,7 @@ class Fold:
         Where it fits a track only the last positions count, which are always known; else all within the budget's time.
         """
         if track is None:
-            before = self.seen.get(row[1:5])
+            before = self.seen.get(row.said)
             return before is not None and row.ts - before <= self.budget.repeat_s * 1000
         return self.budget.once_a_second and any(last[1:4] == row[1:4] for last in track.tail)
 
@@ -267,7 +288,11 @@ class Fold:
         """Whether the track's last position is another place in the same second, where nobody is at two."""
         if not self.budget.once_a_second or row.ts // 1000 != track.last.ts // 1000:
             return False
-        return metres(*track.last.place, *row.place) > TWIN_M
+        distance = metres(*track.last.place, *row.place)
+        if distance <= TWIN_M:
+            return False
+        self.measures[row.ts] = Measure(distance, (row.ts - track.last.ts) / 1000, TWIN_M)
+        return True
 
     def _is_worse(self, track: Track, row: Row) -> bool:
         """Whether the position lies further from where the track led than the track's last, of the same second."""
