@@ -43,7 +43,7 @@ def collected(heard: Iterable[Heard]) -> dict[str, list[Message]]:
     messages: defaultdict[str, list[Message]] = defaultdict(list)
     for event in heard:
         if event.feed not in assemblies:
-            assemblies[event.feed] = FORMATS["nmea"].assembly(Setup(arrival_clock))
+            assemblies[event.feed] = FORMATS["nmea"].assembly(Setup(arrival_clock, mend_clocks=True))
         messages[event.feed] += assemblies[event.feed].feed(event.line + b"\n", event.arrival_ms)
     return messages
 

@@ -2,19 +2,71 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin import SimpleListFilter
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from tracking import theme
 from tracking.truth import quarantine
-from tracking.truth.models import Dispute, RefusedPosition, Subject
+from tracking.truth.models import Dispute, Refusal, RefusedPosition, Subject
 
 IDENTITY_FIELDS = {Subject.VESSEL: "vessel", Subject.AIRCRAFT: "aircraft"}
+
+
+class _ChoiceFilter(SimpleListFilter):
+    """By one of the choices of the column that `parameter_name` is."""
+
+    offered: ClassVar[Sequence[tuple[Any, Any]]]
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """All choices."""
+        return [(str(value), str(label)) for value, label in self.offered]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Rows with the choice; none where the address names one that there is not."""
+        if self.value() is None:
+            return queryset
+        known = {str(value) for value, _ in self.offered}
+        return queryset.filter(**{self.parameter_name: self.value()}) if self.value() in known else queryset.none()
+
+
+class ReasonFilter(_ChoiceFilter):
+    """By the reason."""
+
+    title, parameter_name, offered = "reason", "reason", Refusal.choices
+
+
+class DecisionFilter(_ChoiceFilter):
+    """By what an operator said."""
+
+    title, parameter_name, offered = "decision", "decision", RefusedPosition.Decision.choices
+
+
+class SubjectFilter(_ChoiceFilter):
+    """Ships or aircraft."""
+
+    title, parameter_name, offered = "kind", "subject", Subject.choices
+
+
+class OpenFilter(SimpleListFilter):
+    """Whether a dispute goes on."""
+
+    title, parameter_name = "state", "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Open or over."""
+        return [("open", "Open"), ("over", "Over")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Those of the state; all, where the address names none."""
+        return queryset if self.value() is None else queryset.filter(until__isnull=self.value() == "open")
 
 
 class DecisionForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -39,7 +91,7 @@ class RefusedPositionAdmin(theme.Uncounted):
 
     icon = "gpp_maybe"
     form = DecisionForm
-    list_filter = ("reason", "decision", "subject")
+    list_filter = (ReasonFilter, DecisionFilter, SubjectFilter)
     list_display = (
         theme.moment("timestamp", "Time"),
         theme.column("identity", "MMSI or ICAO address"),
@@ -92,7 +144,7 @@ class DisputeAdmin(theme.Uncounted, theme.ReadOnly):
     """Identities with more than one track at once, the latest first."""
 
     icon = "call_split"
-    list_filter = (("until", admin.EmptyFieldListFilter), "subject")
+    list_filter = (OpenFilter, SubjectFilter)
     list_display = fields = readonly_fields = (
         theme.column("identity", "MMSI or ICAO address"),
         theme.moment("since", "Since"),

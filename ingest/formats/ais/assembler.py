@@ -8,7 +8,8 @@ remains of the message before. What is never completed is counted as `group_inco
 
 The time of a message is the first that its lines give: tag block, the last `$PGHP` line before, epoch suffix, time in
 front; else what the clock says (`ingest/clocks.py`). A `$PGHP` line tells when all that follows was heard, up to the
-next; a suffix beside it is often the time of delivery, hours later (exactEarth).
+next; a suffix beside it is often the time of delivery, hours later (exactEarth). Of a live feed it may be mended
+(`station_clocks`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ingest.clocks import Clock, UnknownTime, possible
 from ingest.errors import Malformed
 from ingest.formats.ais import sentence as nmea
 from ingest.formats.ais.sentence_columns import are_messages
+from ingest.formats.ais.station_clocks import StationClocks
 from ingest.formats.common.counting import Counting
 from ingest.formats.common.framing import TOO_LONG
 from ingest.reports import Message
@@ -42,6 +44,7 @@ class _Group(msgspec.Struct):
     heard: int | None
     place: tuple[int, int]
     index: int
+    station: bytes
 
 
 class Assembler(Counting):
@@ -50,9 +53,10 @@ class Assembler(Counting):
     `index` is the number of the next message, `offset` the end of the lines read, both for resuming a recording.
     """
 
-    def __init__(self, clock: Clock, offset: int = 0, index: int = 0) -> None:
+    def __init__(self, clock: Clock, offset: int = 0, index: int = 0, mend_clocks: bool = False) -> None:
         super().__init__()
         self._clock = clock
+        self._stations = StationClocks() if mend_clocks else None
         self._pending: dict[tuple[bytes, bytes, int], _Group] = {}
         self._spans: list[tuple[int, int, int]] = []  # (offset, index, end) of whole messages, see `resume_at`
         self._forget_at = 64  # so many of them
@@ -151,7 +155,7 @@ class Assembler(Counting):
         if sentence.total == 1:
             self.lines += 1
             self.sentences += 1
-            return self._message(sentence.text, sentence.time, arrival)
+            return self._message(sentence.text, sentence.time, arrival, sentence.station)
         return self._join(sentence, start, arrival)
 
     def flush(self) -> None:
@@ -170,10 +174,18 @@ class Assembler(Counting):
         if time is not None:
             self._line_time, self._line_place = time, (start, self.index)
 
-    def _message(self, raw: bytes, time: int | None, arrival: int | None) -> Message:
+    def _message(self, raw: bytes, time: int | None, arrival: int | None, station: bytes) -> Message:
+        if time is not None and arrival is not None and self._stations is not None:
+            time = self._mended(self._stations.heard_at(station, raw, time, arrival), time, arrival)
         heard = possible(self._clock(self.index, time, arrival))
         self.index += 1
         return Message(heard, raw)
+
+    def _mended(self, mended: int, time: int, arrival: int) -> int:
+        """The time by the station's clock; what was mended is remarked."""
+        if mended != time:
+            self.remarks["clock_arrival" if mended == arrival else "clock_offset"] += 1
+        return mended
 
     def _join(self, sentence: nmea.Sentence, start: int, arrival: int | None) -> Message | None:
         """Add a sentence to its message; the message once it is whole."""
@@ -187,7 +199,7 @@ class Assembler(Counting):
             self._give_up(key)
             group = None
         if group is None:
-            group = self._open(key, heard, start, arrival)
+            group = self._open(key, heard, start, arrival, sentence.station)
         group.parts[sentence.number - 1] = sentence.text
         if group.time is None:
             group.time = sentence.time
@@ -198,13 +210,16 @@ class Assembler(Counting):
         self.sentences += sentence.total
         if arrival is None:  # only a recording is resumed
             self._remember((*group.place, self.offset))
-        return self._message(b"\n".join(part for part in group.parts if part), group.time, group.arrival)
+        raw = b"\n".join(part for part in group.parts if part)
+        return self._message(raw, group.time, group.arrival, group.station)
 
-    def _open(self, key: tuple[bytes, bytes, int], heard: int | None, start: int, arrival: int | None) -> _Group:
+    def _open(
+        self, key: tuple[bytes, bytes, int], heard: int | None, start: int, arrival: int | None, station: bytes
+    ) -> _Group:
         """Begin a message; beyond MAX_PENDING the oldest one is given up."""
         if len(self._pending) >= MAX_PENDING:
             self._give_up(next(iter(self._pending)))
-        group = _Group([None] * key[2], None, arrival, heard, self._place(start), self.index)
+        group = _Group([None] * key[2], None, arrival, heard, self._place(start), self.index, station)
         self._pending[key] = group
         return group
 

@@ -32,7 +32,7 @@ class Sentence(msgspec.Struct, gc=False):
 
     `time` is when it was heard in ms since 1970, None where the line does not say; `group` is the tag block's group
     id, b"" where there is none; `text` runs from the `!` to the checksum; `void_time`: a tag block's checksum is wrong;
-    `tagged`: `time` is that of a tag block.
+    `tagged`: `time` is that of a tag block; `station` is its source, b"" where it names none.
     """
 
     text: bytes
@@ -44,6 +44,7 @@ class Sentence(msgspec.Struct, gc=False):
     group: bytes = b""
     void_time: bool = False
     tagged: bool = False
+    station: bytes = b""
 
 
 def parse(line: bytes) -> Sentence | None:
@@ -136,7 +137,7 @@ def _add_time(sentence: Sentence, prefix: bytes, suffix: bytes) -> None:
 
 
 def _read_tag_block(sentence: Sentence, block: bytes) -> None:
-    """`c:` is a time in seconds or milliseconds, `g:` a group.
+    """`c:` is a time in seconds or milliseconds, `g:` a group, `s:` the station.
 
     A checksum of 00 counts as absent: some senders put it there whatever the block says.
     """
@@ -151,6 +152,8 @@ def _read_tag_block(sentence: Sentence, block: bytes) -> None:
             sentence.time, sentence.tagged = _milliseconds(field[2:]), True
         elif field.startswith(b"g:"):
             sentence.group = field.rpartition(b"-")[2]
+        elif field.startswith(b"s:"):
+            sentence.station = field[2:]
 
 
 def _milliseconds(digits: bytes) -> int:

@@ -18,7 +18,8 @@ class Setup(msgspec.Struct, frozen=True):
 
     `offset` and `index`: where a recording goes on. `receiver`: latitude and longitude of the antenna in degrees, None
     where unknown. `recorded`: the bytes are of the past. `head`: asks for the first bytes of a recording that goes on
-    at `offset`, none where they cannot be had; raises SourceError.
+    at `offset`, none where they cannot be had; raises SourceError. `mend_clocks`: times that stations give are judged
+    by what ships say of the time, where a format can.
     """
 
     clock: Clock
@@ -27,6 +28,7 @@ class Setup(msgspec.Struct, frozen=True):
     receiver: tuple[float, float] | None = None
     recorded: bool = False
     head: Callable[[], bytes] = bytes
+    mend_clocks: bool = False
 
 
 class Assembly(Protocol):
