@@ -96,8 +96,8 @@ def _beside(
 
 def _is_hidden_by(main: LiveTrack, report: LiveTrack, seconds: float, budget: Budget) -> bool:
     """Whether the document says it better: it is fine and this coarse, or of a better source and fresh."""
-    if seconds <= budget.fine_s and is_coarse(report.latitude, report.longitude):
-        return not is_coarse(main.latitude, main.longitude)
+    if seconds <= budget.fine_s and _is_coarse(report):
+        return not _is_coarse(main)
     if report.score >= main.score:
         return False
     own = STALE_INTERVALS * main.interval / 10 if budget.once_a_second else 0
@@ -108,14 +108,14 @@ def _fits(track: LiveTrack, report: LiveTrack, seconds: float, budget: Budget) -
     distance = metres(track.latitude, track.longitude, report.latitude, report.longitude)
     if distance <= budget.slack_m:
         return True
-    rough = is_coarse(report.latitude, report.longitude) or is_coarse(track.latitude, track.longitude)
+    rough = _is_coarse(report) or _is_coarse(track)
     return distance <= budget.allowed(track.speed, report.speed, seconds, rough)
 
 
 def _says_again(main: LiveTrack, report: LiveTrack, budget: Budget) -> bool:
     """Whether a ship that moves says word for word what it said before."""
     moves = budget.once_a_second and report.speed >= budget.repeat_kn
-    return moves and report[1:4] == main[1:4] and not is_coarse(report.latitude, report.longitude)
+    return moves and report[1:4] == main[1:4] and not _is_coarse(report)
 
 
 def _joined(track: LiveTrack, report: LiveTrack, seconds: float) -> LiveTrack:
@@ -129,3 +129,7 @@ def _takes_over(other: LiveTrack, main: LiveTrack, silent: float, budget: Budget
         return True
     patience = SILENT_SECONDS if budget.once_a_second else SILENT_AIRCRAFT_SECONDS
     return other.support >= FULL and silent > max(patience, STALE_INTERVALS * main.interval / 10 + 10)
+
+
+def _is_coarse(track: LiveTrack) -> bool:
+    return is_coarse(track.latitude, track.longitude, track.speed)

@@ -100,9 +100,9 @@ class Dispute(NamedTuple):
     until: int | None
 
 
-def is_coarse(latitude: float, longitude: float) -> bool:
-    """Whether a place has the resolution of a long-range report; one in a million others has it by chance."""
-    return _on_grid(latitude) and _on_grid(longitude)
+def is_coarse(latitude: float, longitude: float, speed: float) -> bool:
+    """Whether place and speed have the resolution of a long-range report; few others have it by chance."""
+    return (speed != speed or speed == round(speed)) and _on_grid(latitude) and _on_grid(longitude)
 
 
 def _on_grid(degrees: float) -> bool:
@@ -212,7 +212,7 @@ class Fold:
             self.numbers[row.ts] = refusal
             return
         self._forget(row.ts)
-        coarse = is_coarse(row.latitude, row.longitude)
+        coarse = is_coarse(row.latitude, row.longitude, row.speed)
         if coarse and row.ts - self._fine <= self.budget.fine_s * 1000:
             self._refuse(row, Refusal.COARSE)
             return
@@ -257,7 +257,7 @@ class Fold:
             last = track.last
             seconds = (row.ts - last.ts) / 1000
             distance = metres(*last.place, *row.place)
-            rough = coarse or is_coarse(*last.place)
+            rough = coarse or is_coarse(*last.place, last.speed)
             steady = several and not track.confirmed
             allowed = self.budget.allowed(last.speed, row.speed, seconds, rough, steady)
             if distance > allowed:

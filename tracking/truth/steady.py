@@ -46,7 +46,8 @@ def breaks(rows: Columns, budget: Budget) -> Flags:
 
 
 def _coarse(rows: Columns) -> Flags:
-    return _on_grid(rows.latitude) & _on_grid(rows.longitude)
+    whole = np.isnan(rows.speed) | (rows.speed == np.rint(rows.speed))
+    return whole & _on_grid(rows.latitude) & _on_grid(rows.longitude)
 
 
 def _on_grid(degrees: Floats) -> Flags:
