@@ -33,6 +33,8 @@ PAGES = {
     "tracking_station": ("LLF...", "LLF...", "LLFFFF", "LLF...", "LLFFF.", "LLFFF."),
     "tracking_vesselposition": ("LLF...", "LLF...", "LLFFFF", "LLF...", "LLFFFF", "LLFFFF"),
     "tracking_aircraftposition": ("LLF...", "LLF...", "LLFFFF", "LLF...", "LLFFFF", "LLFFFF"),
+    "tracking_refusedposition": ("LLF...", "LLF...", "LLFFFF", "LLF...", "LLFF..", "LLFFFF"),
+    "tracking_dispute": ("LLF...", "LLF...", "LLFFFF", "LLF...", "LLFFFF", "LLFFFF"),
     "tracking_apikey": ("LLF...", "LLNNN.", "LLFF..", "LLFNN.", "LLFFFF", "LLFFF."),  # of somebody else
     "ingest_feed": ("LLF...", "LLF...", "LLFF..", "LLF...", "LLFF..", "LLFFF."),
     "ingest_batch": ("LLF...", "LLF...", "LLFFFF", "LLF...", "LLFFFF", "LLFFFF"),
@@ -185,6 +187,8 @@ SHOWN_BY = {
     "tracking.view_station": "tracking_station",
     "tracking.view_vesselposition": "tracking_vesselposition",
     "tracking.view_aircraftposition": "tracking_aircraftposition",
+    "tracking.view_refusedposition": "tracking_refusedposition",
+    "tracking.view_dispute": "tracking_dispute",
     "tracking.view_apikey": "tracking_apikey",
     "ingest.view_feed": "ingest_feed",
     "ingest.view_batch": "ingest_batch",

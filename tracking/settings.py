@@ -205,6 +205,7 @@ QUEUE_ALLOWED_TASKS = [
     "resilience.tasks.discard_selection",
     "resilience.tasks.expire_dead_letters",
     "tracking.tasks.keep_house",
+    "tracking.tasks.judge_history",
 ]
 
 # --- ingest and resilience --------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ class NmeaAssembly(Assembler):
     """Lines of NMEA 0183, AIS sentences among others."""
 
     def __init__(self, setup: Setup) -> None:
-        super().__init__(setup.clock, setup.offset, setup.index)
+        super().__init__(setup.clock, setup.offset, setup.index, setup.mend_clocks)
         self._framer = LineFramer(MAX_LINE_BYTES)
 
     @staticmethod
