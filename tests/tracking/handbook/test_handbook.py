@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import get_commands, load_command_class
 from django.test import Client
-from django.urls import reverse
+from django.urls import resolve, reverse
 
 from ingest import sources
 from ingest.formats.registry import FORMATS
@@ -19,6 +19,7 @@ from resilience.database.sqlstate import Verdict
 from resilience.models import DeadLetter
 from tests.faults.test_matrix import MATRIX
 from tests.pictures.__main__ import MAX_BYTES, PICTURES, TAKEN
+from tracking.api.urls import Unknown
 from tracking.handbook import pages
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -121,6 +122,13 @@ def test_formats_and_sources_are_those_of_the_code() -> None:
     assert named == set(FORMATS)
     schemes = {name for row in cells(TEXTS["formats"]) for name in re.findall(r"^`([a-z-]+)://", row[0])}
     assert schemes == {*sources._SCHEMES, "push"} - {"https"}
+
+
+def test_addresses_of_the_api_page_exist() -> None:
+    paths = re.findall(r"127\.0\.0\.1:8000(/api/[\w/-]+)", TEXTS["api"])
+    assert len(paths) > 10
+    assert resolve("/api/nothing/").func.cls is Unknown  # type: ignore[attr-defined]
+    assert [path for path in paths if resolve(path).func.cls is Unknown] == []  # type: ignore[attr-defined]
 
 
 def test_failures_are_those_of_the_matrix() -> None:
