@@ -124,6 +124,16 @@ def test_formats_and_sources_are_those_of_the_code() -> None:
     assert schemes == {*sources._SCHEMES, "push"} - {"https"}
 
 
+def test_modules_of_the_walk_lie_in_the_rooms_that_it_names() -> None:
+    walk = cells(TEXTS["code"].partition("## One AIS line by TCP")[2])
+    steps = [row for row in walk if len(row) == 3 and row[0].startswith("`")]
+    assert len(steps) > 10
+    for rooms, _, modules in steps:
+        folders = [room.replace("…", "ingest/formats") for room in re.findall(r"`([^`]+)`", rooms)]
+        for module in re.findall(r"`(\w+)`", modules):
+            assert any((PROJECT / folder / f"{module}.py").exists() for folder in folders), module
+
+
 def test_addresses_of_the_api_page_exist() -> None:
     paths = re.findall(r"127\.0\.0\.1:8000(/api/[\w/-]+)", TEXTS["api"])
     assert len(paths) > 10
