@@ -16,7 +16,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock run test quick lint bench chaos outage siege truth fuzz clean
+.PHONY: help install lock run test quick lint bench chaos outage siege truth fuzz pictures clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 16
@@ -70,6 +70,9 @@ truth: $(INSTALLED) ## put faults into a simulated sea, then count what is caugh
 
 fuzz: $(INSTALLED) ## feed mutated lines of every format (LINES=1000000 SEED=n)
 	@$(BIN)/python -m tests.fuzz --lines $(LINES) $(if $(filter command line,$(origin SEED)),--seed $(SEED))
+
+pictures: $(INSTALLED) ## take the README's pictures anew, in a real Chromium
+	@$(BIN)/python -m tests.pictures $(ARGS)
 
 clean: ## remove .venv and caches; your data in .data stays
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
