@@ -33,6 +33,7 @@ PAGES = {
     "tracking_station": ("LLF...", "LLF...", "LLFFFF", "LLF...", "LLFFF.", "LLFFF."),
     "tracking_vesselposition": ("LLF...", "LLF...", "LLFFFF", "LLF...", "LLFFFF", "LLFFFF"),
     "tracking_aircraftposition": ("LLF...", "LLF...", "LLFFFF", "LLF...", "LLFFFF", "LLFFFF"),
+    "tracking_archivedday": ("LLF...", "LLF...", "LLFFFF", "LLF...", "LLFFFF", "LLFFFF"),
     "tracking_apikey": ("LLF...", "LLNNN.", "LLFF..", "LLFNN.", "LLFFFF", "LLFFF."),  # of somebody else
     "ingest_feed": ("LLF...", "LLF...", "LLFF..", "LLF...", "LLFF..", "LLFFF."),
     "ingest_batch": ("LLF...", "LLF...", "LLFFFF", "LLF...", "LLFFFF", "LLFFFF"),
@@ -183,6 +184,7 @@ SHOWN_BY = {
     "tracking.view_station": "tracking_station",
     "tracking.view_vesselposition": "tracking_vesselposition",
     "tracking.view_aircraftposition": "tracking_aircraftposition",
+    "tracking.view_archivedday": "tracking_archivedday",
     "tracking.view_apikey": "tracking_apikey",
     "ingest.view_feed": "ingest_feed",
     "ingest.view_batch": "ingest_batch",

@@ -1,16 +1,35 @@
-"""What django-q2 calls: housekeeping of the position tables. The work is in `partitions` and `retention`."""
+"""What django-q2 calls: housekeeping of the position tables. The work is in `tracking/history/`."""
 
-from tracking.history import partitions, retention
+import datetime as dt
+import logging
+
+from tracking.history import archiver, partitions, retention
+
+logger = logging.getLogger(__name__)
 
 
 def keep_house() -> str:
-    """Make the partitions of the days ahead, drop what is too old; the counts as text. Raises django.db errors."""
+    """Make the partitions of the days ahead, drop what is too old, start the archiver; the counts as text.
+
+    Raises django.db errors.
+    """
     made = partitions.make_ahead(partitions.today())
     try:
-        dropped = retention.apply(retention.today())
+        today = retention.today()
     except retention.RetentionRefused as refusal:
         return f"{made} partitions made, nothing dropped: {refusal}"
+    dropped = retention.apply(today)
+    archived = f"{_drop_archived(today)}, {archiver.start(today)}"
     return (
         f"{made} partitions made, {dropped.partitions} dropped, {dropped.left} left for the next run, "
-        f"{dropped.rows} rows of the default partitions deleted"
+        f"{dropped.rows} rows of the default partitions deleted, {archived}"
     )
+
+
+def _drop_archived(today: dt.date) -> str:
+    """Drop archived days that are too old; a storage that is away waits for the next run."""
+    try:
+        return f"{archiver.drop_before(today)} archived days dropped"
+    except OSError as error:
+        logger.warning("archived days were not dropped: %s", error)
+        return "archived days not dropped, the storage is away"

@@ -22,7 +22,7 @@ from resilience.models import LetterJob
 from tests.support.keys import header, make_key
 from tests.support.letters import make_letter
 from tracking.access.api_keys import Scope
-from tracking.models import Aircraft, AircraftPosition, Station, Vessel, VesselPosition
+from tracking.models import Aircraft, AircraftPosition, ArchivedDay, Station, Vessel, VesselPosition
 
 NOON = dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC)
 SECRET = "hunter2marker"
@@ -49,6 +49,7 @@ def make_rows() -> dict[str, Any]:
         "station": Station.objects.create(mmsi=2320001, kind="base", **seen),
         "vesselposition": VesselPosition.objects.create(vessel=ship, **place),
         "aircraftposition": AircraftPosition.objects.create(aircraft=plane, **place),
+        "archivedday": ArchivedDay.objects.create(kind="vessel", day=NOON, rows=1, bytes=1, hash="0" * 32, at=NOON),
         "feed": Feed.objects.create(name="Pier", url=f"push://?token={SECRET}", source="pier"),
         "batch": Batch.objects.create(run=uuid.uuid4(), source="pier", format="nmea", accepted_at=NOON, booked_at=NOON),
         "deadletter": make_letter(traceback=SECRET),
