@@ -10,20 +10,14 @@ dependency that is down; the page tells the kind of the error only.
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, NotRequired, TypedDict
 
 import redis
-from django.conf import settings
 from django.db import connections
-from django.db.models import Count, Sum
-from django.db.models.functions import Coalesce
 from django_redis import get_redis_connection
 
-from tracking.history import archiver
 from tracking.live.state import Kind, LiveState
-from tracking.models import ArchivedDay
 
 State = Literal["ok", "degraded", "down", "unknown"]
 
@@ -73,7 +67,7 @@ class Question(TypedDict):
 
 
 def sections() -> list[Question]:
-    """Those of this app; of the archive where there is one."""
+    """Those of this app, but for the archive's, which `tracking/history/standing.py` has."""
     return [
         {
             "name": "postgresql",
@@ -90,7 +84,6 @@ def sections() -> list[Question]:
             "dependency": "live_redis",
             "without": "The live map and API are away. History grows on, and live state comes back with the reports.",
         },
-        *([{"name": "archive", "title": "Archive", "ask": archive}] if settings.ARCHIVE_AFTER_DAYS else ()),
     ]
 
 
@@ -100,8 +93,8 @@ def postgresql() -> Answer:
         cursor.execute("SELECT pg_is_in_recovery()")
         (is_standby,) = cursor.fetchone()
     if is_standby:
-        return _answer("degraded", "answers, but takes no writes: it is a standby")
-    return _answer("ok", "answers and takes writes")
+        return answered("degraded", "answers, but takes no writes: it is a standby")
+    return answered("ok", "answers and takes writes")
 
 
 def live() -> Answer:
@@ -109,50 +102,14 @@ def live() -> Answer:
     try:
         get_redis_connection("live").execute_command("JSON.GET", "tracking:check")
     except redis.ResponseError:  # it speaks, so it is there: what it lacks is the module
-        return _answer("down", "Redis answers, but it has no RedisJSON")
+        return answered("down", "Redis answers, but it has no RedisJSON")
     counts = {kind: LiveState(kind).count() for kind in Kind}
-    answer = _answer("ok", f"{sum(counts.values()):,} targets")
+    answer = answered("ok", f"{sum(counts.values()):,} targets")
     answer["columns"] = ["kind", "targets"]
     answer["rows"] = [[kind.value, f"{count:,}"] for kind, count in counts.items()]
     samples = (({"kind": kind.value}, count) for kind, count in counts.items())
     answer["metrics"] = [gauge("tracking_live_targets", "Targets heard within the TTL of live state.", samples)]
     return answer
-
-
-_REASONS = {
-    "storage_full": "there is no room left where it lies",
-    "storage_failed": "its storage does not answer or refuses",
-    "read_back_differs": "a file was not what had been written",
-    "archive_differs": "a file is not what was recorded",
-    "rows_came_in": "the day was written to meanwhile",
-    "partition_in_use": "the partition was in use",
-}
-
-
-def archive() -> Answer:
-    """What lies in the archive, and whether days wait that could not be archived. Raises django.db.Error."""
-    totals = ArchivedDay.objects.filter(restored_at=None).aggregate(
-        days=Count("day", distinct=True), rows=Coalesce(Sum("rows"), 0), bytes=Coalesce(Sum("bytes"), 0)
-    )
-    overdue, failure = archiver.overdue(dt.datetime.now(dt.UTC)), archiver.failure()
-    said = f"{totals['days']:,} days, {totals['rows']:,} positions, {totals['bytes'] / 1e6:,.1f} MB"
-    if failure:
-        reason = _REASONS.get(failure["reason"], "of an error")
-        answer = _answer("degraded", f"{failure['kind']} positions of {failure['day']} stay in PostgreSQL: {reason}")
-    elif overdue:
-        answer = _answer("degraded", f"{overdue} days wait to be archived; {said}")
-    else:
-        answer = _answer("ok", said)
-    samples = {"days_overdue": overdue, "rows": totals["rows"], "bytes": totals["bytes"]}
-    answer["metrics"] = [gauge(f"tracking_archive_{name}", _METRICS[name], [({}, samples[name])]) for name in samples]
-    return answer
-
-
-_METRICS = {
-    "days_overdue": "Days that should lie in the archive and are still in PostgreSQL.",
-    "rows": "Positions in the archive.",
-    "bytes": "Size of the archive's files.",
-}
 
 
 def gauge(name: str, text: str, samples: Iterable[tuple[Mapping[str, str], float]]) -> Metric:
@@ -165,5 +122,5 @@ def gauge(name: str, text: str, samples: Iterable[tuple[Mapping[str, str], float
     }
 
 
-def _answer(state: State, summary: str) -> Answer:
+def answered(state: State, summary: str) -> Answer:
     return {"state": state, "summary": summary, "columns": [], "rows": [], "metrics": []}

@@ -23,11 +23,10 @@ from tests.tracking.history.archived import (
     stored,
 )
 from tracking import tasks
-from tracking.history import archive, archiver, days, files, partitions, restore, retention
+from tracking.history import archive, archiver, days, files, partitions, restore, retention, standing
 from tracking.history.days import ArchiveFailed
 from tracking.history.storage import storage
 from tracking.models import AircraftPosition, ArchivedDay, VesselPosition
-from tracking.status import sections
 
 __all__ = ["archive_dir"]
 pytestmark = [
@@ -232,13 +231,13 @@ def test_the_commands_archive_and_restore(capsys: pytest.CaptureFixture[str]) ->
 
 def test_the_status_page_says_what_lies_there_and_what_waits(settings: Any) -> None:
     cache.delete(archiver.FAILURE)
-    assert "archive" not in {section["name"] for section in sections.sections()}
+    assert "archive" not in {section["name"] for section in standing.sections()}
     fill(rows=2)
     settings.ARCHIVE_AFTER_DAYS = 7
-    assert "archive" in {section["name"] for section in sections.sections()}
-    assert sections.archive()["state"] == "degraded" and "2 days wait" in sections.archive()["summary"]
+    assert "archive" in {section["name"] for section in standing.sections()}
+    assert standing.archive()["state"] == "degraded" and "2 days wait" in standing.archive()["summary"]
     archive_all()
-    assert sections.archive()["state"] == "ok" and "1 days, 4 positions" in sections.archive()["summary"]
+    assert standing.archive()["state"] == "ok" and "1 days, 4 positions" in standing.archive()["summary"]
 
 
 def test_a_storage_that_fails_leaves_partitions_and_is_said(archive_dir: Any) -> None:
@@ -246,7 +245,7 @@ def test_a_storage_that_fails_leaves_partitions_and_is_said(archive_dir: Any) ->
     before = stored()
     archive_dir.parent.joinpath("archive").write_text("a file where a directory should be")
     assert [one.reason for one in archive_all()] == ["storage_failed"]
-    assert stored() == before and "refuses" in sections.archive()["summary"]
+    assert stored() == before and "refuses" in standing.archive()["summary"]
     archive_dir.unlink()
     archive_all()
-    assert sections.archive()["state"] == "ok"
+    assert standing.archive()["state"] == "ok"
