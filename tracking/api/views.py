@@ -1,4 +1,4 @@
-"""Identities, their latest position and their tracks, from PostgreSQL.
+"""Identities, their latest position and their tracks, from PostgreSQL and the archive.
 
 A request enters, JSON leaves. Tracks and latest positions are asked for with bounds of time, so PostgreSQL opens only
 the day partitions that can hold them. The live document is added where live state answers; its absence fails nobody.
@@ -22,8 +22,8 @@ from tracking.api import serializers
 from tracking.api.errors import documented
 from tracking.api.filters import AircraftFilter, StationFilter, VesselFilter
 from tracking.api.pagination import IdentityCursor
-from tracking.api.query import TrackQuery
-from tracking.history import tracks
+from tracking.api.query import SEEN_EXACT_TO, TrackQuery
+from tracking.history import door, tracks
 from tracking.live.state import Kind, LiveState
 from tracking.models import Aircraft, AircraftPosition, Position, Station, Vessel, VesselPosition
 
@@ -102,10 +102,17 @@ class TrackedViewSet(IdentityViewSet):
         return self.position_model.objects.filter(**{self.position_key: found.pk})
 
     def add_position(self, found: Any) -> None:
-        """The latest stored position. The second question opens every partition: asked only of who fell silent."""
+        """The latest position. The second question opens every partition: asked only of who fell silent.
+
+        The third is the archive's, of those who were heard for the last time before its edge.
+        """
         latest = self.positions_of(found).order_by("-timestamp")
         edge = found.last_seen - RECENT
-        found.position = latest.filter(timestamp__gte=edge).first() or latest.filter(timestamp__lt=edge).first()
+        found.position = (
+            latest.filter(timestamp__gte=edge).first()
+            or latest.filter(timestamp__lt=edge).first()
+            or door.latest(self.position_model, found.pk, found.last_seen + SEEN_EXACT_TO)
+        )
 
     def track_of(self, request: Request) -> Response:
         """The positions of a range in order of time: at most TRACK_POINTS and where to ask for more, or an outline."""
