@@ -100,6 +100,8 @@ API = {
     "aircraft-list": HISTORY,
     "aircraft-detail": HISTORY,
     "aircraft-track": HISTORY,
+    "at": ("UBBBBB", "FBFBU", "UMMMMM", "FFMMU"),  # without a moment
+    "replay": ("UBBBBB", "FBFBU", "UMMMMM", "FFMMU"),
     "station-list": HISTORY,
     "station-detail": HISTORY,
     "feed-list": HISTORY,

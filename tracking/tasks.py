@@ -3,8 +3,12 @@
 import datetime as dt
 import logging
 
-from tracking.history import archiver, partitions, retention
+from django.conf import settings
 
+from tracking.history import archiver, partitions, replay, retention
+from tracking.history.engine import ArchiveUnread
+
+FILM_SECONDS = 10.0  # of the minute that the task has
 logger = logging.getLogger(__name__)
 
 
@@ -19,11 +23,22 @@ def keep_house() -> str:
     except retention.RetentionRefused as refusal:
         return f"{made} partitions made, nothing dropped: {refusal}"
     dropped = retention.apply(today)
-    archived = f"{_drop_archived(today)}, {archiver.start(today)}"
+    archived = f"{_drop_archived(today)}, {_keep_films()}, {archiver.start(today)}"
     return (
         f"{made} partitions made, {dropped.partitions} dropped, {dropped.left} left for the next run, "
         f"{dropped.rows} rows of the default partitions deleted, {archived}"
     )
+
+
+def _keep_films() -> str:
+    """Make the replay of closed hours; a storage that is away waits for the next run, and the replay does without."""
+    if not settings.ARCHIVE_AFTER_DAYS:
+        return "no hours kept"
+    try:
+        return f"{replay.keep_hours(dt.datetime.now(dt.UTC), FILM_SECONDS)} hours kept"
+    except (OSError, ArchiveUnread) as error:
+        logger.warning("the replay of closed hours was not made: %s", error)
+        return "hours not kept, the storage is away"
 
 
 def _drop_archived(today: dt.date) -> str:

@@ -49,7 +49,9 @@ def make_rows() -> dict[str, Any]:
         "station": Station.objects.create(mmsi=2320001, kind="base", **seen),
         "vesselposition": VesselPosition.objects.create(vessel=ship, **place),
         "aircraftposition": AircraftPosition.objects.create(aircraft=plane, **place),
-        "archivedday": ArchivedDay.objects.create(kind="vessel", day=NOON, rows=1, bytes=1, hash="0" * 32, at=NOON),
+        "archivedday": ArchivedDay.objects.create(
+            kind="vessel", day=dt.date(2001, 1, 1), rows=1, bytes=1, hash="0" * 32, at=NOON
+        ),
         "feed": Feed.objects.create(name="Pier", url=f"push://?token={SECRET}", source="pier"),
         "batch": Batch.objects.create(run=uuid.uuid4(), source="pier", format="nmea", accepted_at=NOON, booked_at=NOON),
         "deadletter": make_letter(traceback=SECRET),

@@ -50,7 +50,9 @@ def rows(admin_user: Any) -> dict[type[Model], Any]:
         Station: Station.objects.create(mmsi=2320001, kind="base", latitude=51.1, longitude=1.3, **seen),
         VesselPosition: VesselPosition.objects.create(vessel=ship, speed=12.5, course=90, status=0, **place),
         AircraftPosition: AircraftPosition.objects.create(aircraft=plane, altitude=33000, **place),
-        ArchivedDay: ArchivedDay.objects.create(kind="vessel", day=NOON, rows=1, bytes=1, hash="0" * 32, at=NOON),
+        ArchivedDay: ArchivedDay.objects.create(
+            kind="vessel", day=dt.date(2001, 1, 1), rows=1, bytes=1, hash="0" * 32, at=NOON
+        ),
         Feed: Feed.objects.create(name="Pier", url="tcp://reader:hunter2@10.0.0.2:10110", source="pier"),
         Batch: Batch.objects.create(
             run=uuid.uuid4(), source="pier", format="nmea", accepted_at=NOON, booked_at=NOON, malformed={"checksum": 3}

@@ -24,7 +24,7 @@ import pyarrow as pa
 from django.conf import settings
 from django.db import connections, transaction
 
-from tracking.history import files, partitions, restore, wire
+from tracking.history import files, partitions, replay, restore, wire
 from tracking.history.columns import KINDS, columns_of, key_of, kind_of
 from tracking.history.days import ArchiveFailed, Mark, mark, partition_of
 from tracking.history.storage import Storage, storage
@@ -102,6 +102,8 @@ def archive_day(one: Due) -> Done | None:
         if _was_empty(one):
             return None
         restore.bring_back(one.model, one.day, hold=False)
+        with _reasons(one):
+            replay.forget_day(one.model, one.day)
     place = storage()
     with _reasons(one):
         written, size = _write(place, one)

@@ -20,7 +20,7 @@ from django.conf import settings
 from django.core.cache import cache
 from django.db import connections
 
-from tracking.history import archive, days, files, partitions
+from tracking.history import archive, days, files, partitions, replay
 from tracking.history.archive import Done
 from tracking.history.columns import KINDS, kind_of
 from tracking.history.days import ArchiveFailed
@@ -92,6 +92,7 @@ def drop_before(today: dt.date) -> int:
     for row in old:
         ArchivedDay.objects.using("direct").filter(pk=row.pk).delete()
         storage().remove(files.name_of(KINDS[row.kind], row.day))
+        replay.forget_day(KINDS[row.kind], row.day)
         logger.info("dropped archived day %s %s, %d rows", row.kind, row.day, row.rows)
     return len(old)
 

@@ -87,6 +87,10 @@ class Storage:
             raise FileNotFoundError(name)
         return int(found.size)
 
+    def has(self, name: str) -> bool:
+        """Whether the file is there. Raises OSError."""
+        return self.files.get_file_info(self.path(name)).type == fs.FileType.File
+
     def sweep(self, older_than: dt.timedelta) -> int:
         """Remove what killed writers left; how many files. Raises OSError."""
         edge = dt.datetime.now(dt.UTC) - older_than
