@@ -14,7 +14,6 @@ from rest_framework.views import APIView
 from tracking.api.changes import LiveChanges
 from tracking.api.live import LiveAircraft, LiveStations, LiveVessels
 from tracking.api.schema import Schema
-from tracking.api.timetravel import At, Replay
 from tracking.api.views import AircraftViewSet, StationViewSet, VesselViewSet
 
 
@@ -43,8 +42,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("live/aircraft/", LiveAircraft.as_view(), name="live-aircraft"),
     path("live/changes/", LiveChanges.as_view(), name="live-changes"),
     path("live/stations/", LiveStations.as_view(), name="live-stations"),
-    path("at/", At.as_view(), name="at"),
-    path("replay/", Replay.as_view(), name="replay"),
     *router.urls,
     # With the slash at its end it leaves Django's redirect of addresses without one alone.
     re_path(r"^.*/$", Unknown.as_view()),

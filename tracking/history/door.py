@@ -124,19 +124,22 @@ def _newest(span: Span, newest: str, order: str) -> Iterator[Row]:
     yield from best.values()
 
 
-def stream(span: Span) -> Iterator[Row]:
-    """All positions of the span: day by day, in a day by identity, of an identity by time. Holds a page at a time."""
-    day = span.start.astimezone(dt.UTC).date()
+def stream(span: Span, after: tuple[Any, dt.datetime] | None = None) -> Iterator[Row]:
+    """All positions of the span: day by day, in a day by identity, of an identity by time. Holds a page at a time.
+
+    With `after`, an identity and a time in the span, those that follow.
+    """
+    day = max(span.start, after[1] if after else span.start).astimezone(dt.UTC).date()
     while dt.datetime.combine(day, dt.time(), dt.UTC) < span.end:
         begin = dt.datetime.combine(day, dt.time(), dt.UTC)
-        yield from _day(Span(span.model, max(span.start, begin), min(span.end, begin + DAY), span.identity, span.box))
+        one = Span(span.model, max(span.start, begin), min(span.end, begin + DAY), span.identity, span.box)
+        yield from _day(one, after if after and begin <= after[1] < begin + DAY else None)
         day += DAY
 
 
-def _day(span: Span) -> Iterator[Row]:
+def _day(span: Span, after: tuple[Any, ...] | None) -> Iterator[Row]:
     """A day's rows in order. Of a day that is archived while it is read, the rest is read from the archive."""
     keys = key_of(span.model)
-    after: tuple[Any, ...] | None = None
     while True:
         with transaction.atomic(savepoint=False):
             page = _page(span, after)

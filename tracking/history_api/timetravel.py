@@ -28,6 +28,7 @@ KEYS = {"vessels": "vessel_id", "aircraft": "aircraft_id"}
 SHAPES: dict[str, Any] = {"vessels": VesselPositionSerializer, "aircraft": AircraftPositionSerializer}
 LIMIT, LIMIT_MAX = 5000, 50_000
 STEPS_MAX = 1500  # a day at a step of a minute
+FIRST, LAST = dt.datetime(1, 1, 3, tzinfo=dt.UTC), dt.datetime(9999, 12, 29, tzinfo=dt.UTC)
 STEP_MIN, STEP_MAX = 10, 3600
 
 
@@ -65,16 +66,22 @@ class ReplayQuery(StrictQuery):
         return attrs
 
 
-def _page(kind: str) -> serializers.Serializer[Any]:
-    """Positions of a kind with whose they are."""
-    identity = serializers.CharField(help_text="MMSI without leading zeros, or ICAO address in lower case")
-    shape = type(f"{kind.capitalize()}AtSerializer", (SHAPES[kind],), {"id": identity, "Meta": _meta(kind)})
-    return shape(many=True)
+class VesselAtSerializer(VesselPositionSerializer):
+    """A position of a vessel, and whose it is."""
+
+    id = serializers.CharField(help_text="MMSI without leading zeros")
+
+    class Meta(VesselPositionSerializer.Meta):
+        fields = ["id", *VesselPositionSerializer.Meta.fields]
 
 
-def _meta(kind: str) -> type:
-    meta = SHAPES[kind].Meta
-    return type("Meta", (meta,), {"fields": ["id", *meta.fields]})
+class AircraftAtSerializer(AircraftPositionSerializer):
+    """A position of an aircraft, and whose it is."""
+
+    id = serializers.CharField(help_text="ICAO address in lower case")
+
+    class Meta(AircraftPositionSerializer.Meta):
+        fields = ["id", *AircraftPositionSerializer.Meta.fields]
 
 
 class WorldSerializer(serializers.Serializer[Any]):
@@ -83,8 +90,8 @@ class WorldSerializer(serializers.Serializer[Any]):
     time = serializers.DateTimeField(help_text="the moment, UTC")
     ttl_seconds = serializers.IntegerField(help_text="how old a position may be")
     truncated = serializers.BooleanField(help_text="whether the box holds more than `limit` of a kind")
-    vessels = _page("vessels")
-    aircraft = _page("aircraft")
+    vessels = VesselAtSerializer(many=True)
+    aircraft = AircraftAtSerializer(many=True)
 
 
 class FilmSerializer(serializers.Serializer[Any]):
@@ -122,19 +129,18 @@ class At(APIView):
         query = AtQuery(data=request.query_params)
         query.is_valid(raise_exception=True)
         time, box, limit = (query.validated_data[name] for name in ("time", "bbox", "limit"))
-        ttl = _ttl(time)
+        check_time("time", time)
+        ttl = dt.timedelta(seconds=settings.LIVE_TTL_SECONDS)
         found = {kind: door.world_at(model, time, ttl, box, limit + 1) for kind, model in MODELS.items()}
         truncated = any(len(rows) > limit for rows in found.values())
         shown = {kind: [_shown(kind, row) for row in rows[:limit]] for kind, rows in found.items()}
         return Response({"time": time, "ttl_seconds": settings.LIVE_TTL_SECONDS, "truncated": truncated, **shown})
 
 
-def _ttl(time: dt.datetime) -> dt.timedelta:
-    """The TTL of live state, and no more than the calendar has before the moment and after it."""
-    first = dt.datetime.min.replace(tzinfo=dt.UTC) + dt.timedelta(days=2)
-    if not first < time < dt.datetime.max.replace(tzinfo=dt.UTC) - dt.timedelta(days=2):
-        raise serializers.ValidationError({"time": ["There is no history at this time."]})
-    return dt.timedelta(seconds=settings.LIVE_TTL_SECONDS)
+def check_time(name: str, time: dt.datetime) -> None:
+    """Raises ValidationError for a time that the calendar has no days before or after."""
+    if not FIRST < time < LAST:
+        raise serializers.ValidationError({name: ["There is no history at this time."]})
 
 
 def _shown(kind: str, row: dict[str, Any]) -> dict[str, Any]:
@@ -152,7 +158,7 @@ class Replay(APIView):
         query = ReplayQuery(data=request.query_params)
         query.is_valid(raise_exception=True)
         start, end, step, box = (query.validated_data[name] for name in ("from", "to", "step", "bbox"))
-        _ttl(start), _ttl(end)
+        check_time("from", start), check_time("to", end)
         films = {kind: _film(replay.film(model, start, end, step, box)) for kind, model in MODELS.items()}
         body = {"from": start, "to": end, "step": step, "scale": replay.SCALE, **films}
         return HttpResponse(msgspec.json.encode(body), content_type="application/json")
