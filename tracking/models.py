@@ -270,3 +270,30 @@ class AircraftPosition(Position):
 
     def __str__(self) -> str:
         return f"{self.aircraft_id} at {self.timestamp:%Y-%m-%d %H:%M:%S}"
+
+
+class ArchivedDay(models.Model):
+    """A day of positions that lies in the archive: a file counts only with its row here."""
+
+    class Kind(models.TextChoices):
+        VESSEL = "vessel", "vessels"
+        AIRCRAFT = "aircraft", "aircraft"
+
+    kind = models.CharField(max_length=8, choices=Kind.choices, help_text="whose positions")
+    day = models.DateField(help_text="day of the positions, UTC")
+    rows = models.BigIntegerField(help_text="number of positions")
+    bytes = models.BigIntegerField(help_text="size of the file, bytes")
+    hash = models.CharField(max_length=32, help_text="sum of the hashes of all rows, whatever their order")
+    at = models.DateTimeField(help_text="time of archiving, UTC")
+    restored_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="time of the day's return to PostgreSQL for a while, UTC; NULL: it is not there",
+    )
+
+    class Meta:
+        ordering = ["-day", "kind"]
+        constraints = [models.UniqueConstraint(fields=["kind", "day"], name="archivedday_once")]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} of {self.day}"

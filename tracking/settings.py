@@ -231,6 +231,13 @@ KEEP_VESSEL_POSITIONS_DAYS = env.int("KEEP_VESSEL_POSITIONS_DAYS", default=0)
 KEEP_AIRCRAFT_POSITIONS_DAYS = env.int("KEEP_AIRCRAFT_POSITIONS_DAYS", default=0)
 KEEP_LEDGER_DAYS = env.int("KEEP_LEDGER_DAYS", default=7)  # then only the sums of a feed and day; outlives redeliveries
 KEEP_DEAD_LETTERS_DAYS = env.int("KEEP_DEAD_LETTERS_DAYS", default=90)  # open ones expire, closed ones are deleted
+KEEP_ARCHIVED_DAYS = env.int("KEEP_ARCHIVED_DAYS", default=0)
+
+# --- archive ----------------------------------------------------------------------------------------------------------
+ARCHIVE_AFTER_DAYS = env.int("ARCHIVE_AFTER_DAYS", default=0)  # older days leave PostgreSQL for Parquet; 0: none does
+ARCHIVE_URL = env.str("ARCHIVE_URL", default="") or str(DATA_DIR / "archive")  # a directory, or s3://bucket/prefix
+HISTORY_MEMORY_MB = env.int("HISTORY_MEMORY_MB", default=512)  # of a web process, for questions to the archive
+HISTORY_THREADS = env.int("HISTORY_THREADS", default=2)  # of a web process, for the same
 
 # --- web --------------------------------------------------------------------------------------------------------------
 WEB_CONNECTIONS = env.int("WEB_CONNECTIONS", default=250)  # of a process; more make the longest waiting go

@@ -22,7 +22,7 @@ from resilience.models import LetterJob
 from tests.support.keys import header, make_key
 from tests.support.letters import make_letter
 from tracking.access.api_keys import Scope
-from tracking.models import Aircraft, AircraftPosition, Station, Vessel, VesselPosition
+from tracking.models import Aircraft, AircraftPosition, ArchivedDay, Station, Vessel, VesselPosition
 from tracking.truth.models import Dispute, RefusedPosition
 
 NOON = dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC)
@@ -57,6 +57,9 @@ def make_rows() -> dict[str, Any]:
         ),
         "dispute": Dispute.objects.create(
             subject="vessel", identity="211000001", since=NOON, judged_until=NOON, state=STATE
+        ),
+        "archivedday": ArchivedDay.objects.create(
+            kind="vessel", day=dt.date(2001, 1, 1), rows=1, bytes=1, hash="0" * 32, at=NOON
         ),
         "feed": Feed.objects.create(name="Pier", url=f"push://?token={SECRET}", source="pier"),
         "batch": Batch.objects.create(run=uuid.uuid4(), source="pier", format="nmea", accepted_at=NOON, booked_at=NOON),

@@ -138,6 +138,16 @@ class Upsert:
         assert counts is not None, "an aggregate without GROUP BY returns one row"
         return counts[0], counts[1]
 
+    def merge_sql(self, source: str, target: str) -> str:
+        """The statement that puts all rows of one table, ids included, into another of the same columns."""
+        names = ", ".join(f'"{column}"' for column in ("id", *self.columns))
+        key = ", ".join(f'"{column}"' for column in self.key)
+        assignments, changed = self._rule(f'"{target}"')
+        return (
+            f'INSERT INTO "{target}" ({names}) SELECT {names} FROM "{source}"'
+            f" ON CONFLICT ({key}) DO UPDATE SET {assignments} WHERE {changed}"
+        )
+
     def _sql(self) -> str:
         """INSERT … ON CONFLICT with the conflict rule, returning (created, merged)."""
         table = f'"{self.table}"'
