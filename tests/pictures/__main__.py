@@ -30,7 +30,7 @@ from tracking.embedded import paths
 PROJECT = Path(__file__).resolve().parents[2]
 PICTURES = PROJECT / "tracking/static/handbook"
 CHROMIUM = "/usr/bin/chromium"
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+ARGUMENTS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-first-run"]
 MAX_BYTES = 150_000
 SETTLED_SECONDS = 75  # after a minute the feeds have rates, and the lists are full
 ANSWERED_SECONDS = 3
@@ -56,6 +56,7 @@ class Picture(NamedTuple):
 
 
 TAKEN = (
+    Picture("map", "/#5/51/1", width=1152, height=720, scheme="dark"),
     Picture("vessels", "/admin/tracking/vessel/"),
     Picture("feeds", "/admin/ingest/feed/", height=380),
     Picture("status", "/status", width=1100, height=1020),
