@@ -28,6 +28,8 @@ from ingest.acceptance.contract import Interrupted, ResumePoint, ledger_deadline
 from ingest.acceptance.queue import QueueAcceptance
 from ingest.clocks import UnknownTime, arrival_clock, recorded_clock
 from ingest.feeds.collector import Collector, Options
+from ingest.formats.ais_csv.dialects import parse_columns
+from ingest.formats.registry import refusal
 from ingest.health.alerts import Watch
 from ingest.health.reading import Subject
 from ingest.health.recorder import recorder
@@ -35,6 +37,7 @@ from ingest.health.standing import Standing
 from ingest.models import Feed
 from ingest.push import receivers
 from ingest.sources import Source, SourceError, open_source
+from ingest.sources.options import parse
 from ingest.sources.urls import masked
 from resilience.spool import drain
 from tracking.live.keeper import LiveKeeper
@@ -168,6 +171,8 @@ def _check_place(url: str) -> None:
 async def _collect(feed: Wanted, leave: asyncio.Event, give_up: threading.Event, standing: Standing) -> None:
     """One run of one feed; recordings go on where they were."""
     _check_place(feed.url)
+    if (reason := refusal(feed.format, urlsplit(feed.url).scheme)) is not None:
+        raise SourceError(reason)
     source = open_source(
         feed.url,
         poll_seconds=feed.poll_seconds,
@@ -175,6 +180,7 @@ async def _collect(feed: Wanted, leave: asyncio.Event, give_up: threading.Event,
         label=feed.source,
         guarded=True,
     )
+    given = parse(msgspec.json.decode(feed.options))
     acceptance = QueueAcceptance(give_up)
     point = await asyncio.to_thread(_resume_point, acceptance, feed.source, source) if source.recorded else None
     options = Options(
@@ -188,6 +194,8 @@ async def _collect(feed: Wanted, leave: asyncio.Event, give_up: threading.Event,
         index=point.index if point else 0,
         accepted_after=point.accepted_at if point else 0,
         receiver=feed.receiver,
+        columns=parse_columns(given.columns) if given.columns else {},
+        zone=given.zone,
     )
     standing.opened(source)
     await Collector(source, options, acceptance, on_accepted=recorder.accepted).run(leave)

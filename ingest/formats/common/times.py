@@ -67,7 +67,7 @@ def _of_digits(digits: bytes, fraction: bytes | None) -> int:
     number = int(digits)
     if len(digits) == 10:
         return number * 1000 + _milliseconds(fraction)
-    return number // 10 ** (len(digits) - 13)
+    return int(number // 10 ** (len(digits) - 13))
 
 
 def _milliseconds(fraction: bytes | None) -> int:
