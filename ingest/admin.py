@@ -18,6 +18,7 @@ from django.urls import reverse
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 
+from ingest.formats.registry import refusal
 from ingest.health.admin import HealthPages
 from ingest.ledger.admin import AccountPages
 from ingest.models import Batch, Feed
@@ -55,6 +56,14 @@ class FeedForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable 
         except options.BadOptions as error:
             raise forms.ValidationError(str(error)) from error
         return dict(given)
+
+    def clean(self) -> dict[str, Any]:
+        """Raises ValidationError where the format cannot travel that way."""
+        cleaned = super().clean() or self.cleaned_data
+        scheme = str(cleaned.get("url", "")).partition("://")[0]
+        if reason := refusal(str(cleaned.get("format", "")), scheme):
+            raise forms.ValidationError({"format": reason})
+        return dict(cleaned)
 
     def clean_url(self) -> str:
         """The address without blanks around it. Raises ValidationError, with an example of a right one."""

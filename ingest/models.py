@@ -14,11 +14,13 @@ class Format(models.TextChoices):
 
     NMEA = "nmea", "AIS: NMEA 0183 sentences (AIVDM, AIVDO)"
     AISSTREAM = "aisstream", "AIS: JSON of aisstream.io, one message a line"
-    AIS_CSV = "ais-csv", "AIS: CSV of the Danish Maritime Authority, MarineCadastre or exactEarth"
+    AIS_CSV = "ais-csv", "AIS: CSV of authorities and services, or with columns that are named"
+    AIS_JSON = "ais-json", "AIS: JSON of BarentsWatch, Digitraffic, AISHub, gpsd, or GeoJSON points"
     SBS = "sbs", "aircraft: SBS-1 / BaseStation lines"
     BEAST = "beast", "aircraft: Mode S frames, Beast binary"
     AVR = "avr", "aircraft: Mode S frames, AVR text"
-    READSB = "readsb", "aircraft: aircraft.json of readsb, dump1090 or ADSBx v2"
+    READSB = "readsb", "aircraft: aircraft.json of readsb, dump1090 or ADSBx v2, lists and single objects"
+    VIRTUAL_RADAR = "virtual-radar", "aircraft: AircraftList.json of Virtual Radar Server"
     READSB_TRACE = "readsb-trace", "aircraft: trace_full of readsb"
     OPENSKY = "opensky", "aircraft: OpenSky state vectors"
     TRACKS = "tracks", "aircraft: track points, one JSON object a line"
@@ -57,7 +59,8 @@ class Feed(models.Model):
         default=dict,
         blank=True,
         help_text='http(s): {"headers": {…}, "oauth": {"token_url": "…", "client_id": "…", "client_secret": "…"}}; '
-        'udp: {"senders": ["192.168.1.0/24"], "datagrams_per_second": 2000}',
+        'udp: {"senders": ["192.168.1.0/24"], "datagrams_per_second": 2000}; '
+        'CSV: {"columns": "timestamp=t,mmsi=id,lat=y,lon=x"}; SBS recordings: {"zone": "Europe/Paris"}',
     )
     receiver_latitude = models.FloatField(
         null=True,

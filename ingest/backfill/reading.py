@@ -57,7 +57,10 @@ class Reading:
         What was read when the file turns out to be damaged is a batch too; then SourceError is raised. Raises
         UnknownTime when nobody knows when a message was heard.
         """
-        setup = Setup(self._clock(), receiver=self._options.receiver, recorded=True)
+        options = self._options
+        setup = Setup(
+            self._clock(), receiver=options.receiver, recorded=True, columns=options.columns, zone=options.zone
+        )
         self._assembly = FORMATS[self._format].assembly(setup)
         self.messages = 0
         taken: list[Message] = []

@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import chain
 
 import msgspec
@@ -23,7 +24,7 @@ from ingest.clocks import Clock, UnknownTime
 from ingest.feeds.playback import InHand, Playback
 from ingest.feeds.sniffing import sniff
 from ingest.formats.common.contract import SLICE_BYTES, Setup
-from ingest.formats.registry import FORMATS
+from ingest.formats.registry import FORMATS, splitter
 from ingest.reports import BATCH_BYTES, LineCounts, Message, MessageBatch
 from ingest.sources import Chunk, Source
 
@@ -39,8 +40,9 @@ class Options(msgspec.Struct, frozen=True):
 
     `format`: None to judge by the first bytes. `limit`: messages after which to stop, None: all. `paced`: a recording
     is played at its own pace, as if heard now. `offset`, `index`: where a recording goes on, and `accepted_after` (ms)
-    when that was said. `receiver`: latitude and longitude of the antenna in degrees, None where unknown. `mend_clocks`:
-    whether the clocks of stations are judged (`ingest/formats/ais/station_clocks.py`).
+    when that was said. `receiver`: latitude and longitude of the antenna in degrees, None where unknown. `columns`,
+    `zone`: see Setup. `mend_clocks`: whether the clocks of stations are judged
+    (`ingest/formats/ais/station_clocks.py`).
     """
 
     source: str
@@ -56,6 +58,8 @@ class Options(msgspec.Struct, frozen=True):
     index: int = 0
     accepted_after: int = 0
     receiver: tuple[float, float] | None = None
+    columns: dict[str, str] = {}
+    zone: str = "UTC"
     mend_clocks: bool = False
 
 
@@ -100,9 +104,11 @@ class Collector:
         Raises UnknownFormat before anything is read, SourceError and UnknownTime after flushing what could be read, and
         what accepting raises at once.
         """
+        self._source.split_by(partial(splitter, self._options.format))
         self._format = self._options.format or await self._recognise(stop)
         if self._format is None:
             return
+        self._source.split_by(partial(splitter, self._format))
         options = self._options
         setup = Setup(
             options.clock,
@@ -111,6 +117,8 @@ class Collector:
             options.receiver,
             options.recorded,
             self._source.head,
+            options.columns,
+            options.zone,
             mend_clocks=options.mend_clocks,
         )
         self._assembly = FORMATS[self._format].assembly(setup)
@@ -124,6 +132,11 @@ class Collector:
             finally:
                 await self._finish()
                 await asyncio.get_running_loop().run_in_executor(self._executor, self._acceptance.close)
+
+    @property
+    def format(self) -> str | None:
+        """What the bytes are, None before that is known."""
+        return self._format
 
     async def _recognise(self, stop: asyncio.Event) -> str | None:
         """The format that the first bytes show; None when stopped before any came."""

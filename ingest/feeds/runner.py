@@ -28,6 +28,8 @@ from ingest.acceptance.contract import Interrupted, ResumePoint, ledger_deadline
 from ingest.acceptance.queue import QueueAcceptance
 from ingest.clocks import UnknownTime, arrival_clock, arrival_only_clock, recorded_clock
 from ingest.feeds.collector import Collector, Options
+from ingest.formats.ais_csv.dialects import parse_columns
+from ingest.formats.registry import refusal
 from ingest.health.alerts import Watch
 from ingest.health.reading import Subject
 from ingest.health.recorder import recorder
@@ -170,12 +172,13 @@ def _check_place(url: str) -> None:
 async def _collect(feed: Wanted, leave: asyncio.Event, give_up: threading.Event, standing: Standing) -> None:
     """One run of one feed; recordings go on where they were."""
     _check_place(feed.url)
-    given = msgspec.json.decode(feed.options)
-    clock = parse(given).clock
+    if (reason := refusal(feed.format, urlsplit(feed.url).scheme)) is not None:
+        raise SourceError(reason)
+    given = parse(msgspec.json.decode(feed.options))
     source = open_source(
         feed.url,
         poll_seconds=feed.poll_seconds,
-        options=given,
+        options=msgspec.json.decode(feed.options),
         label=feed.source,
         guarded=True,
     )
@@ -183,8 +186,8 @@ async def _collect(feed: Wanted, leave: asyncio.Event, give_up: threading.Event,
     point = await asyncio.to_thread(_resume_point, acceptance, feed.source, source) if source.recorded else None
     options = Options(
         source=feed.source,
-        clock=recorded_clock() if source.recorded else _LIVE_CLOCKS[clock],
-        mend_clocks=clock == "auto" and not source.recorded,
+        clock=recorded_clock() if source.recorded else _LIVE_CLOCKS[given.clock],
+        mend_clocks=given.clock == "auto" and not source.recorded,
         format=feed.format,
         trust=feed.score,
         recorded=source.recorded,
@@ -193,6 +196,8 @@ async def _collect(feed: Wanted, leave: asyncio.Event, give_up: threading.Event,
         index=point.index if point else 0,
         accepted_after=point.accepted_at if point else 0,
         receiver=feed.receiver,
+        columns=parse_columns(given.columns) if given.columns else {},
+        zone=given.zone,
     )
     standing.opened(source)
     await Collector(source, options, acceptance, on_accepted=recorder.accepted).run(leave)

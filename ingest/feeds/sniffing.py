@@ -6,8 +6,9 @@ were looked at are given out again.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
+from ingest.formats.common.splitting import Splitter
 from ingest.formats.registry import SNIFFED_BYTES, guess
 from ingest.models import Format
 from ingest.sources import Chunk, Source
@@ -44,6 +45,10 @@ class Sniffed:
         """Of the source."""
         return self._source.progress()
 
+    def split_by(self, make: Callable[[bool], Splitter]) -> None:
+        """Of the source."""
+        self._source.split_by(make)
+
     def dropped(self) -> int:
         """Of the source."""
         return self._source.dropped()
@@ -69,4 +74,7 @@ async def sniff(source: Source, offset: int) -> tuple[str, Source]:
         return Format.NMEA, Sniffed(source, head, stream)
     await stream.aclose()
     begins = b"".join(part.data for part in head)[:_SHOWN_BYTES]
-    raise UnknownFormat(f"cannot tell the format of what begins with {begins!r}: say it with --format")
+    raise UnknownFormat(
+        f"cannot tell the format of what begins with {begins!r}: say it with --format, or name the columns of a CSV "
+        "with --columns timestamp=t,mmsi=id,lat=y,lon=x"
+    )

@@ -19,7 +19,11 @@ MAX_LINES = 200_000  # a whole body of the shortest sentences has fewer
 MAX_VALUES = 2_000_000  # of a JSON document, told by its commas
 MAX_RATIO = 200  # of unpacked to packed bytes, beyond MAX_BYTES: no traffic compresses like that, only bombs do
 READ_BYTES = 64 * 1024
-MEDIA_TYPES = ("text/plain", "application/json", "application/x-ndjson", "application/octet-stream")
+# The last is what curl says of a body that nobody named.
+MEDIA_TYPES = (
+    *("text/plain", "application/json", "application/x-ndjson", "application/octet-stream", "text/csv"),
+    *("text/tab-separated-values", "application/csv", "application/geo+json", "application/x-www-form-urlencoded"),
+)
 
 
 class TooLarge(APIException):

@@ -48,6 +48,8 @@ class PushFeed(msgspec.Struct, frozen=True):
     enabled: bool
     key_hash: str
     receiver: tuple[float, float] | None = None
+    columns: str = ""
+    zone: str = "UTC"
 
 
 _read = msgspec.json.Decoder(PushFeed).decode
@@ -156,4 +158,5 @@ def _copy_again(using: str) -> None:
 def _facts(feed: Feed) -> PushFeed:
     latitude, longitude = feed.receiver_latitude, feed.receiver_longitude
     receiver = (latitude, longitude) if latitude is not None and longitude is not None else None
-    return PushFeed(feed.source, feed.format, feed.score, feed.enabled, feed.key_hash, receiver)
+    columns, zone = (str(feed.options.get(name, default)) for name, default in (("columns", ""), ("zone", "UTC")))
+    return PushFeed(feed.source, feed.format, feed.score, feed.enabled, feed.key_hash, receiver, columns, zone)

@@ -38,6 +38,7 @@ from rest_framework.views import APIView
 from ingest.acceptance import queue as acceptance
 from ingest.clocks import arrival_clock
 from ingest.formats.ais.aiscatcher import AisCatcherAssembly, NotAisCatcher
+from ingest.formats.ais_csv.dialects import parse_columns
 from ingest.formats.common.contract import SLICE_BYTES, Assembly, Setup
 from ingest.formats.registry import FORMATS
 from ingest.health.recorder import recorder
@@ -227,7 +228,8 @@ def _key(request: HttpRequest) -> str:
 
 
 def _assembly(feed: PushFeed, body: bytes) -> Assembly:
-    setup = Setup(arrival_clock, receiver=feed.receiver)
+    columns = parse_columns(feed.columns) if feed.columns else {}
+    setup = Setup(arrival_clock, receiver=feed.receiver, columns=columns, zone=feed.zone)
     # By the bytes, not by the Content-Type: AIS-catcher calls its lines JSON as well.
     if feed.format == Format.NMEA and body.lstrip()[:1] == b"{":
         return AisCatcherAssembly(setup)
@@ -237,6 +239,7 @@ def _assembly(feed: PushFeed, body: bytes) -> Assembly:
 def _assembled(assembly: Assembly, body: bytes, now: int) -> Iterator[Message]:
     """All messages of the body, which is taken in slices: what lines of it make stands in memory for one at a time."""
     step = max(1, len(body)) if isinstance(assembly, AisCatcherAssembly) else SLICE_BYTES
+    assembly.prepare(body)
     for start in range(0, len(body), step):
         yield from assembly.feed(body[start : start + step], now)
     yield from assembly.flush(now)

@@ -16,9 +16,11 @@ other side sends.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
+
+from ingest.formats.common.splitting import Splitter
 
 
 class SourceError(Exception):
@@ -56,11 +58,17 @@ class Source(Protocol):
     def dropped(self) -> int:
         """Datagrams that came faster than they were taken."""
 
+    def split_by(self, make: Callable[[bool], Splitter]) -> None:
+        """How the stream of each of several senders is cut, from the next sender on; True asks for datagrams."""
+
 
 class LiveSource:
     """What sources have in common that begin now and have no end, and lose nothing that was not lost before them."""
 
     recorded = False
+
+    def split_by(self, make: Callable[[bool], Splitter]) -> None:
+        """One sender is read as it comes; who has several overrides this."""
 
     def head(self) -> bytes:
         """What is over cannot be read again."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from ingest.formats.common.splitting import Splitter
 from ingest.sources import Chunk, SourceError
 from ingest.sources.packing import Damaged, Text, Unusable, parts
 
@@ -73,6 +74,9 @@ class FileSource:
     def progress(self) -> tuple[int, int] | None:
         """Bytes of the file, as it lies on disk."""
         return (self._raw.tell(), self._size) if self._raw is not None else None
+
+    def split_by(self, make: Callable[[bool], Splitter]) -> None:
+        """A file has one writer."""
 
     def dropped(self) -> int:
         """Files wait."""

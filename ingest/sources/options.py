@@ -9,9 +9,11 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from ingest.formats.ais_csv.dialects import parse_columns
 from ingest.sources.oauth import OAuth
 
 DATAGRAMS_PER_SECOND = 2000
@@ -26,7 +28,8 @@ class SourceOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `clock` of a live feed of AIS: "auto" judges the times of its stations, "own" believes them, "arrival" leaves them.
     `senders`: the networks (CIDR) from which a udp feed takes datagrams, empty: all; `datagrams_per_second`: how many
-    it takes from one sender, 1 to 100,000.
+    it takes from one sender, 1 to 100,000. `columns` names those of a CSV whose header nobody knows, as in
+    `timestamp=t,mmsi=id,lat=y,lon=x`; `zone` is that of times which name none, of SBS lines for one.
     """
 
     headers: dict[str, str] = {}
@@ -34,6 +37,8 @@ class SourceOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     senders: list[str] = []
     datagrams_per_second: int = DATAGRAMS_PER_SECOND
     clock: Literal["auto", "own", "arrival"] = "auto"
+    columns: str = ""
+    zone: str = "UTC"
 
     def networks(self) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
         """The networks of `senders`."""
@@ -45,7 +50,10 @@ def parse(given: Mapping[str, Any]) -> SourceOptions:
     try:
         options = msgspec.convert(given, SourceOptions)
         options.networks()
-    except (msgspec.ValidationError, ValueError) as error:
+        ZoneInfo(options.zone)
+        if options.columns:
+            parse_columns(options.columns)
+    except (msgspec.ValidationError, ValueError, ZoneInfoNotFoundError) as error:
         raise BadOptions(f"options: {error}") from error
     if not 1 <= options.datagrams_per_second <= 100_000:
         raise BadOptions("options: datagrams_per_second lies between 1 and 100000")

@@ -11,10 +11,10 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
-from ingest.formats.common.framing import LineFramer
+from ingest.formats.common.splitting import Lines, Splitter
 from ingest.sources import Chunk, LiveSource, SourceError
 from ingest.sources.tcp import keep_alive
 
@@ -40,13 +40,15 @@ class _Receiver:
 
 
 class TcpListenSource(LiveSource):
-    """Lines of several connections, never mixed within a line; at most 64 connections at once."""
+    """What several connections send, never mixed within a line, frame or document; at most 64 connections at once."""
 
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
         self._chunks: asyncio.Queue[Chunk] = asyncio.Queue(WAITING_CHUNKS)
         self._receivers: set[_Receiver] = set()
         self._refused, self._log_at = 0, 0.0
+        self._make: Callable[[bool], Splitter] = lambda datagrams: Lines()
+        self._last: _Receiver | None = None  # whose pieces were passed on
         self.origin = f"tcp-listen://{host}:{port}"[:200]
 
     async def chunks(self, offset: int = 0) -> AsyncGenerator[Chunk, None]:
@@ -85,13 +87,26 @@ class TcpListenSource(LiveSource):
             writer.close()
 
     async def _read(self, reader: asyncio.StreamReader, receiver: _Receiver) -> None:
-        """Pass on whole lines. A full queue stops the reading, and TCP tells the sender to wait."""
-        framer = LineFramer()
-        while data := await asyncio.wait_for(reader.read(CHUNK_BYTES), IDLE_SECONDS):
-            receiver.heard_at = time.monotonic()
-            if lines := framer.feed(data):
-                text = b"".join(line + b"\n" for line, _ in lines)
-                await self._chunks.put(Chunk(text, time.time_ns() // 1_000_000))
+        """Pass on whole pieces. A full queue stops the reading, and TCP tells the sender to wait."""
+        splitter = self._make(False)
+        try:
+            while data := await asyncio.wait_for(reader.read(CHUNK_BYTES), IDLE_SECONDS):
+                receiver.heard_at = time.monotonic()
+                before = splitter.header
+                await self._pass_on(receiver, before, splitter.feed(data))
+        finally:
+            await self._pass_on(receiver, splitter.header, splitter.flush())
+
+    async def _pass_on(self, receiver: _Receiver, header: bytes, text: bytes) -> None:
+        """Put the pieces in the queue, with the header of their sender if another one spoke last."""
+        if text:
+            text = header + text if self._last not in (None, receiver) else text
+            self._last = receiver
+            await self._chunks.put(Chunk(text, time.time_ns() // 1_000_000))
+
+    def split_by(self, make: Callable[[bool], Splitter]) -> None:
+        """How connections are cut that are made from now on."""
+        self._make = make
 
     def _has_place(self, receiver: _Receiver) -> bool:
         """Whether the receiver may stay; if need be a silent one has to go for it."""

@@ -1,4 +1,6 @@
-"""UDP datagrams of receivers, each a few whole lines. Nothing is ever answered.
+"""UDP datagrams of receivers, each a few whole lines, frames or documents. Nothing is ever answered.
+
+A sentence that is cut over two datagrams of one sender is put together.
 
 A feed may name the networks whose datagrams it takes; each sender has a token bucket, so that one cannot crowd out the
 others. What is refused, comes too fast, or finds the inbox full is dropped and counted.
@@ -13,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 
+from ingest.formats.common.splitting import Datagrams, Splitter
 from ingest.sources import Chunk, LiveSource, SourceError
 from ingest.sources.options import SourceOptions
 
@@ -28,11 +31,12 @@ class UdpSource(LiveSource):
         self._host, self._port = host, port
         self._options = options or SourceOptions()
         self._dropped = 0
+        self._inbox = Inbox(self._options)
         self.origin = f"udp://{host}:{port}"[:200]
 
     async def chunks(self, offset: int = 0) -> AsyncGenerator[Chunk, None]:
         """All datagrams that are waiting, as one chunk. Raises SourceError when the address cannot be bound."""
-        inbox = Inbox(self._options)
+        inbox = self._inbox
         try:
             transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
                 lambda: inbox, local_addr=(self._host, self._port)
@@ -49,13 +53,17 @@ class UdpSource(LiveSource):
         finally:
             transport.close()
 
+    def split_by(self, make: Callable[[bool], Splitter]) -> None:
+        """How the datagrams of each sender are cut."""
+        self._inbox.split_by(make)
+
     def dropped(self) -> int:
         """Datagrams that were refused, came too fast or found the inbox full."""
         return self._dropped
 
 
 class Inbox(asyncio.DatagramProtocol):
-    """Datagrams that nobody has taken yet; a line never spans two of them. `clock` gives seconds that only grow."""
+    """Datagrams that nobody has taken yet, cut sender by sender. `clock` gives seconds that only grow."""
 
     def __init__(self, options: SourceOptions, clock: Callable[[], float] = time.monotonic) -> None:
         self.filled = asyncio.Event()
@@ -64,14 +72,30 @@ class Inbox(asyncio.DatagramProtocol):
         self._networks = options.networks()
         self._rate = options.datagrams_per_second
         self._clock = clock
+        self._make: Callable[[bool], Splitter] = lambda datagrams: Datagrams(None, None)
+        self._splitters: dict[tuple[str, int], Splitter] = {}
         self._buckets: dict[str, tuple[float, float]] = {}  # sender -> (tokens, when they were counted)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         if len(self._waiting) >= WAITING_DATAGRAMS or not self._admits(addr[0]):
             self.dropped += 1
             return
-        self._waiting.append(data if data.endswith(b"\n") else data + b"\n")
-        self.filled.set()
+        splitter = self._splitters.pop(addr, None) or self._make(True)
+        self._splitters[addr] = splitter  # the one that was silent longest comes first
+        text = splitter.feed(data)
+        if len(self._splitters) > MAX_SENDERS:
+            text += self._splitters.pop(next(iter(self._splitters))).flush()
+        if text:
+            self._waiting.append(text)
+            self.filled.set()
+
+    def split_by(self, make: Callable[[bool], Splitter]) -> None:
+        """How the datagrams of each sender are cut from now on; what was begun ends."""
+        self._make = make
+        self._waiting.extend(text for splitter in self._splitters.values() if (text := splitter.flush()))
+        self._splitters.clear()
+        if self._waiting:
+            self.filled.set()
 
     def _admits(self, sender: str) -> bool:
         """Whether the sender is on the list and has a token left; a bucket holds one second's worth."""

@@ -24,6 +24,8 @@ _JSON = (b"{", b"[")
 class NmeaAssembly(Assembler):
     """Lines of NMEA 0183, AIS sentences among others."""
 
+    max_line_bytes = MAX_LINE_BYTES
+
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup.clock, setup.offset, setup.index, setup.mend_clocks)
         self._framer = LineFramer(MAX_LINE_BYTES)

@@ -43,6 +43,9 @@ class Assembly(Protocol):
 
     lines: int
 
+    def prepare(self, body: bytes) -> None:
+        """All that will be fed, where it is known beforehand: some formats tell times by the last of it."""
+
     def feed(self, data: bytes, arrival: int | None) -> Iterable[Message]:
         """The messages that these bytes complete; `arrival` in ms, None for recordings. To be consumed at once."""
 

@@ -39,6 +39,9 @@ class Counting:
             logger.error("%d lines failed unexpectedly, the last: %.300r", self._failures, line[:200], exc_info=error)
             self._failures, self._log_at = 0, time.monotonic() + _SILENT_SECONDS
 
+    def prepare(self, body: bytes) -> None:
+        """All that will be fed, where it is known beforehand: some formats tell times by the last of it."""
+
     def reset_counts(self) -> None:
         """Begin a new account, for the next batch."""
         self.lines = self.foreign = self.sentences = 0

@@ -22,7 +22,8 @@ MAX_VALUES = 2_000_000
 
 _LONGEST_HEAD = 64  # bytes: brace, white space, key
 _ESCAPED_OR_NOT = rb'(?:[^"\\\x00-\x1f]|\\[^\x00-\x1f]){0,%d}+' % MAX_STRING
-_SPACE = re.compile(rb"[ \t\r\n]*+")
+_SPACE = re.compile(rb"(?:[ \t\r\n,]|\xef\xbb\xbf)*+")
+_LIST = re.compile(rb"\[[ \t\r\n]{0,16}+(?:\{|\Z)")
 # Anything but brackets: numbers, true, false, null, what separates them, and whole strings.
 _RUN = re.compile(rb'(?:[ \t\r\n0-9,:.+\-eEtrufalsn]++|"%b")*+' % _ESCAPED_OR_NOT)
 _BEGUN_STRING = re.compile(rb'"%b\\?\Z' % _ESCAPED_OR_NOT)
@@ -42,9 +43,13 @@ class Frame(NamedTuple):
 
 
 class DocumentFramer:
-    """Cuts a byte stream into JSON documents; `keys` as told above, each at most 24 characters."""
+    """Cuts a byte stream into JSON documents; `keys` as told above, each at most 24 characters.
 
-    def __init__(self, keys: tuple[bytes, ...], max_bytes: int = MAX_DOCUMENT_BYTES) -> None:
+    `lists`: a list of objects is a document too.
+    """
+
+    def __init__(self, keys: tuple[bytes, ...], max_bytes: int = MAX_DOCUMENT_BYTES, lists: bool = False) -> None:
+        self._lists = lists
         self._head = re.compile(rb'\{[ \t\r\n]{0,16}+"(?:%b)"' % b"|".join(keys))
         self._max = max_bytes
         self._buffer = bytearray()
@@ -81,9 +86,11 @@ class DocumentFramer:
                 self._drop(self._end_of(_SPACE, 0))
                 if not self._buffer:
                     return None
-                if self._buffer[:1] != b"{":
+                if self._buffer[:1] != b"{" and not (self._lists and _LIST.match(self._buffer)):
                     self._lose("no_document")
                     continue
+                if self._buffer[:1] == b"[" and b"{" not in self._buffer[:_LONGEST_HEAD]:
+                    return None
             frame = self._scan()
             if frame is not None or not self._lost:
                 return frame

@@ -26,6 +26,7 @@ class _AircraftDocument(msgspec.Struct, gc=False):
     now: float | None = None
     aircraft: list[msgspec.Raw] | None = None
     ac: list[msgspec.Raw] | None = None
+    hex: str | None = None
 
 
 class _Place(msgspec.Struct, gc=False):
@@ -37,6 +38,10 @@ class _Place(msgspec.Struct, gc=False):
 
 _read_aircraft_document = msgspec.json.Decoder(_AircraftDocument).decode
 _read_place = msgspec.json.Decoder(_Place).decode
+_read_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_AT_ARRIVAL = b'{"positions":"arrival"}'
+_BARE_LIST = re.compile(rb'^\s*\[\s*\{\s*"hex"\s*:')
+_ONE_AIRCRAFT = re.compile(rb'^\s*\{\s*"now"\s*:\s*[0-9.]+\s*,\s*"hex"\s*:')
 _AIRCRAFT_LIST = re.compile(rb'^\s*\{.*"(?:aircraft|ac)"\s*:\s*\[', re.DOTALL)
 
 
@@ -49,6 +54,7 @@ class ReadsbAssembly(DocumentAssembly):
     row.
     """
 
+    lists = True
     keys = (b"now", b"aircraft", b"ac", b"total", b"ctime", b"ptime", b"resultCount")
 
     def __init__(self, setup: Setup) -> None:
@@ -57,16 +63,20 @@ class ReadsbAssembly(DocumentAssembly):
 
     @staticmethod
     def looks_like(head: bytes) -> bool:
-        """An object with a list of aircraft."""
-        return _AIRCRAFT_LIST.match(head) is not None
+        """An object with a list of aircraft, a list of them, or one."""
+        return any(pattern.match(head) for pattern in (_AIRCRAFT_LIST, _BARE_LIST, _ONE_AIRCRAFT))
 
     def entries(self, document: bytes) -> Iterator[Entry] | None:
-        """The aircraft, each heard at the document's `now`."""
+        """The aircraft, each heard at the document's `now`; those of a bare list when they arrived."""
+        if document.startswith(b"["):
+            return (Entry(raw_of(entry, b"{"), None, _AT_ARRIVAL) for entry in _read_list(document))
         said = _read_aircraft_document(document)
         listed = said.aircraft if said.aircraft is not None else said.ac
+        now = epoch_ms(said.now)
+        if listed is None and said.hex is not None:  # readsb --net-json-port
+            return iter([Entry(document, now if now is None else self._steady(document, now))])
         if listed is None:
             return None
-        now = epoch_ms(said.now)
         raws = (raw_of(entry, b"{") for entry in listed)
         return (Entry(raw, now if now is None else self._steady(raw, now)) for raw in raws)
 
@@ -169,3 +179,43 @@ class OpenSkyAssembly(DocumentAssembly):
             raise Malformed("document_time_missing")
         added = b'{"time":%d}' % (now // 1000)
         return (Entry(raw_of(entry, b"["), now, added) for entry in said.states or [])
+
+
+class _VirtualRadarDocument(msgspec.Struct, gc=False):
+    listed: list[msgspec.Raw] | None = msgspec.field(default=None, name="acList")
+    stm: float | None = None
+
+
+class _PositionTime(msgspec.Struct, gc=False):
+    ms: float | None = msgspec.field(default=None, name="PosTime")
+
+
+_read_virtual_radar = msgspec.json.Decoder(_VirtualRadarDocument).decode
+_read_position_time = msgspec.json.Decoder(_PositionTime).decode
+_VIRTUAL_RADAR = re.compile(rb'^\s*\{.*"acList"\s*:\s*\[', re.DOTALL)
+
+
+class VirtualRadarAssembly(DocumentAssembly):
+    """AircraftList.json of Virtual Radar Server."""
+
+    keys = (b"src", b"feeds", b"acList", b"totalAc", b"lastDv")
+
+    @staticmethod
+    def looks_like(head: bytes) -> bool:
+        """An object with its list of aircraft."""
+        return _VIRTUAL_RADAR.match(head) is not None
+
+    def entries(self, document: bytes) -> Iterator[Entry] | None:
+        """The aircraft, each heard when the list was made, else at the time of its position."""
+        said = _read_virtual_radar(document)
+        if said.listed is None:
+            return None
+        now = epoch_ms(said.stm)
+        return (self._entry(raw_of(entry, b"{"), now) for entry in said.listed)
+
+    @staticmethod
+    def _entry(raw: bytes, now: int | None) -> Entry:
+        try:
+            return Entry(raw, now or epoch_ms(_read_position_time(raw).ms))
+        except BROKEN:
+            return Entry(b"", None)

@@ -5,7 +5,9 @@
 
 Enters the object, heard at the document's `now`; leaves a position dated `now - seen_pos` and, dated `now - seen`, the
 identity: `flight`, `r` (registration), `t` (type), `category`, `squawk`. Feet (or "ground"), knots, degrees true, feet
-per minute. Old names of dump1090-mutability: `altitude`, `speed`, `vert_rate`. `rr_lat` and `rr_lon` are guesses and
+per minute. Old names of dump1090-mutability: `altitude`, `speed`, `vert_rate`. Lists of aircraft without a document
+around them (dump1090 of malcolmrobb) tell no ages: their positions are of the moment when the list arrived, as `added`
+says, if `validposition` is not 0. `rr_lat` and `rr_lon` are guesses and
 `lastPosition` is old: none of them is a position. Source: README-json.md of readsb.
 """
 
@@ -66,6 +68,8 @@ class _Aircraft(msgspec.Struct, gc=False):
     baro_rate: float | None = None
     geom_rate: float | None = None
     vert_rate: float | None = None
+    validposition: float | None = None
+    validtrack: float | None = None
     mlat: object = None
     tisb: object = None
     messages: float | None = None
@@ -136,11 +140,11 @@ def altitude(barometric: float | str | None, geometric: float | None) -> tuple[i
 
 def _position(said: _Aircraft, icao: str, message: Message, context: Context) -> AircraftReport | None:
     """The position where there is one. Raises Rejected."""
-    if said.lat is None or said.lon is None:
+    if said.lat is None or said.lon is None or said.validposition == 0:
         return None
     check_position(said.lat, said.lon)
     kind = _kind(said)
-    time = message.received_at - _age_ms(said, kind)
+    time = message.received_at - _age_ms(said, kind, bool(message.added))
     check_time(time, context.now, context.recorded)
     feet, on_ground = altitude(said.alt_baro if said.alt_baro is not None else said.altitude, said.alt_geom)
     return AircraftReport(
@@ -159,8 +163,10 @@ def _position(said: _Aircraft, icao: str, message: Message, context: Context) ->
     )
 
 
-def _age_ms(said: _Aircraft, kind: str) -> int:
+def _age_ms(said: _Aircraft, kind: str, at_arrival: bool) -> int:
     """How old the position was. Raises Rejected where that is not said, or too much."""
+    if said.seen_pos is None and at_arrival:
+        return 0
     if said.seen_pos is None:
         raise Untimed  # `seen` is of any message: it would make an old position fresh
     if said.seen_pos > (MAX_ADSC_AGE_SECONDS if kind == "adsc" else MAX_AGE_SECONDS):
@@ -179,6 +185,8 @@ def _kind(said: _Aircraft) -> str:
 
 def _heading(said: _Aircraft, on_ground: bool | None) -> float | None:
     """The track; on the ground, where aircraft send where their nose points instead, the true heading."""
+    if said.validtrack == 0:
+        return None
     if said.track is None and on_ground:
         return aircraft.track(said.true_heading)
     return aircraft.track(said.track)

@@ -7,6 +7,8 @@ AVR text has a frame a line, in hexadecimal digits:
     <00000A1B2C3D408D4CA2165813A10F54560F3E2582;        after counter and signal (1 byte)
     1717664319.147975 *8D4CA2165813A10F54560F3E2582;    after the time, in seconds since 1970
     8D4CA2165813A10F54560F3E2582                        bare
+    1717664319.147975,4CA216,8D4CA2165813A10F54560F3E2582   pyModeS: time, address or not, frame
+    {"timestamp":1717664319.14,"frame":"8d4ca2…",…}     jet1090: what others decoded is not read
 
 What follows the semicolon is ignored. The counter is no time: it begins anywhere; so frames were heard when they
 arrived, or when the clock of the recording says. Every frame of the right length and parity becomes a message; what it
@@ -19,11 +21,14 @@ import re
 from collections import deque
 from collections.abc import Iterator
 
+import msgspec
 from django.conf import settings
 
 from ingest.clocks import UnknownTime, possible
 from ingest.errors import Malformed
 from ingest.formats.common.contract import Setup
+from ingest.formats.common.documents import epoch_ms
+from ingest.formats.common.json_values import BROKEN as BROKEN_JSON
 from ingest.formats.common.lines import LineAssembly
 from ingest.formats.modes.airspace import MEMORY_MS, Airspace
 from ingest.formats.modes.beast import BROKEN, JUNK, MLAT_COUNTER, BeastFramer, Frame
@@ -33,17 +38,20 @@ from ingest.reports import Message
 SHORT_BYTES, LONG_BYTES = 7, 14
 _MARK_MS = 5_000
 _MAX_MARKS = 64
+_TICKS_PER_MS = 12_000  # of the receiver's counter, 12 MHz
+_LONGEST_BODY_MS = 600_000  # that is believed of a body which was pushed
 _MAX_HELD = 256  # messages of one aircraft
 METRES = 1852.0  # in a nautical mile
 
-_TIMED = rb"(?:(?P<time>\d{9,10}(?:\.\d{1,9})?)[ \t]+)?"
+_TIMED = rb"(?:(?P<time>\d{9,10}(?:\.\d{1,9})?)(?:[ \t]+|,(?:[0-9A-Fa-f]{6},)?))?"
 _LINE = re.compile(
     _TIMED + rb"(?:(?P<plain>\*?)|@(?P<counter>[0-9A-Fa-f]{12})|<(?P<counter2>[0-9A-Fa-f]{12})[0-9A-Fa-f]{2})"
     rb"(?P<frame>(?:[0-9A-Fa-f]{2})+)(?:;.*|\s*)"
 )
 _MARKED = re.compile(_TIMED + rb"[*@<]")
+_JSON = re.compile(rb'^\s*\{(?=[^\n]*"frame"\s*:\s*"[0-9A-Fa-f]{14,28}")[^\n]*"timestamp"\s*:', re.MULTILINE)
 _SEEN = re.compile(
-    rb"^(?:\d{9,10}(?:\.\d+)?[ \t]+)?(?:(?:\*|@[0-9A-F]{12}|<[0-9A-F]{14})(?:[0-9A-F]{14}){1,2};"
+    rb"^(?:\d{9,10}(?:\.\d+)?(?:[ \t]+|,(?:[0-9A-F]{6},)?))?(?:(?:\*|@[0-9A-F]{12}|<[0-9A-F]{14})(?:[0-9A-F]{14}){1,2};"
     rb"|[0-9A-F]{14}(?:[0-9A-F]{14})?;?\r?$)",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -86,6 +94,16 @@ def check(frame: bytes) -> None:
         raise Malformed("crc")
 
 
+class _Frame(msgspec.Struct, gc=False):
+    """What is read of a line of jet1090."""
+
+    frame: str = ""
+    timestamp: float | None = None
+
+
+_read_frame = msgspec.json.Decoder(_Frame).decode
+
+
 class _ModeSAssembly(LineAssembly):
     """What both encodings share: frames to messages, and where to resume."""
 
@@ -94,6 +112,7 @@ class _ModeSAssembly(LineAssembly):
         self._airspace = Airspace(setup.receiver, settings.RECEIVER_RANGE_NM * METRES)
         self._held: dict[str, list[Message]] = {}  # of doubtful positions by address, the oldest first
         self._ready: list[Message] = []
+        self._last_counter = 0  # of a body that was pushed
         self._resume = (setup.offset, setup.index)
         self._marks: deque[tuple[int, int, int]] = deque(maxlen=_MAX_MARKS)  # (time, offset, index) behind a frame
 
@@ -116,6 +135,8 @@ class _ModeSAssembly(LineAssembly):
     def heard(self, frame: bytes, time: int | None, arrival: int | None, counter: int = 0) -> Message | None:
         """The message of one frame, None where it is held back. Raises Malformed and UnknownTime."""
         check(frame)
+        if time is None and self._last_counter and arrival is not None:
+            time = arrival - self._before_the_last(counter)
         at = possible(self._clock(self.index, time, arrival))
         self.count_part()
         self.index += 1
@@ -129,6 +150,11 @@ class _ModeSAssembly(LineAssembly):
             return message
         self._held.setdefault(said.icao, []).append(message)
         return None
+
+    def _before_the_last(self, counter: int) -> int:
+        """How long before the last frame of a body one was heard (ms); 0 where the counter does not tell."""
+        ticks = self._last_counter - counter
+        return round(ticks / _TICKS_PER_MS) if counter and 0 <= ticks <= _LONGEST_BODY_MS * _TICKS_PER_MS else 0
 
     def _release(self, address: str, right: bool) -> None:
         """Let go of the messages that were held back; wrong ones say that they are unresolved."""
@@ -165,15 +191,19 @@ class _ModeSAssembly(LineAssembly):
 
 
 class AvrAssembly(_ModeSAssembly):
-    """Lines of AVR text."""
+    """Lines of AVR text, and frames in lines of other tools."""
+
+    max_line_bytes = 8192
 
     @staticmethod
     def looks_like(head: bytes) -> bool:
-        """Any whole frame on a line of its own."""
-        return bool(_SEEN.search(head))
+        """Any whole frame on a line of its own, or in JSON."""
+        return bool(_SEEN.search(head) or _JSON.search(head))
 
     def take(self, line: bytes, arrival: int | None) -> Message | None:
         """One line. Raises Malformed with `hex`, `frame_length` or `crc`."""
+        if line[:1] == b"{":
+            return self._of_json(line, arrival)
         found = _LINE.fullmatch(line)
         if found is None:
             if _MARKED.match(line):
@@ -187,6 +217,26 @@ class AvrAssembly(_ModeSAssembly):
         time = round(float(found["time"]) * 1000) if found["time"] else None
         counter = int(found["counter"] or found["counter2"] or b"0", 16)
         return self.heard(frame, time, arrival, counter)
+
+    def _of_json(self, line: bytes, arrival: int | None) -> Message | None:
+        """A line of jet1090. Raises Malformed."""
+        try:
+            said = _read_frame(line)
+            frame = bytes.fromhex(said.frame)
+        except (*BROKEN_JSON, ValueError) as error:
+            raise Malformed("json_broken") from error
+        if not frame:
+            self.count_foreign()
+            return None
+        return self.heard(frame, epoch_ms(said.timestamp), arrival)
+
+    def prepare(self, body: bytes) -> None:
+        """The counter of the last frame is that of the arrival."""
+        for line in reversed(body.splitlines()):
+            found = _LINE.fullmatch(line)
+            if found is not None and (found["counter"] or found["counter2"]):
+                self._last_counter = int(found["counter"] or found["counter2"], 16)
+                return
 
 
 class BeastAssembly(_ModeSAssembly):
@@ -214,6 +264,11 @@ class BeastAssembly(_ModeSAssembly):
         """The frame in hand is broken, and no more come."""
         yield from self.cut(arrival)
         yield from super().flush(arrival)
+
+    def prepare(self, body: bytes) -> None:
+        """The counter of the last frame is that of the arrival."""
+        counters = [frame.counter for frame in BeastFramer().feed(body) if frame.counter not in (0, MLAT_COUNTER)]
+        self._last_counter = counters[-1] if counters else 0
 
     def take(self, line: bytes, arrival: int | None) -> Message | None:
         """The data of one frame, without the counter."""

@@ -58,6 +58,11 @@ class BeastFramer:
         self._rest = b""
         self._junk = 0  # bytes since the last frame
 
+    @property
+    def pending(self) -> int:
+        """Bytes of the frame that is begun."""
+        return len(self._rest)
+
     def feed(self, chunk: bytes) -> list[Frame]:
         """The frames that `chunk` completes, and what was found in front of them."""
         bytes_ = self._rest + chunk
@@ -88,6 +93,30 @@ class BeastFramer:
             return []
         size, self._junk = self._junk, 0
         return [Frame(JUNK, size)]
+
+
+class Frames:
+    """The stream of one sender in whole frames; see `ingest/formats/common/splitting.py`."""
+
+    header = b""
+
+    def __init__(self) -> None:
+        self._framer = BeastFramer()
+        self._rest = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """The bytes up to the end of the last whole frame."""
+        data = self._rest + data
+        self._framer.feed(data[len(self._rest) :])
+        end = len(data) - self._framer.pending
+        self._rest = data[end:]
+        return data[:end]
+
+    def flush(self) -> bytes:
+        """The frame that was begun; the next one breaks it off."""
+        rest, self._rest = self._rest, b""
+        self._framer.flush()
+        return rest
 
 
 def _frame(wire: bytes) -> Frame:

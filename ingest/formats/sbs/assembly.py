@@ -6,12 +6,16 @@ track and vertical rate, where the line itself lacks them and they were heard at
 line that its callsign and squawk were reported already. At most MAX_AIRCRAFT are remembered, each for FORGET_MS after
 its last line. A recording that is resumed goes on where it was read to, without the memory: the first positions lack
 what was said before them. SEL, ID, AIR, STA and CLK lines are foreign, and so is what is no line of SBS-1 at all.
+
+Live, a line was heard when it arrived, for senders delay times or write them in a zone of their own. A recording, which
+has no arrival, goes by the time in front of a line, else by the line's own.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import re
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -24,11 +28,13 @@ from ingest.reports import Message
 
 FRESH_MS = 60_000  # the age up to which a value belongs to a position, and after which an identity is said again
 FORGET_MS = 300_000
+_ZONE_STEP_MS = 15 * 60_000
 MAX_AIRCRAFT = 20_000
 
-_BEGINNING = re.compile(rb"MSG,[1-8],")
+_BEGINNING = re.compile(rb"(?:MSG|MLAT),[1-8],")
 _LOOKS_LIKE = re.compile(
-    rb"^(?:\d{4}-\d\d-\d\d[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d)?[ ,;\t]+)?(?:MSG,[1-8]|(?:SEL|ID|AIR|STA|CLK),),\d*,",
+    rb"^(?:\d{4}-\d\d-\d\d[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d)?[ ,;\t]+)?"
+    rb"(?:(?:MSG|MLAT),[1-8]|(?:SEL|ID|AIR|STA|CLK),),\d*,",
     re.MULTILINE,
 )
 _IDENTITY = ((sbs.CALLSIGN, aircraft.callsign), (sbs.SQUAWK, aircraft.squawk))
@@ -50,6 +56,9 @@ class SbsAssembly(LineAssembly):
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup.clock, setup.offset, setup.index)
         self._aircraft: dict[str, _Heard] = {}  # the one that was silent longest comes first
+        self._recorded, self._zone = setup.recorded, ZoneInfo(setup.zone)
+        self._pushed = False
+        self._shift: int | None = None  # of the times in a pushed body, ms
 
     @staticmethod
     def looks_like(head: bytes) -> bool:
@@ -63,8 +72,12 @@ class SbsAssembly(LineAssembly):
             self.count_foreign()
             return None
         self.count_part()
-        message = self.message(line[start:].rstrip(), _time_in_front(line[:start]), arrival)
-        fields = message.raw.decode("ascii", "replace").split(",")
+        raw = line[start:].rstrip()
+        fields = raw.decode("ascii", "replace").split(",")
+        time = _time_in_front(line[:start])
+        if time is None and (self._recorded or self._pushed):
+            time = self._own_time(fields, arrival)
+        message = self.message(raw, time, arrival)
         try:
             address = aircraft.icao(fields[sbs.ADDRESS])
         except Rejected:
@@ -73,6 +86,22 @@ class SbsAssembly(LineAssembly):
         if added.values or added.known:
             message.added = _write(added)
         return message
+
+    def prepare(self, body: bytes) -> None:
+        """A body that was pushed: its lines were heard one after the other, not all when it arrived."""
+        self._pushed = True
+
+    def _own_time(self, fields: list[str], arrival: int | None) -> int | None:
+        """When the line says that it was generated, else logged (ms).
+
+        Of a pushed body the zone is found out: nobody waits for a quarter of an hour, and zones differ by no less.
+        """
+        time = _date_and_time(fields[6], fields[7], self._zone) or _date_and_time(fields[8], fields[9], self._zone)
+        if time is None or arrival is None:
+            return time
+        if self._shift is None:
+            self._shift = round((arrival - time) / _ZONE_STEP_MS) * _ZONE_STEP_MS
+        return min(time + self._shift, arrival)
 
     def _heard(self, address: str, now: int) -> _Heard:
         """The memory of an aircraft, which becomes the youngest; those that were silent too long are forgotten."""
@@ -106,11 +135,11 @@ def _start_of_message(line: bytes) -> int | None:
     """
     starts = [found.start() for found in _BEGINNING.finditer(line)]
     for start in reversed(starts):
-        if line.count(b",", start) == sbs.FIELDS - 1:
+        if sbs.is_complete(line[start : start + 4].decode("ascii", "replace"), line.count(b",", start) + 1):
             return start
     if starts:
         raise Malformed("field_count")
-    if line.startswith(b"MSG,"):
+    if line.startswith((b"MSG,", b"MLAT,")):
         raise Malformed("message_type")
     return None
 
@@ -125,6 +154,15 @@ def _time_in_front(prefix: bytes) -> int | None:
         return None  # garbage in front costs only the time
     moment = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
     return round(moment.timestamp() * 1000)
+
+
+def _date_and_time(date: str, time: str, zone: dt.tzinfo) -> int | None:
+    """`2015/11/27` and `21:31:03.354` of a zone in ms since 1970; None where they are none."""
+    try:
+        moment = dt.datetime.fromisoformat(f"{date.strip().replace('/', '-')}T{time.strip()}")
+    except ValueError:
+        return None
+    return round(moment.replace(tzinfo=zone).timestamp() * 1000)
 
 
 def _values_of(fields: list[str]) -> dict[str, str]:

@@ -34,6 +34,7 @@ from ingest.formats.common.ranges import check_position, check_time
 from ingest.reports import AircraftReport, AircraftStatic, Decoded, Message
 
 FIELDS = 22
+MLAT = "MLAT"  # in place of MSG
 TYPE, ADDRESS, CALLSIGN, SQUAWK = 1, 4, 10, 17
 _LATITUDE, _LONGITUDE, _ON_GROUND = 14, 15, 21
 _POSITIONS = ("2", "3")
@@ -69,7 +70,7 @@ def decode(message: Message, context: Context) -> Decoded:
     Raises Rejected with `undecodable`, `icao_invalid`, or a code of validation.
     """
     fields = message.raw.decode("ascii", "replace").split(",")
-    if len(fields) != FIELDS:
+    if not is_complete(fields[0], len(fields)):
         raise Rejected("undecodable")
     icao = aircraft.icao(fields[ADDRESS])
     check_time(message.received_at, context.now, context.recorded)
@@ -77,6 +78,11 @@ def decode(message: Message, context: Context) -> Decoded:
     static = None if added.known else _static(icao, fields, message.received_at)
     position = _position(icao, fields, added, message.received_at, context) if has_position(fields) else None
     return Decoded(position, static)
+
+
+def is_complete(beginning: str, fields: int) -> bool:
+    """Whether a line has as many fields as its kind: those of positions found by multilateration may have more."""
+    return fields >= FIELDS if beginning == MLAT else fields == FIELDS
 
 
 def has_position(fields: list[str]) -> bool:
@@ -111,7 +117,7 @@ def _position(icao: str, fields: list[str], added: Added, heard: int, context: C
     if on_ground:
         values["altitude"] = None
         ages.pop("altitude", None)
-    quality = TIS_B_QUALITY if icao.startswith("~") else 100
+    quality = TIS_B_QUALITY if icao.startswith("~") or fields[0] == MLAT else 100
     return AircraftReport(
         icao,
         at,

@@ -17,7 +17,7 @@ from ingest.formats.common.json_values import BROKEN
 from ingest.formats.common.lines import LineAssembly
 from ingest.reports import Message
 
-_POINT = re.compile(rb'^\s*\{(?=[^\n]*"icao24"\s*:)(?=[^\n]*"timestamp"\s*:)[^\n]*"latitude"\s*:')
+_POINT = re.compile(rb'^\s*\{(?![^\n]*"frame"\s*:)(?=[^\n]*"icao24"\s*:)(?=[^\n]*"timestamp"\s*:)[^\n]*"latitude"\s*:')
 
 
 class _When(msgspec.Struct, gc=False):

@@ -22,7 +22,7 @@ from ingest.feeds.collector import Options
 from ingest.feeds.sniffing import UnknownFormat
 from ingest.formats.registry import FORMATS
 from ingest.ledger import accounts
-from ingest.management.commands.ingest import clock_of, receiver_of, table_of
+from ingest.management.commands.ingest import clock_of, columns_of, format_of, receiver_of, table_of, zone_of
 from ingest.sources import SourceError, label_of
 
 GOES_ON = "what is stored stays, the same command goes on from there"
@@ -32,7 +32,7 @@ class Command(BaseCommand):
     """Parses, runs a Backfill over the files, prints what the ledger says."""
 
     help = (
-        "Store files of the past (plain, gzip or zip, any format) with several processes, leaving live state alone. "
+        "Store files of the past (plain or packed, any format) with several processes, leaving live state alone. "
         "The same command again goes on where the last one was stopped or killed; nothing is lost or stored twice."
     )
 
@@ -40,6 +40,8 @@ class Command(BaseCommand):
         parser.add_argument("files", nargs="+", metavar="FILE", help="taken in one after the other")
         parser.add_argument("--format", choices=list(FORMATS), help="what the bytes are (default: what they look like)")
         parser.add_argument("--receiver", metavar="LAT,LON", help="antenna in degrees; Mode S on the ground needs it")
+        parser.add_argument("--columns", metavar="FIELD=COLUMN,…", help="of a CSV whose header nobody knows")
+        parser.add_argument("--zone", default="UTC", help="of times that name none, as in SBS recordings (default UTC)")
         parser.add_argument("--label", help="source label of the positions (default: made of each file's name)")
         parser.add_argument("--score", type=int, default=80, help="trust of the source, 1 to 100 (default 80)")
         parser.add_argument(
@@ -130,7 +132,9 @@ def _reading(file: str, options: dict[str, Any]) -> Reading:
     how = Options(
         source=(options["label"] or label_of(file))[:32],
         clock=clock_of(options, recorded=True),
-        format=options["format"],
+        format=format_of(options),
+        columns=columns_of(options),
+        zone=zone_of(options),
         trust=options["score"],
         recorded=True,
         invented=bool(options["start"]),
@@ -138,6 +142,8 @@ def _reading(file: str, options: dict[str, Any]) -> Reading:
         receiver=receiver,
     )
     made_by = f"{options['start']} {options['rate']} {receiver}"
+    if options["columns"] or options["zone"] != "UTC":
+        made_by += f" {options['columns']} {options['zone']}"
     return Reading(file, how, lambda: clock_of(options, recorded=True), made_by)
 
 

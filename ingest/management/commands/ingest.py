@@ -9,7 +9,9 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -24,9 +26,11 @@ from ingest.feeds.collector import Collector, Options
 from ingest.feeds.progress import Progress
 from ingest.feeds.runner import FeedRunner, is_running_here
 from ingest.feeds.sniffing import UnknownFormat
-from ingest.formats.registry import FORMATS
+from ingest.formats.ais_csv.dialects import parse_columns
+from ingest.formats.registry import FORMATS, refusal
 from ingest.ledger import waiting
 from ingest.ledger.accounts import summary, violations
+from ingest.models import Format
 from ingest.sources import Source, SourceError, label_of, open_source
 from resilience.spool import drain
 
@@ -35,7 +39,7 @@ class Command(BaseCommand):
     """Loops over the collector; the summary at the end comes from the ledger."""
 
     help = (
-        "Take in one source: a file (plain, gzip or zip), - for standard input, tcp://host:port, "
+        "Take in one source: a file (plain or packed), - for standard input, tcp://host:port, "
         "tcp-listen://address:port, udp://address:port, http(s)://host/aircraft.json, or sim://?ships=60. "
         "Without a source: run all enabled feeds until stopped."
     )
@@ -44,6 +48,8 @@ class Command(BaseCommand):
         parser.add_argument("source", nargs="?", help="where the bytes come from; left out: all enabled feeds")
         parser.add_argument("--format", choices=list(FORMATS), help="what the bytes are (default: what they look like)")
         parser.add_argument("--receiver", metavar="LAT,LON", help="antenna in degrees; Mode S on the ground needs it")
+        parser.add_argument("--columns", metavar="FIELD=COLUMN,…", help="of a CSV whose header nobody knows")
+        parser.add_argument("--zone", default="UTC", help="of times that name none, as in SBS recordings (default UTC)")
         parser.add_argument("--label", help="source label of the positions (default: made of the source)")
         parser.add_argument("--score", type=int, default=80, help="trust of the source, 1 to 100 (default 80)")
         parser.add_argument("--inline", action="store_true", help="run the pipeline in this process, without the queue")
@@ -115,7 +121,9 @@ class Command(BaseCommand):
         return Options(
             source=(options["label"] or label_of(options["source"]))[:32],
             clock=clock_of(options, recorded),
-            format=options["format"],
+            format=format_of(options),
+            columns=columns_of(options),
+            zone=zone_of(options),
             trust=options["score"],
             recorded=recorded and not paced,
             invented=bool(options["start"]) or paced,
@@ -148,8 +156,8 @@ class Command(BaseCommand):
         except (SourceError, UnknownFormat) as error:
             failure = str(error)
         except UnknownTime:
-            failure = (
-                f"{options['source']} gives no times: say when it began, as in --start 2026-01-01T00:00:00Z --rate 100"
+            failure = f"{options['source']} gives no times" + (
+                "" if options["start"] else ": say when it began, as in --start 2026-01-01T00:00:00Z --rate 100"
             )
         except Interrupted:
             failure = "stopped while a batch could not be stored; what was accepted before is safe, --resume goes on"
@@ -169,6 +177,8 @@ class Command(BaseCommand):
         shown = summary(booked, collector.counts, collector.accepted, left, time.monotonic() - began)
         if failure is None or collector.accepted:
             self.stdout.write(msgspec.json.encode(shown).decode() if options["json"] else table_of(shown))
+        if failure is None and not left:
+            failure = used_nothing(shown, _head(source), collector.format, options["format"] is not None)
         if failure or wrong:
             raise CommandError("\n".join([*([failure] if failure else []), *wrong]))
 
@@ -186,6 +196,13 @@ async def _until_signalled(run: Any, give_up: threading.Event) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, signalled)
     await run(stop)
+
+
+def _head(source: Source) -> bytes:
+    try:
+        return source.head()
+    except SourceError:
+        return b""
 
 
 def _shared_label(options: dict[str, Any]) -> str | None:
@@ -223,6 +240,50 @@ def receiver_of(text: str | None) -> tuple[float, float] | None:
     if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
         raise CommandError("--receiver must lie on the globe: latitude -90 to 90, longitude -180 to 180")
     return latitude, longitude
+
+
+def format_of(options: dict[str, Any]) -> str | None:
+    """The format that was said; columns are those of a CSV. Raises CommandError where it cannot travel that way."""
+    kind = options["format"] or (Format.AIS_CSV.value if options["columns"] else None)
+    reason = refusal(kind or "", str(options.get("source") or "").partition("://")[0])
+    if reason is not None:
+        raise CommandError(reason)
+    return kind
+
+
+def columns_of(options: dict[str, Any]) -> dict[str, str]:
+    """Names of columns by what is in them. Raises CommandError."""
+    try:
+        return parse_columns(options["columns"]) if options["columns"] else {}
+    except ValueError as error:
+        raise CommandError(f"--{error}") from error
+
+
+def zone_of(options: dict[str, Any]) -> str:
+    """The name of a zone. Raises CommandError for one that there is not."""
+    try:
+        return ZoneInfo(options["zone"]).key
+    except (ValueError, ZoneInfoNotFoundError) as error:
+        raise CommandError(f"--zone: {error}") from error
+
+
+def used_nothing(shown: dict[str, Any], seen: bytes, kind: str | None, given: bool) -> str | None:
+    """Why a run ends with an error that read something and used none of it; None where it did.
+
+    `seen`: the first bytes; `given`: the format was said by the user.
+    """
+    used = sum(shown.get(name, 0) for name in ("positions", "static", "stations", "other"))
+    if used or not shown.get("lines") or shown.get("lines") == shown.get("foreign", 0) == 0:
+        return None
+    reasons = Counter(shown.get("malformed") or {}) + Counter(shown.get("rejected") or {})
+    if not reasons and not shown.get("foreign"):
+        return None
+    most = ", ".join(f"{reason} {count:,}" for reason, count in reasons.most_common(1)) or "no line of this format"
+    other = "another --format" if given else "--format, if it is another"
+    return (
+        f"nothing of it could be used. It begins with {seen[:60]!r}; it was read as {kind}; "
+        f"the most frequent reason: {most}. Try {other}."
+    )
 
 
 def _resumed(settings: Options, source: Source, acceptance: Acceptance, give_up: threading.Event) -> Options:

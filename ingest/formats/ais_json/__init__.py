@@ -1,0 +1,4 @@
+"""AIS that others decoded to JSON, one object a report: BarentsWatch, Digitraffic, AISHub, gpsd, JSON AIS, GeoJSON.
+
+`assembly` takes documents, lines and server-sent events apart; `decoder` reads the objects, whatever their keys are.
+"""
