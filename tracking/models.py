@@ -215,6 +215,8 @@ class Position(models.Model):
 class VesselPosition(Position):
     """One position of a vessel; unique by vessel and time, partitioned by day."""
 
+    once_a_second = True  # so two places in one second contradict each other, and both are kept
+
     vessel = models.ForeignKey(
         Vessel, models.CASCADE, related_name="positions", db_constraint=False, db_index=False, help_text="who"
     )

@@ -19,10 +19,10 @@ from ingest.reports import Message, MessageBatch, VesselReport
 from ingest.stages.decode import decode
 from ingest.stages.work import Work
 from tests.truth.faults import Heard
+from tracking.positions.twins import twin_ms
 from tracking.truth.budget import budget_of
 from tracking.truth.fleets import Jump, fleets
 from tracking.truth.rule import Fold, Refusal, Row, fold
-from tracking.truth.twins import twin_ms
 
 TRUST = 80
 

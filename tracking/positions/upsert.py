@@ -12,6 +12,11 @@ are equals: of each value the greater stays, any value rather than none, so no o
 the row. (The greater report as a whole would not do: a row does not tell which of its values filled a gap.) `wins` and
 `fold` are the same rule for rows of one batch, because a statement must not hold one key twice.
 
+Two reports of a ship in one whole second whose places lie apart (`twins`) are not two readings of one report: neither
+is given up. The loser moves to a millisecond of that second which its own place gives, a twin of the row that stays, so
+the set of rows depends on no order, and no value of one fills a gap of the other. Which of them is true is for the
+judge of history (`tracking/truth/judge.py`).
+
 A value that filled a gap counts as the winner's own from then on. So which of several losers fills a gap, and whether
 it stands against an equal of the winner, does depend on the order of delivery.
 
@@ -20,6 +25,7 @@ Not done here: partitions (`tracking/history/partitions.py` makes them before a 
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import nullcontext
 from operator import attrgetter
@@ -27,6 +33,7 @@ from typing import Any, Protocol
 
 from django.db import models, transaction
 
+from tracking.positions.twins import APART_LATITUDE, APART_LONGITUDE, MOST_MS, UNITS, are_apart, twin_ms
 from tracking.postgresql import arrays
 
 _ARRAY_TYPES = {
@@ -92,6 +99,7 @@ class Upsert:
             if isinstance(constraint, models.UniqueConstraint)
         )
         self.filled = [column for column in self.columns if column not in (*self.key, *_ALWAYS)]
+        self.has_twins = bool(getattr(model, "once_a_second", False))
         self.values_of = attrgetter(*self.columns)
         self.sql = self._sql()
 
@@ -106,6 +114,12 @@ class Upsert:
         for row in rows:
             key = identity(row)
             holder = kept.get(key)
+            if holder is not None and self._are_twins(row, holder):
+                winner, row = (row, holder) if wins(row, holder) else (holder, row)
+                kept[key] = winner
+                row.timestamp += dt.timedelta(milliseconds=twin_ms(row.latitude, row.longitude))
+                key = identity(row)
+                holder = kept.get(key)
             if holder is None:
                 kept[key] = row
                 continue
@@ -118,6 +132,12 @@ class Upsert:
             else:
                 unchanged += 1
         return list(kept.values()), merged, unchanged
+
+    def _are_twins(self, one: Any, other: Any) -> bool:
+        """Whether two reports of one key contradict each other, so that both stay."""
+        if not self.has_twins or one.timestamp.microsecond:
+            return False
+        return are_apart(one.latitude, one.longitude, other.latitude, other.longitude)
 
     def _take(self, winner: Any, loser: Any) -> bool:
         """Give the winner the values that it takes of the loser; whether there are any."""
@@ -155,6 +175,8 @@ class Upsert:
         given = ", ".join(self.casts)
         key = ", ".join(f'"{column}"' for column in self.key)
         assignments, changed = self._rule(table)
+        if self.has_twins:
+            return self._sql_with_twins(table, names, given, key, assignments, changed)
         return f"""
             WITH upserted AS (
                 INSERT INTO {table} ({names})
@@ -164,6 +186,35 @@ class Upsert:
                 RETURNING (old.id IS NULL) AS created
             )
             SELECT count(*) FILTER (WHERE created), count(*) FILTER (WHERE NOT created) FROM upserted"""
+
+    def _sql_with_twins(self, table: str, names: str, given: str, key: str, assignments: str, changed: str) -> str:
+        """The same, with losers of another place inserted beside; they count as created.
+
+        The row as it was is returned as one value, which is NULL and costs next to nothing for nearly all rows.
+        """
+        contradicts = _apart(f'{table}."timestamp"', table, "excluded")
+        by_key = " AND ".join(f'g."{c}" = (u.was)."{c}"' for c in self.key)
+        held = "(g.latitude, g.longitude) = (u.latitude, u.longitude)"
+        loser = {c: f'CASE WHEN {held} THEN (u.was)."{c}" ELSE g."{c}" END' for c in self.columns}
+        units = f"round(({loser['latitude']}) * {UNITS})::bigint * 31 + round(({loser['longitude']}) * {UNITS})::bigint"
+        loser["timestamp"] = f"g.\"timestamp\" + (1 + abs({units}) %% {MOST_MS}) * interval '1 ms'"
+        losers = ", ".join(f'{value} AS "{column}"' for column, value in loser.items())
+        return f"""
+            WITH given({names}) AS MATERIALIZED (SELECT * FROM unnest({given})), upserted AS (
+                INSERT INTO {table} ({names}) SELECT * FROM given ORDER BY {key}
+                ON CONFLICT ({key}) DO UPDATE SET {assignments}
+                WHERE {changed} OR {contradicts}
+                RETURNING (old.id IS NULL) AS created, CASE WHEN old.id IS NOT NULL THEN old END AS was,
+                    new.latitude, new.longitude
+            ), losers AS (
+                SELECT {losers} FROM upserted u JOIN given g ON {by_key} AND {_apart('g."timestamp"', "g", "(u.was)")}
+                WHERE NOT u.created
+            ), twins AS (
+                INSERT INTO {table} ({names}) SELECT {names} FROM losers ORDER BY {key}
+                ON CONFLICT DO NOTHING RETURNING 1
+            )
+            SELECT count(*) FILTER (WHERE created) + (SELECT count(*) FROM twins),
+                   count(*) FILTER (WHERE NOT created) - (SELECT count(*) FROM losers) FROM upserted"""
 
     def _rule(self, table: str) -> tuple[str, str]:
         """The conflict rule as the assignments of an UPDATE and the condition that they change something.
@@ -175,8 +226,10 @@ class Upsert:
         at_once = f"{_row_of(table, _HEARD, table)} = {_row_of('excluded', _HEARD, 'excluded')}"
         one_place = f"{_row_of(table, _PLACE, table)} = {_row_of('excluded', _PLACE, 'excluded')}"
         assignments = [f'"{c}" = CASE WHEN {won} THEN excluded."{c}" ELSE {table}."{c}" END' for c in _ALWAYS]
+        apart = _apart(f'{table}."timestamp"', table, "excluded") if self.has_twins else "false"
         assignments += [
-            f'"{c}" = CASE WHEN {at_once} THEN CASE WHEN {one_place} THEN GREATEST({table}."{c}", excluded."{c}")'
+            f'"{c}" = CASE WHEN {apart} THEN CASE WHEN {won} THEN excluded."{c}" ELSE {table}."{c}" END'
+            f' WHEN {at_once} THEN CASE WHEN {one_place} THEN GREATEST({table}."{c}", excluded."{c}")'
             f' WHEN {won} THEN excluded."{c}" ELSE {table}."{c}" END'
             f' WHEN {won} THEN COALESCE(excluded."{c}", {table}."{c}")'
             f' ELSE COALESCE({table}."{c}", excluded."{c}") END'
@@ -184,8 +237,17 @@ class Upsert:
         ]
         gaps = " OR ".join(f'({table}."{c}" IS NULL AND excluded."{c}" IS NOT NULL)' for c in self.filled)
         greater = " OR ".join(f'excluded."{c}" > {table}."{c}"' for c in self.filled)
-        fills = f"({gaps}) AND NOT ({at_once} AND NOT {one_place})"
+        fills = f"({gaps}) AND NOT ({at_once} AND NOT {one_place}) AND NOT {apart}"
         return ", ".join(assignments), f"{won} OR {fills} OR {at_once} AND {one_place} AND ({greater})"
+
+
+def _apart(moment: str, one: str, other: str) -> str:
+    """The condition that two rows of that moment are twins: their places lie apart, and it is a whole second."""
+    return (
+        f"((abs({one}.latitude - {other}.latitude) > {APART_LATITUDE}"
+        f" OR abs({one}.longitude - {other}.longitude) > {APART_LONGITUDE})"
+        f" AND date_trunc('second', {moment}) = {moment})"
+    )
 
 
 def _row_of(mine: str, columns: Sequence[str], theirs: str) -> str:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 APART_LATITUDE = 0.0002  # some 22 m
 APART_LONGITUDE = 0.0004
-_UNITS = 600_000  # of AIS to a degree
-_MOST_MS = 997  # a prime below a thousand
+UNITS = 600_000  # of AIS to a degree
+MOST_MS = 997  # a prime below a thousand
 
 
 def twin_ms(latitude: float, longitude: float) -> int:
     """The millisecond of a place, 1 to 997."""
-    return 1 + abs(round(latitude * _UNITS) * 31 + round(longitude * _UNITS)) % _MOST_MS
+    return 1 + abs(round(latitude * UNITS) * 31 + round(longitude * UNITS)) % MOST_MS
 
 
 def are_apart(latitude: float, longitude: float, other_latitude: float, other_longitude: float) -> bool:
