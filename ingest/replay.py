@@ -15,6 +15,7 @@ from django.db.models import F
 
 from ingest.acceptance.package import unpack
 from ingest.consumption import BATCH_KIND
+from ingest.formats.registry import FORMATS
 from ingest.models import Batch
 from ingest.pipeline import process
 from ingest.reports import Message, MessageBatch
@@ -54,7 +55,12 @@ class MessageHandler:
         Batch.objects.filter(id=letter.batch_id).update(dead=F("dead") - 1, discarded=F("discarded") + 1)
 
     def describe(self, letter: DeadLetter) -> dict[str, str]:
-        """What the message says by its format's decoder; None is left out. Raises Undecodable with the reason."""
+        """What the message says by its format's decoder; None is left out. Raises Undecodable with the reason.
+
+        A message is edited alone: what was added to it stays, and where that holds for no other it is `not_editable`.
+        """
+        if letter.edited is not None and not FORMATS[letter.context["format"]].editable:
+            raise Undecodable("not_editable")
         work = process(_as_batch(letter), None, booked=())
         for reason in work.counts.rejected:
             raise Undecodable(reason)
@@ -118,5 +124,5 @@ def _as_batch(letter: DeadLetter) -> MessageBatch:
         recorded=True,  # it may have become old while it waited; it was in time when it was accepted
         invented=letter.context["invented"],
         live=False,
-        messages=[Message(received_at, letter.payload)],
+        messages=[Message(received_at, letter.payload, letter.context.get("added", "").encode())],
     )

@@ -17,10 +17,21 @@ BATCH_BYTES = 256 * 1024  # after which a batch is accepted, however few its mes
 
 
 class Message(msgspec.Struct, array_like=True, gc=False):
-    """One self-contained message: its sentences, joined by newlines, and when the receiver heard it (ms)."""
+    """One self-contained message and when the receiver heard it (ms).
+
+    `raw` is what was received: sentences joined by newlines, a line, an entry of a document, a frame in hexadecimal.
+    `added` is what the assembly knows of it from what came before, such as the header of a file or values of other
+    lines: one JSON object, whose keys are those of the format, and empty where there is nothing.
+    """
 
     received_at: int
     raw: bytes
+    added: bytes = b""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the message with what was added."""
+        return len(self.raw) + len(self.added)
 
 
 class LineCounts(msgspec.Struct):
@@ -83,7 +94,10 @@ class MessageBatch(msgspec.Struct):
 
 
 class VesselReport(msgspec.Struct, gc=False):
-    """A position of a vessel: WGS 84 degrees, knots, degrees true; None where the message says "not available"."""
+    """A position of a vessel: WGS 84 degrees, knots, degrees true; None where the message says "not available".
+
+    `coarse`: to a tenth of a minute only, as satellites hear it.
+    """
 
     vessel_id: int
     timestamp: dt.datetime
@@ -96,6 +110,7 @@ class VesselReport(msgspec.Struct, gc=False):
     received_at: dt.datetime
     source: str
     score: int
+    coarse: bool = False
 
 
 class VesselStatic(msgspec.Struct, gc=False):

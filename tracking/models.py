@@ -16,6 +16,7 @@ from tracking.access.api_keys import ApiKey  # noqa: F401  keys are no part of w
 from tracking.positions import bounds
 from tracking.positions.mmsi import Kind
 from tracking.positions.upsert import PositionQuerySet
+from tracking.truth.models import Dispute, Jump, RefusedPosition, Unjudged  # noqa: F401  nor are verdicts
 
 MMSI_MAX = 999_999_999
 
@@ -196,6 +197,13 @@ class Position(models.Model):
     received_at = models.DateTimeField(help_text="time the receiver heard it, UTC")
     source = models.CharField(max_length=32, help_text="label of the feed that won")
     score = models.SmallIntegerField(help_text="trust of the feed times quality of the message, 0 to 100")
+    track = models.SmallIntegerField(
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text="0: the main track; 1 to 8: another under the same identity at the same time; 9: accepted by hand;"
+        " below 0: refused (-1 outlier, -2 repeat, -3 spoofed, -4 coarse, -5 null island, -6 by hand)",
+    )
 
     objects = PositionQuerySet.as_manager()
 

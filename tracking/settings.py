@@ -205,6 +205,7 @@ QUEUE_ALLOWED_TASKS = [
     "resilience.tasks.discard_selection",
     "resilience.tasks.expire_dead_letters",
     "tracking.tasks.keep_house",
+    "tracking.tasks.judge_history",
 ]
 
 # --- ingest and resilience --------------------------------------------------------------------------------------------
@@ -213,6 +214,7 @@ FEED_ALLOW_NETWORKS = env.list("FEED_ALLOW_NETWORKS", default=[])  # CIDR: that 
 addresses.networks(FEED_ALLOW_NETWORKS)  # a wrong one stops the start
 FEED_SILENT_SECONDS = env.int("FEED_SILENT_SECONDS", default=120)  # longer for a feed that is usually slow
 ALERT_WEBHOOK_URL = env.str("ALERT_WEBHOOK_URL", default="")  # https://, told of silent and failing feeds
+RECEIVER_RANGE_NM = env.float("RECEIVER_RANGE_NM", default=300.0)  # beyond it a Mode S position is not believed
 INGEST_BATCH_SIZE = env.int("INGEST_BATCH_SIZE", default=1000)
 BATCH_ATTEMPTS = env.int("BATCH_ATTEMPTS", default=5)  # of one that fails unexpectedly; then it is parked
 BREAKER_FAILURES = env.int("BREAKER_FAILURES", default=5)
@@ -248,7 +250,7 @@ STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "tracking.web.static.ModuleStorage"},
 }
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"

@@ -1,4 +1,4 @@
-"""What django-q2 calls: housekeeping of the position tables. The work is in `tracking/history/`."""
+"""What django-q2 calls: housekeeping of the position tables, in `history`, and their judging, in `truth`."""
 
 import datetime as dt
 import logging
@@ -7,6 +7,7 @@ from django.conf import settings
 
 from tracking.history import archiver, partitions, replay, retention
 from tracking.history.engine import ArchiveUnread
+from tracking.truth import judge
 
 FILM_SECONDS = 10.0  # of the minute that the task has
 logger = logging.getLogger(__name__)
@@ -28,6 +29,12 @@ def keep_house() -> str:
         f"{made} partitions made, {dropped.partitions} dropped, {dropped.left} left for the next run, "
         f"{dropped.rows} rows of the default partitions deleted, {archived}"
     )
+
+
+def judge_history() -> str:
+    """Judge what was stored since the last time; the counts as text. Raises django.db errors."""
+    done = judge.judge_all()
+    return f"{done.rows} positions of {done.identities} targets read, {done.changed} numbers changed"
 
 
 def _keep_films() -> str:

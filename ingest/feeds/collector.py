@@ -39,7 +39,8 @@ class Options(msgspec.Struct, frozen=True):
 
     `format`: None to judge by the first bytes. `limit`: messages after which to stop, None: all. `paced`: a recording
     is played at its own pace, as if heard now. `offset`, `index`: where a recording goes on, and `accepted_after` (ms)
-    when that was said. `receiver`: latitude and longitude of the antenna in degrees, None where unknown.
+    when that was said. `receiver`: latitude and longitude of the antenna in degrees, None where unknown. `mend_clocks`:
+    whether the clocks of stations are judged (`ingest/formats/ais/station_clocks.py`).
     """
 
     source: str
@@ -55,6 +56,7 @@ class Options(msgspec.Struct, frozen=True):
     index: int = 0
     accepted_after: int = 0
     receiver: tuple[float, float] | None = None
+    mend_clocks: bool = False
 
 
 class Collector:
@@ -103,7 +105,13 @@ class Collector:
             return
         options = self._options
         setup = Setup(
-            options.clock, options.offset, options.index, options.receiver, options.recorded, self._source.head
+            options.clock,
+            options.offset,
+            options.index,
+            options.receiver,
+            options.recorded,
+            self._source.head,
+            mend_clocks=options.mend_clocks,
         )
         self._assembly = FORMATS[self._format].assembly(setup)
         self._in_hand = InHand(self._assembly)
@@ -202,7 +210,7 @@ class Collector:
         if not self._messages:
             self._opened_at = time.monotonic()
         self._messages.append(message)
-        self._bytes += len(message.raw)
+        self._bytes += message.size
         self.messages += 1
         self._full = self._options.limit is not None and self.messages >= self._options.limit
         if len(self._messages) >= settings.INGEST_BATCH_SIZE or self._bytes >= BATCH_BYTES:

@@ -26,7 +26,7 @@ from django_redis import get_redis_connection
 
 from ingest.acceptance.contract import Interrupted, ResumePoint, ledger_deadline
 from ingest.acceptance.queue import QueueAcceptance
-from ingest.clocks import UnknownTime, arrival_clock, recorded_clock
+from ingest.clocks import UnknownTime, arrival_clock, arrival_only_clock, recorded_clock
 from ingest.feeds.collector import Collector, Options
 from ingest.health.alerts import Watch
 from ingest.health.reading import Subject
@@ -35,6 +35,7 @@ from ingest.health.standing import Standing
 from ingest.models import Feed
 from ingest.push import receivers
 from ingest.sources import Source, SourceError, open_source
+from ingest.sources.options import parse
 from ingest.sources.urls import masked
 from resilience.spool import drain
 from tracking.live.keeper import LiveKeeper
@@ -44,6 +45,7 @@ logger = logging.getLogger(__name__)
 
 RECONCILE_SECONDS = 5.0
 RETRY_SECONDS = 30.0
+_LIVE_CLOCKS = {"auto": arrival_clock, "own": arrival_clock, "arrival": arrival_only_clock}
 ALIVE_SECONDS = 60  # after which a runner that says nothing counts as gone
 
 
@@ -168,10 +170,12 @@ def _check_place(url: str) -> None:
 async def _collect(feed: Wanted, leave: asyncio.Event, give_up: threading.Event, standing: Standing) -> None:
     """One run of one feed; recordings go on where they were."""
     _check_place(feed.url)
+    given = msgspec.json.decode(feed.options)
+    clock = parse(given).clock
     source = open_source(
         feed.url,
         poll_seconds=feed.poll_seconds,
-        options=msgspec.json.decode(feed.options),
+        options=given,
         label=feed.source,
         guarded=True,
     )
@@ -179,7 +183,8 @@ async def _collect(feed: Wanted, leave: asyncio.Event, give_up: threading.Event,
     point = await asyncio.to_thread(_resume_point, acceptance, feed.source, source) if source.recorded else None
     options = Options(
         source=feed.source,
-        clock=recorded_clock() if source.recorded else arrival_clock,
+        clock=recorded_clock() if source.recorded else _LIVE_CLOCKS[clock],
+        mend_clocks=clock == "auto" and not source.recorded,
         format=feed.format,
         trust=feed.score,
         recorded=source.recorded,

@@ -42,13 +42,14 @@ class FormatSpec(NamedTuple):
     """One format. `looks_like` judges the first bytes of a source, at most SNIFFED_BYTES.
 
     `decode_all`, where there is one, is faster for many messages and says of each what `decode` says, or the reason why
-    it is refused.
+    it is refused. `editable`: what is added to a message holds for an edited one as well.
     """
 
     assembly: Callable[[Setup], Assembly]
     decode: Callable[[Message, Context], Decoded]
     looks_like: Callable[[bytes], bool]
     decode_all: DecodeAll | None = None
+    editable: bool = True
 
 
 FORMATS: dict[str, FormatSpec] = {
@@ -59,8 +60,8 @@ FORMATS: dict[str, FormatSpec] = {
     Format.OPENSKY: FormatSpec(OpenSkyAssembly, opensky.decode, OpenSkyAssembly.looks_like),
     Format.TRACKS: FormatSpec(TracksAssembly, tracks.decode, TracksAssembly.looks_like),
     Format.AISSTREAM: FormatSpec(AisStreamAssembly, aisstream.decode, AisStreamAssembly.looks_like),
-    Format.BEAST: FormatSpec(BeastAssembly, modes.decode, BeastAssembly.looks_like),
-    Format.AVR: FormatSpec(AvrAssembly, modes.decode, AvrAssembly.looks_like),
+    Format.BEAST: FormatSpec(BeastAssembly, modes.decode, BeastAssembly.looks_like, editable=False),
+    Format.AVR: FormatSpec(AvrAssembly, modes.decode, AvrAssembly.looks_like, editable=False),
     Format.SBS: FormatSpec(SbsAssembly, sbs.decode, SbsAssembly.looks_like),
 }
 

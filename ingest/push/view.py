@@ -156,7 +156,7 @@ def to_batches(feed: PushFeed, body: bytes, now: int, idempotency_key: str = "")
     try:
         for message in _assembled(assembly, body, now):
             messages.append(message)
-            size += len(message.raw)
+            size += message.size
             if len(messages) >= settings.INGEST_BATCH_SIZE or size >= BATCH_BYTES:
                 batches.append(_batch(feed, run, messages, assembly, now))
                 messages, size = [], 0

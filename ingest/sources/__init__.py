@@ -1,6 +1,6 @@
 """Where bytes come from. Each source yields chunks of bytes; what they mean is not known here.
 
-    file://, a path, `-` (stdin)    file.py         a recording, plain, gzip or zip
+    file://, a path, `-` (stdin)    file.py         a recording, plain or packed (packing)
     tcp://host:port                 tcp.py          a client that reconnects
     tcp-listen://address:port       tcp_listen.py   receivers connect to us
     udp://address:port              udp.py          datagrams
@@ -75,6 +75,7 @@ class LiveSource:
         return 0
 
 
+_PACKED = re.compile(r"(\.tar)?\.(gz|zip|zst|xz|bz2|tar)$|\.t(gz|xz|bz2)$")
 _SCHEMES = ("file", "tcp", "tcp-listen", "udp", "http", "https", "aisstream", "sim")
 
 
@@ -136,7 +137,7 @@ def label_of(url: str) -> str:
     name = (
         parts.path.rstrip("/").rpartition("/")[2] if parts.scheme in ("", "file") else f"{parts.scheme}-{parts.netloc}"
     )
-    name = "stdin" if url == "-" else name.removesuffix(".gz").removesuffix(".zip").rpartition("@")[2]
+    name = "stdin" if url == "-" else _PACKED.sub("", name).rpartition("@")[2]
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-")[:32] or "unnamed"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -24,6 +24,7 @@ class BadOptions(ValueError):
 class SourceOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`headers` and `oauth` are sent by http(s) feeds.
 
+    `clock` of a live feed of AIS: "auto" judges the times of its stations, "own" believes them, "arrival" leaves them.
     `senders`: the networks (CIDR) from which a udp feed takes datagrams, empty: all; `datagrams_per_second`: how many
     it takes from one sender, 1 to 100,000.
     """
@@ -32,6 +33,7 @@ class SourceOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     oauth: OAuth | None = None
     senders: list[str] = []
     datagrams_per_second: int = DATAGRAMS_PER_SECOND
+    clock: Literal["auto", "own", "arrival"] = "auto"
 
     def networks(self) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
         """The networks of `senders`."""

@@ -15,7 +15,7 @@ from ingest.formats.common.contract import Setup
 from ingest.formats.modes import decoder as modes
 from ingest.formats.modes.airspace import Airspace
 from ingest.formats.modes.assembly import AvrAssembly, parity
-from ingest.reports import Message, MessageBatch
+from ingest.reports import MessageBatch
 
 START = 1_717_664_000_000
 NOW = START + 86_400_000 * 30
@@ -71,14 +71,15 @@ def verdicts(*frames, receiver=None, apart=1000, multilateral=False):
     for number, frame in enumerate(frames):
         frame = frame if isinstance(frame, bytes) else framed(frame)
         at = START + number * apart
-        messages.append(Message(at, modes.render(frame, airspace.hear(frame, at, multilateral))))
+        messages.append(modes.message_of(frame, airspace.hear(frame, at, multilateral), at))
     return [verdict(message) for message in messages]
 
 
 def run(assembly, data, chunk=65_536):
-    """(assembly, messages) of a whole source, in chunks."""
+    """(assembly, messages) of a whole source, in chunks; the messages in the order in which they were heard."""
     messages = [m for at in range(0, len(data), chunk) for m in assembly.feed(data[at : at + chunk], None)]
-    return assembly, messages + list(assembly.flush(None))
+    messages += assembly.flush(None)
+    return assembly, sorted(messages, key=lambda message: message.received_at)
 
 
 def avr(data, clock=None, **fields):

@@ -32,9 +32,8 @@ def reports_of(said: Any, at: dt.datetime, source: str, score: int) -> list[Repo
         return []
     if kind in POSITION_TYPES:
         position = _position(said, at, source, score)
-        if position is None:
-            return []
-        return [position, _static(said, at)] if kind == 19 else [position]
+        found = [position] if position is not None else []
+        return [*found, _static(said, at)] if kind == 19 else [*found]
     if kind in (5, 24):
         return [_static(said, at)]
     if kind in (4, 21):
@@ -62,6 +61,7 @@ def _position(said: Any, at: dt.datetime, source: str, score: int) -> VesselRepo
         at,
         source,
         score * LONG_RANGE_QUALITY // 100 if long_range else score,
+        long_range,
     )
 
 

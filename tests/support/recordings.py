@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from ingest.formats.ais.assembler import Assembler
+from ingest.reports import Message
+
 DIRECTORY = Path(
     os.environ.get("TRACKING_RECORDINGS") or Path(__file__).resolve().parents[3] / "shared" / "data"
 ).resolve()
@@ -62,3 +65,10 @@ def armoured(*fields: tuple[int, int]) -> tuple[bytes, int]:
     fill = -len(bits) % 6
     bits += "0" * fill
     return bytes(ARMOUR[int(bits[at : at + 6], 2)] for at in range(0, len(bits), 6)), fill
+
+
+def push_one(assembler: Assembler, line: bytes, size: int, arrival: int | None) -> Message | None:
+    """The message that a line completes, of which it may complete one at most."""
+    messages = assembler.push(line, size, arrival)
+    assert len(messages) <= 1, messages
+    return messages[0] if messages else None

@@ -23,13 +23,16 @@ from tests.support.keys import header, make_key
 from tests.support.letters import make_letter
 from tracking.access.api_keys import Scope
 from tracking.models import Aircraft, AircraftPosition, ArchivedDay, Station, Vessel, VesselPosition
+from tracking.truth.models import Dispute, RefusedPosition
 
 NOON = dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC)
 SECRET = "hunter2marker"
+STATE = {"tracks": [[[[0, 54.5, 10.2, 1.0, None, 0]], [], 3, 0, True, [0, 54.5, 10.2, 1.0, None, 0], None]]}
 # What an operator may do beside looking.
 OPERATIONS = (
     *("retry_deadletter", "discard_deadletter", "edit_deadletter", "export_deadletter", "view_traceback"),
     *("operate_breaker", "operate_parked", "add_feed", "change_feed", "add_apikey"),
+    "change_refusedposition",
 )
 
 Ask = Callable[[str, str], HttpResponseBase]  # method and address
@@ -51,6 +54,12 @@ def make_rows() -> dict[str, Any]:
         "aircraftposition": AircraftPosition.objects.create(aircraft=plane, **place),
         "archivedday": ArchivedDay.objects.create(
             kind="vessel", day=dt.date(2001, 1, 1), rows=1, bytes=1, hash="0" * 32, at=NOON
+        ),
+        "refusedposition": RefusedPosition.objects.create(
+            subject="vessel", identity="211000001", timestamp=NOON, latitude=1, longitude=2, source="pier", reason=-1
+        ),
+        "dispute": Dispute.objects.create(
+            subject="vessel", identity="211000001", since=NOON, judged_until=NOON, state=STATE
         ),
         "feed": Feed.objects.create(name="Pier", url=f"push://?token={SECRET}", source="pier"),
         "batch": Batch.objects.create(run=uuid.uuid4(), source="pier", format="nmea", accepted_at=NOON, booked_at=NOON),

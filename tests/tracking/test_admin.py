@@ -20,6 +20,7 @@ from tests.support.keys import make_key
 from tracking import theme
 from tracking.access.api_keys import ApiKey
 from tracking.models import Aircraft, AircraftPosition, ArchivedDay, Station, Vessel, VesselPosition
+from tracking.truth.models import Dispute, RefusedPosition
 
 pytestmark = pytest.mark.django_db
 
@@ -53,6 +54,10 @@ def rows(admin_user: Any) -> dict[type[Model], Any]:
         ArchivedDay: ArchivedDay.objects.create(
             kind="vessel", day=dt.date(2001, 1, 1), rows=1, bytes=1, hash="0" * 32, at=NOON
         ),
+        RefusedPosition: RefusedPosition.objects.create(
+            subject="vessel", identity="211000001", timestamp=NOON, latitude=1, longitude=2, source="pier", reason=-1
+        ),
+        Dispute: Dispute.objects.create(subject="vessel", identity="211000001", since=NOON, judged_until=NOON),
         Feed: Feed.objects.create(name="Pier", url="tcp://reader:hunter2@10.0.0.2:10110", source="pier"),
         Batch: Batch.objects.create(
             run=uuid.uuid4(), source="pier", format="nmea", accepted_at=NOON, booked_at=NOON, malformed={"checksum": 3}

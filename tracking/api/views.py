@@ -108,8 +108,8 @@ class TrackedViewSet(IdentityViewSet):
     position_serializer_class: ClassVar[type[BaseSerializer[Any]]]
 
     def positions_of(self, found: Any) -> QuerySet[Any]:
-        """All positions of the identity: to be bounded by time before it is read."""
-        return self.position_model.objects.filter(**{self.position_key: found.pk})
+        """The accepted positions of the identity: to be bounded by time before they are read."""
+        return self.position_model.objects.filter(**{self.position_key: found.pk}, track__gte=0)
 
     def add_position(self, found: Any) -> None:
         """The latest position. The second question opens every partition: asked only of who fell silent.
@@ -133,16 +133,16 @@ class TrackedViewSet(IdentityViewSet):
         found = self.get_object()
         query = TrackQuery(data=request.query_params, context={"last_seen": found.last_seen})
         query.is_valid(raise_exception=True)
-        start, end, wanted = (query.validated_data[name] for name in ("from", "to", "points"))
+        start, end, wanted, refused = (query.validated_data[name] for name in ("from", "to", "points", "refused"))
         fields = self.position_serializer_class.Meta.fields  # type: ignore[attr-defined]
         asked = (self.position_model, self.position_key, found.pk, start, end, fields)
-        points = tracks.points(*asked, limit=(wanted or TRACK_POINTS) + 1)
+        points = tracks.points(*asked, limit=(wanted or TRACK_POINTS) + 1, refused=refused)
         simplified = wanted is not None and len(points) > wanted
         if simplified:
-            points = tracks.outline(*asked, limit=wanted)
+            points = tracks.outline(*asked, limit=wanted, refused=refused)
         if form is not None:
             own = {self.position_key: found.pk}
-            whole = Span(self.position_model, start, end, found.pk)
+            whole = Span(self.position_model, start, end, found.pk, refused=refused)
             rows = ({**own, **point} for point in points) if simplified else door.stream(whole)
             return http.streamed(form, self.position_model, rows, f"{found.pk}-{start:%Y-%m-%d}")
         further = points.pop()["timestamp"] if len(points) > (wanted or TRACK_POINTS) else None
@@ -152,16 +152,16 @@ class TrackedViewSet(IdentityViewSet):
                 "to": end,
                 "simplified": simplified,
                 "truncated": further is not None,
-                "next": _continued(request, further, end) if further else None,
+                "next": _continued(request, further, end, refused) if further else None,
                 "points": points,
             }
         )
 
 
-def _continued(request: Request, start: dt.datetime, end: dt.datetime) -> str:
+def _continued(request: Request, start: dt.datetime, end: dt.datetime, refused: bool) -> str:
     """The address of the rest of a track."""
     url = request.build_absolute_uri(request.path)
-    return f"{url}?from={_written(start)}&to={_written(end)}"
+    return f"{url}?from={_written(start)}&to={_written(end)}" + ("&refused=1" if refused else "")
 
 
 def _written(instant: dt.datetime) -> str:

@@ -1,4 +1,4 @@
-"""`/handbook/`: for whoever may open the admin. It holds no secret, but a stranger needs no map of the house."""
+"""`/handbook/`: for whoever may open the admin. It holds no secret, but strangers need no map of the house."""
 
 from __future__ import annotations
 
@@ -13,8 +13,19 @@ from tracking.handbook import pages
 @require_safe
 @staff_member_required
 def handbook(request: HttpRequest, name: str = pages.INDEX) -> HttpResponse:
-    """A page."""
+    """A page, beside the menu of all of them and between its neighbours."""
     if name not in pages.PAGES:
         raise Http404(f"the handbook has no page {name}")
-    menu = [(pages.address(other), title, other == name) for other, title in pages.PAGES.items()]
-    return render(request, "tracking/handbook.html", {"page": pages.page(name), "menu": menu})
+    names = list(pages.PAGES)
+    place = names.index(name)
+    context = {
+        "page": pages.page(name),
+        "menu": [_entry(other) for other in names],
+        "before": _entry(names[place - 1]) if place else None,
+        "after": _entry(names[place + 1]) if place + 1 < len(names) else None,
+    }
+    return render(request, "tracking/handbook.html", context)
+
+
+def _entry(name: str) -> dict[str, str]:
+    return {"name": name, "title": pages.PAGES[name], "address": pages.address(name)}

@@ -40,13 +40,17 @@ ARCHIVED_PAGE = 20_000  # of the archive, where each page looks for its beginnin
 
 @dataclass(frozen=True)
 class Span:
-    """Positions of a model from `start`, included, to `end`, excluded: of one identity, or in a box, or all."""
+    """Positions of a model from `start`, included, to `end`, excluded: of one identity, or in a box, or all.
+
+    `refused`: those that the judge refused, too.
+    """
 
     model: type[Position]
     start: dt.datetime
     end: dt.datetime
     identity: Any = None
     box: Box | None = None
+    refused: bool = False
 
     @property
     def key(self) -> str:
@@ -58,8 +62,8 @@ class Span:
         parts = [f'"timestamp" >= {written(self.start)}', f'"timestamp" < {written(self.end)}']
         if self.identity is not None:
             parts.append(f'"{self.key}" = {written(self.identity)}')
-        if "track" in {column.name for column in columns_of(self.model)}:
-            parts.append('("track" IS NULL OR "track" >= 0)')  # refused ones are no part of the line
+        if not self.refused:
+            parts.append('"track" >= 0')
         return " AND ".join([*parts, *in_box(self.box, written)])
 
 
@@ -132,7 +136,9 @@ def stream(span: Span, after: tuple[Any, dt.datetime] | None = None) -> Iterator
     day = max(span.start, after[1] if after else span.start).astimezone(dt.UTC).date()
     while dt.datetime.combine(day, dt.time(), dt.UTC) < span.end:
         begin = dt.datetime.combine(day, dt.time(), dt.UTC)
-        one = Span(span.model, max(span.start, begin), min(span.end, begin + DAY), span.identity, span.box)
+        one = Span(
+            span.model, max(span.start, begin), min(span.end, begin + DAY), span.identity, span.box, span.refused
+        )
         yield from _day(one, after if after and begin <= after[1] < begin + DAY else None)
         day += DAY
 

@@ -29,12 +29,14 @@ def points(
     end: dt.datetime,
     fields: Sequence[str],
     limit: int,
+    refused: bool = False,
 ) -> list[Point]:
     """The first `limit` positions from `start`, included, to `end`, excluded; `key` is the column of `identity`.
 
-    Plain dictionaries of `fields`: a serializer would take ten times as long over 10,000 points.
+    `refused`: those that the judge refused, too. Plain dictionaries of `fields`: a serializer would take ten times as
+    long over 10,000 points.
     """
-    return _projected(door.positions_of(Span(model, start, end, identity), limit), fields)
+    return _projected(door.positions_of(Span(model, start, end, identity, refused=refused), limit), fields)
 
 
 def outline(
@@ -45,9 +47,10 @@ def outline(
     end: dt.datetime,
     fields: Sequence[str],
     limit: int,
+    refused: bool = False,
 ) -> list[Point]:
     """At most `limit` positions (6 at least) that show the line of all, first and last included."""
-    span, count = Span(model, start, end, identity), max(1, limit // POINTS_PER_SPAN)
+    span, count = Span(model, start, end, identity, refused=refused), max(1, limit // POINTS_PER_SPAN)
     found = door.selected(span, _postgresql(span, count), _duckdb(span, count))
     return _projected(_thinned(found, span, count), fields)
 

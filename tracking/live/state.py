@@ -55,7 +55,7 @@ class _Place(msgspec.Struct):
     id: str | None = None
     lat: float | None = None
     lon: float | None = None
-    ages: msgspec.Raw | None = None
+    ages: msgspec.Raw = msgspec.Raw()  # no union: one with Raw refuses objects
 
     def lies_in(self, box: Box) -> bool:
         """Whether the position lies in the box itself, borders included."""
@@ -67,7 +67,7 @@ class _Place(msgspec.Struct):
     def completed(self, key: str, document: bytes) -> bytes:
         """The document's JSON with `id` and `ages`, which are not always kept."""
         missing = b"" if self.id is not None else b'"id":' + msgspec.json.encode(key) + b","
-        missing += b"" if self.ages is not None else b'"ages":{},'
+        missing += b"" if bytes(self.ages) else b'"ages":{},'
         return b"{" + missing + document[1:] if missing else document
 
 

@@ -43,6 +43,7 @@ _PLACE = ("latitude", "longitude")
 _HEARD = ("score", "received_at", "source")
 _RANK = (*_HEARD, *_PLACE)
 _heard, _place = attrgetter(*_HEARD), attrgetter(*_PLACE)
+_JUDGED = ("track",)  # written by the judge alone
 _ALWAYS = ("latitude", "longitude", "received_at", "source", "score")
 
 
@@ -81,7 +82,7 @@ class Upsert:
     """The upsert statement of one position model: columns, SQL and parameters."""
 
     def __init__(self, model: type[models.Model]) -> None:
-        fields = [field for field in model._meta.concrete_fields if not field.primary_key]
+        fields = [f for f in model._meta.concrete_fields if not f.primary_key and f.name not in _JUDGED]
         self.table = model._meta.db_table
         self.columns = [field.column for field in fields]
         self.casts = [f"%b::{_array_type(field)}[]" for field in fields]

@@ -6,7 +6,9 @@
 A whole document enters, never a part of one; Messages with its sentences leave, so everything behind is that of any
 NMEA feed, and what AIS-catcher decoded is not read. A message is heard at its `rxuxtime` (seconds since 1970), else its
 `rxtime` (UTC), else when the document arrived. An entry that is no object counts as `entry_broken`, one without
-sentences as `nmea_missing`. Source: AIS-catcher's documentation, "HTTP" output; option PROTOCOL AISCATCHER or MINIMAL.
+sentences as `nmea_missing`. Bodies that are objects a line (PROTOCOL LIST), or documents of another kind with sentences
+in them (AIRFRAMES), are read as such a line of a file is. Source: AIS-catcher's documentation, "HTTP"
+output; option PROTOCOL.
 """
 
 from __future__ import annotations
@@ -17,9 +19,9 @@ from collections.abc import Iterator
 
 import msgspec
 
-from ingest.formats.ais.assembler import Assembler
+from ingest.formats.ais import json_lines
 from ingest.formats.ais.assembly import NmeaAssembly
-from ingest.formats.common.framing import MAX_LINE_BYTES, TOO_LONG
+from ingest.formats.ais.json_lines import Entry
 from ingest.formats.common.json_values import BROKEN
 from ingest.reports import Message
 
@@ -48,30 +50,41 @@ _read_entry = msgspec.json.Decoder(_Entry).decode
 
 
 class AisCatcherAssembly(NmeaAssembly):
-    """One document; `feed` is called once."""
+    """One body that begins with a JSON object; `feed` is called once."""
 
     def feed(self, data: bytes, arrival: int | None) -> Iterator[Message]:
-        """The messages of the document. Raises NotAisCatcher before the first of them."""
+        """The messages of the document, or of the lines of JSON. Raises NotAisCatcher before the first of them."""
         try:
             document = _read_document(data)
         except BROKEN as error:
-            raise NotAisCatcher(f"The body is no JSON document of AIS-catcher: {error}.") from error
-        if document.protocol != PROTOCOL:
+            return self._lines(data, arrival, error)
+        if document.protocol == PROTOCOL:
+            return (message for entry in document.msgs for message in self._entry_taken(entry, arrival))
+        if not json_lines.read(data):
             raise NotAisCatcher(f"The protocol is {document.protocol[:40]!r}, expected {PROTOCOL!r}.")
-        for entry in document.msgs:
-            yield from self._taken(entry, arrival)
+        return iter(self.push(data, len(data), arrival))
 
-    def _taken(self, entry: msgspec.Raw, arrival: int | None) -> list[Message]:
+    def _lines(self, data: bytes, arrival: int | None, error: Exception) -> Iterator[Message]:
+        """Objects a line, or a document of another kind with sentences in it."""
+        if json_lines.read(data):
+            return iter(self.push(b" ".join(data.split()), len(data), arrival))
+        if json_lines.read(data.lstrip().partition(b"\n")[0]) is None:
+            raise NotAisCatcher(f"The body is no JSON document of AIS-catcher: {error}.") from error
+        return super().feed(data, arrival)
+
+    def _entry_taken(self, entry: msgspec.Raw, arrival: int | None) -> list[Message]:
         """The messages of one entry; none where our code fails on it."""
         before = self.foreign, self.sentences
         try:
-            return list(self._take(entry, arrival))
+            return list(self._entry(bytes(entry), arrival))
         except Exception as error:
             self.unexpected(error, bytes(entry), before)
             return []
 
-    def _take(self, raw: msgspec.Raw, arrival: int | None) -> Iterator[Message]:
+    def _entry(self, raw: bytes, arrival: int | None) -> Iterator[Message]:
         """An entry is a whole message: none of its sentences waits for those of another entry."""
+        if raw.startswith(b'"'):  # a sentence without anything around it
+            raw = b'{"nmea":[%b]}' % raw
         try:
             entry = _read_entry(raw)
         except BROKEN:
@@ -84,11 +97,8 @@ class AisCatcherAssembly(NmeaAssembly):
         if heard is None:
             self.remarks["rxtime_missing"] += 1
             heard = arrival
-        for line in "\n".join(entry.nmea).encode("utf-8", "replace").splitlines():
-            message = self.push(line if len(line) <= MAX_LINE_BYTES else TOO_LONG, len(line), heard)
-            if message is not None:
-                yield message
-        Assembler.flush(self)
+        lines = "\n".join(entry.nmea).splitlines()
+        yield from self.push_entry(Entry(lines, heard), self.offset, arrival)
 
     def _count_malformed(self, reason: str) -> None:
         """An entry without sentences counts as one line."""

@@ -6,8 +6,16 @@ where no times are known) and at most MAX_PENDING messages at once: sequence ids
 joins later ones only if it comes right after them: else one lost part would pair every first part that follows with the
 remains of the message before. What is never completed is counted as `group_incomplete`.
 
-The time of a message is the first that its lines give: tag block, epoch suffix, time in front, `$PGHP` line before;
-else what the clock says (`ingest/clocks.py`).
+Sentences that different stations heard, by tag block, group or what the US Coast Guard writes behind them, are never
+joined; one that names no station belongs to the youngest message that lacks it.
+
+The time of a message is the first that its lines give: tag block, the last `$PGHP` line before, epoch suffix, time in
+front; else what the clock says (`ingest/clocks.py`). A `$PGHP` line tells when all that follows was heard, up to the
+next; a suffix beside it is often the time of delivery, hours later (exactEarth). Of a live feed it may be mended
+(`station_clocks`). A time that is there and cannot be read is a remark; in a recording,
+where nothing else could be true, a message with a time without year or zone is refused.
+
+"Lines" are what stands in them: a line with three sentences counts as three, one with none as one.
 """
 
 from __future__ import annotations
@@ -20,6 +28,7 @@ from ingest.clocks import Clock, UnknownTime, possible
 from ingest.errors import Malformed
 from ingest.formats.ais import sentence as nmea
 from ingest.formats.ais.sentence_columns import are_messages
+from ingest.formats.ais.station_clocks import StationClocks
 from ingest.formats.common.counting import Counting
 from ingest.formats.common.framing import TOO_LONG
 from ingest.reports import Message
@@ -30,16 +39,20 @@ PART_DISTANCE = 1000  # messages completed between two parts
 LINES_AT_ONCE = 1000
 MAX_SPANS = 4096  # messages of several sentences in a recording that are whole while an older one is not
 REORDERED_DISTANCE = 2  # the same, where the first part comes last
+_APART = b"\x00"  # the station of sentences that are joined with none of other lines
 
 
 class _Group(msgspec.Struct):
-    """The sentences of one message heard so far; `offset` and `index` are where a resumed run must start for them."""
+    """The sentences of one message heard so far; `place` is (offset, index) where a resumed run must start for them."""
 
+    address: tuple[bytes, bytes, int]  # channel, sequence id or group, number of sentences
+    station: bytes
+    group: bytes
     parts: list[bytes | None]
     time: int | None
     arrival: int | None
     heard: int | None
-    offset: int
+    place: tuple[int, int]
     index: int
 
 
@@ -49,29 +62,40 @@ class Assembler(Counting):
     `index` is the number of the next message, `offset` the end of the lines read, both for resuming a recording.
     """
 
-    def __init__(self, clock: Clock, offset: int = 0, index: int = 0) -> None:
+    def __init__(self, clock: Clock, offset: int = 0, index: int = 0, mend_clocks: bool = False) -> None:
         super().__init__()
         self._clock = clock
-        self._pending: dict[tuple[bytes, bytes, int], _Group] = {}
+        self._stations = StationClocks() if mend_clocks else None
+        self._pending: dict[int, _Group] = {}  # the oldest first, by a number of their own
+        self._by_address: dict[tuple[bytes, bytes, int], list[int]] = {}
+        self._next_number = 0
+        self._line_at: tuple[int, int] | None = None  # (offset, index) of a line whose messages are being taken
         self._spans: list[tuple[int, int, int]] = []  # (offset, index, end) of whole messages, see `resume_at`
         self._forget_at = 64  # so many of them
         self._line_time: int | None = None
-        self._line_start = 0  # where the time line begins
+        self._line_place = (0, 0)  # offset and index where the time line begins
         self.offset = offset
         self.index = index
 
     def resume_at(self) -> tuple[int, int]:
         """(offset, index) from which a run gives the same messages under the same numbers, none missing.
 
-        That is the oldest pending sentence, else the end of what was read; but never amid the sentences of a message
-        that is already whole: its later ones, read again alone, would make no message and shift all numbers.
+        That is the oldest pending sentence, else the end of what was read, else the time line that still holds; but
+        never amid the sentences of a message that is already whole: its later ones, read again alone, would make no
+        message and shift all numbers.
         """
         oldest = next(iter(self._pending.values()), None)
-        offset, index = (oldest.offset, oldest.index) if oldest else (self.offset, self.index)
+        offset, index = oldest.place if oldest else self._place(self.offset)
+        if self._line_at is not None and self._line_at < (offset, index):
+            offset, index = self._line_at
         for start, number, end in reversed(self._spans):
             if start < offset < end:
                 offset, index = start, number
         return offset, index
+
+    def _place(self, offset: int) -> tuple[int, int]:
+        """Where a run must begin to read what follows `offset`: at the time line that holds there, if one does."""
+        return (offset, self.index) if self._line_time is None else self._line_place
 
     def _remember(self, span: tuple[int, int, int]) -> None:
         """Keep a whole message for `resume_at`; now and then, those that it needs no more are forgotten."""
@@ -96,9 +120,9 @@ class Assembler(Counting):
                     self.foreign += 1
                     continue
                 if not is_message or self._line_time is not None:
-                    message = self.push(line, size, arrival)
-                    if message is not None:
-                        yield message
+                    self._line_at = self.offset, self.index
+                    yield from self.push(line, size, arrival)
+                    self._line_at = None
                     continue
                 heard = self._clock(self.index, None, arrival)
                 if heard is None:
@@ -109,14 +133,56 @@ class Assembler(Counting):
                 self.index += 1
                 yield Message(heard, line)
 
-    def push(self, line: bytes, size: int, arrival: int | None) -> Message | None:
-        """Take one line of `size` bytes that arrived at `arrival` (ms); the message it completes, if it does.
+    def push(self, line: bytes, size: int, arrival: int | None) -> list[Message]:
+        """Take one line of `size` bytes that arrived at `arrival` (ms); the messages that it completes.
 
-        Raises UnknownTime when neither the lines nor the clock know when the message was heard.
+        Raises UnknownTime when neither the lines nor the clock know when a message was heard.
         """
+        start = self.offset
+        self.offset += size
         before = self.foreign, self.sentences
         try:
-            return self._push(line, size, arrival)
+            found = nmea.parse_all(line)
+            if not found:
+                self._foreign(line, start)
+                return []
+        except Exception as error:
+            self.unexpected(error, line, before)
+            return []
+        others = nmea.other_sentences(line)
+        self.lines += others
+        self.foreign += others
+        return [message for one in found if (message := self._taken(one, line, start, arrival)) is not None]
+
+    def push_apart(self, text: bytes, start: int, arrival: int | None, time: int | None) -> list[Message]:
+        """The messages of a text that stands in a document which began at `start` and gives a `time`.
+
+        Its sentences are joined with each other only, up to `end_apart`.
+        """
+        messages = []
+        stand = nmea.parse_all(text)
+        if not stand:
+            self._foreign(text, start)
+        for found in stand:
+            if isinstance(found, nmea.Sentence):
+                found.station = _APART
+                found.time = found.time if found.time is not None else time
+            message = self._taken(found, text, start, arrival)
+            messages += [message] if message is not None else []
+        return messages
+
+    def end_apart(self) -> None:
+        """The document has no more sentences: what it left incomplete stays so."""
+        for number in [number for number, group in self._pending.items() if group.station == _APART]:
+            self._give_up(number)
+
+    def _taken(self, found: nmea.Sentence | str, line: bytes, start: int, arrival: int | None) -> Message | None:
+        """The message that what stands in a line completes; what cannot be used is counted."""
+        before = self.foreign, self.sentences
+        try:
+            if isinstance(found, str):
+                raise Malformed(found)
+            return self._take(found, start, arrival)
         except UnknownTime:
             raise
         except Malformed as error:
@@ -125,88 +191,121 @@ class Assembler(Counting):
             self.unexpected(error, line, before)
         return None
 
-    def _push(self, line: bytes, size: int, arrival: int | None) -> Message | None:
-        """The same. Raises Malformed where that was not counted."""
-        start = self.offset
-        self.offset += size
-        try:
-            sentence = nmea.parse(line)
-            if sentence is None:
-                self._foreign(line, start)
-                return None
-        except Malformed as error:
-            self.lines += 1
-            self.malformed[error.reason] += 1
-            self._line_time = None
-            return None
-        if self._line_time is not None:
-            start = self._line_start
-            if sentence.time is None and not sentence.void_time:
-                sentence.time = self._line_time
-            self._line_time = None
+    def _take(self, sentence: nmea.Sentence, start: int, arrival: int | None) -> Message | None:
+        """The message that a sentence completes. Raises Malformed where that was not counted."""
+        if self._line_time is not None and not sentence.tagged and not sentence.void_time:
+            sentence.time = self._line_time
         if sentence.void_time:
             self.remarks["tag_block_checksum"] += 1
+        if sentence.unreadable and sentence.time is None:
+            if arrival is None and sentence.unreadable != "time_unreadable":
+                raise Malformed(sentence.unreadable)
+            self.remarks[sentence.unreadable] += 1
         if sentence.total == 1:
             self.lines += 1
             self.sentences += 1
-            return self._message(sentence.text, sentence.time, arrival)
+            return self._message(sentence.text, sentence.time, arrival, sentence.station)
         return self._join(sentence, start, arrival)
 
     def flush(self) -> None:
         """Give up what is pending: its lines are counted as incomplete."""
-        for key in list(self._pending):
-            self._give_up(key)
+        for number in list(self._pending):
+            self._give_up(number)
 
     def _foreign(self, line: bytes, start: int) -> None:
         """Count a line of another protocol, and keep the time if it is a time line."""
-        self.lines += 1
         if line == TOO_LONG:
+            self.lines += 1
             self.malformed["line_too_long"] += 1
             return
-        self.foreign += 1
+        others = max(1, nmea.other_sentences(line))
+        self.lines += others
+        self.foreign += others
         time = nmea.time_line(line)
         if time is not None:
-            self._line_time, self._line_start = time, start
+            self._line_time, self._line_place = time, (start, self.index)
 
-    def _message(self, raw: bytes, time: int | None, arrival: int | None) -> Message:
+    def _message(self, raw: bytes, time: int | None, arrival: int | None, station: bytes) -> Message:
+        if time is not None and arrival is not None and self._stations is not None:
+            time = self._mended(self._stations.heard_at(station, raw, time, arrival), time, arrival)
         heard = possible(self._clock(self.index, time, arrival))
         self.index += 1
         return Message(heard, raw)
 
+    def _mended(self, mended: int, time: int, arrival: int) -> int:
+        """The time by the station's clock; what was mended is remarked."""
+        if mended != time:
+            self.remarks["clock_arrival" if mended == arrival else "clock_offset"] += 1
+        return mended
+
     def _join(self, sentence: nmea.Sentence, start: int, arrival: int | None) -> Message | None:
         """Add a sentence to its message; the message once it is whole."""
         heard = arrival if arrival is not None else sentence.time
-        key = (sentence.channel, sentence.sequence or sentence.group, sentence.total)
         oldest = next(iter(self._pending), None)
         if oldest is not None and self._is_apart(self._pending[oldest], sentence.total, heard):
             self._give_up(oldest)  # nothing may come for it any more, and it holds back `resume_at`
-        group = self._pending.get(key)
-        if group and (group.parts[sentence.number - 1] is not None or self._is_apart(group, sentence.number, heard)):
-            self._give_up(key)
-            group = None
-        if group is None:
-            group = self._open(key, heard, start, arrival)
+        number = self._group_of(sentence, heard)
+        if number is None:
+            number = self._open(sentence, heard, start, arrival)
+        group = self._pending[number]
         group.parts[sentence.number - 1] = sentence.text
+        group.station, group.group = group.station or sentence.station, group.group or sentence.group
         if group.time is None:
             group.time = sentence.time
         if None in group.parts:
             return None
-        del self._pending[key]
+        self._forget(number)
         self.lines += sentence.total
         self.sentences += sentence.total
         if arrival is None:  # only a recording is resumed
-            self._remember((group.offset, group.index, self.offset))
-        return self._message(b"\n".join(part for part in group.parts if part), group.time, group.arrival)
+            self._remember((*group.place, self.offset))
+        raw = b"\n".join(part for part in group.parts if part)
+        return self._message(raw, group.time, group.arrival, group.station)
 
-    def _open(self, key: tuple[bytes, bytes, int], heard: int | None, start: int, arrival: int | None) -> _Group:
+    def _group_of(self, sentence: nmea.Sentence, heard: int | None) -> int | None:
+        """The youngest message that lacks this sentence; those of the same sender that cannot become whole are given
+        up."""
+        address = _address(sentence)
+        for number in reversed(self._by_address.get(address, [])[:]):
+            group = self._pending[number]
+            if _differ(group.station, sentence.station) or _differ(group.group, sentence.group):
+                continue
+            if group.parts[sentence.number - 1] is None and not self._is_apart(group, sentence.number, heard):
+                return number
+            self._give_up(number)
+        return None
+
+    def _open(self, sentence: nmea.Sentence, heard: int | None, start: int, arrival: int | None) -> int:
         """Begin a message; beyond MAX_PENDING the oldest one is given up."""
         if len(self._pending) >= MAX_PENDING:
             self._give_up(next(iter(self._pending)))
-        group = self._pending[key] = _Group([None] * key[2], None, arrival, heard, start, self.index)
+        address = _address(sentence)
+        number = self._next_number = self._next_number + 1
+        self._pending[number] = _Group(
+            address,
+            sentence.station,
+            sentence.group,
+            [None] * sentence.total,
+            None,
+            arrival,
+            heard,
+            self._place(start),
+            self.index,
+        )
+        self._by_address.setdefault(address, []).append(number)
+        return number
+
+    def _forget(self, number: int) -> _Group:
+        """Take a message out of those that are pending."""
+        group = self._pending.pop(number)
+        same = self._by_address[group.address]
+        same.remove(number)
+        if not same:
+            del self._by_address[group.address]
         return group
 
-    def _give_up(self, key: tuple[bytes, bytes, int]) -> None:
-        heard = sum(part is not None for part in self._pending.pop(key).parts)
+    def _give_up(self, number: int) -> None:
+        heard = sum(part is not None for part in self._forget(number).parts)
         self.lines += heard
         self.malformed["group_incomplete"] += heard
 
@@ -218,3 +317,12 @@ class Assembler(Counting):
         if heard is None or group.heard is None:
             return between > PART_DISTANCE
         return abs(heard - group.heard) > PART_TIMEOUT_MS
+
+
+def _address(sentence: nmea.Sentence) -> tuple[bytes, bytes, int]:
+    return sentence.channel, sentence.sequence or sentence.group, sentence.total
+
+
+def _differ(one: bytes, other: bytes) -> bool:
+    """Whether both are named, and not the same."""
+    return bool(one and other and one != other)

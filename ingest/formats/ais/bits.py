@@ -12,6 +12,7 @@ from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 
 from ingest.errors import Rejected
+from ingest.formats.common.ranges import NULL_ISLAND
 
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 # The armour's characters in order of their values, as the alphabet that base64 decodes.
@@ -24,6 +25,7 @@ _TO_TEXT = bytes.maketrans(_BASE64, bytes((*range(64, 96), *range(32, 64))))
 
 PER_DEGREE = 600_000  # of latitude and longitude: ten-thousandths of minutes
 SNAP_MS = 10_000
+NULL_ISLAND_RAW = round(NULL_ISLAND * PER_DEGREE)
 
 # Values of position reports by their raw integers: tenths of knots, tenths of degrees, degrees, navigational status.
 KNOTS = (*(raw / 10 for raw in range(1023)), None)  # 1022: 102.2 or more
@@ -98,9 +100,14 @@ class Fields:
             return None
         return number - (1 << length) if number >> (length - 1) else number
 
-    def text(self, first: int, characters: int) -> str | None:
-        """6-bit characters, as many as the message holds; what follows the first @ is padding. None where blank."""
+    def text(self, first: int, characters: int, partly: bool = False) -> str | None:
+        """6-bit characters; what follows the first @ is padding. None where blank, or where some are cut off.
+
+        `partly`: as many as the message holds.
+        """
         if first + characters * 6 > self.length:
+            if not partly:
+                return None
             characters = (self.length - first) // 6
             if characters <= 0:
                 return None

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ingest.clocks import moments
-from ingest.formats.ais.bits import DEGREES, HEADINGS, KNOTS, PER_DEGREE, SNAP_MS, STATUSES, TO_BASE64
+from ingest.formats.ais.bits import DEGREES, HEADINGS, KNOTS, NULL_ISLAND_RAW, PER_DEGREE, SNAP_MS, STATUSES, TO_BASE64
 from ingest.formats.common.context import Context
 from ingest.formats.common.ranges import MMSI_MAX, time_window
 from ingest.reports import VesselReport
@@ -85,6 +85,7 @@ def reports(
     earliest, latest = time_window(context.now, context.recorded)
     good = (mmsi > 0) & (mmsi <= MMSI_MAX) & (times >= earliest) & (times <= latest)
     good &= (abs(latitude) <= 90 * PER_DEGREE) & (abs(longitude) <= 180 * PER_DEGREE)
+    good &= (abs(latitude) > NULL_ISLAND_RAW) | (abs(longitude) > NULL_ISLAND_RAW)
     timestamps = moments(times[good])
     status = _taken(_STATUSES, table.number(layout.status, 4)[good]) if layout.status is not None else repeat(None)
     rows = map(

@@ -17,7 +17,18 @@ from collections.abc import Sequence
 from ingest.clocks import moment
 from ingest.errors import Rejected
 from ingest.formats.ais import static as ais_static
-from ingest.formats.ais.bits import DEGREES, HEADINGS, KINDS, KNOTS, PER_DEGREE, SNAP_MS, STATUSES, bits_of, payload_of
+from ingest.formats.ais.bits import (
+    DEGREES,
+    HEADINGS,
+    KINDS,
+    KNOTS,
+    NULL_ISLAND_RAW,
+    PER_DEGREE,
+    SNAP_MS,
+    STATUSES,
+    bits_of,
+    payload_of,
+)
 from ingest.formats.ais.columns import CHARACTERS, LAYOUTS, Layout, reports
 from ingest.formats.common.context import Context
 from ingest.formats.common.ranges import check_mmsi, check_position, check_time
@@ -27,8 +38,11 @@ LONG_RANGE_QUALITY = 50  # per cent: type 27 resolves 185 m
 
 SAR_AIRCRAFT = 9
 LONG_RANGE = 27
-# Bits that a report needs: up to the second, the last field we use; for type 27 up to the course.
-_NEEDED = {1: 143, 2: 143, 3: 143, SAR_AIRCRAFT: 134, 18: 139, 19: 139, LONG_RANGE: 94}
+EXTENDED_CLASS_B = 19
+# Bits that a report needs: up to the heading, and for type 27 up to the course; the second behind it may be cut off.
+_NEEDED = {1: 137, 2: 137, 3: 137, SAR_AIRCRAFT: 128, 18: 133, EXTENDED_CLASS_B: 133, LONG_RANGE: 94}
+_SECOND_BITS = 6
+_NO_SECOND = 60
 _WHOLE_KNOTS = (*(float(raw) for raw in range(1023)), None)
 _CHARACTERS = {kind: character for character, kind in enumerate(KINDS) if kind < 64}
 _NO_LATITUDE, _NO_LONGITUDE = 91 * PER_DEGREE, 181 * PER_DEGREE
@@ -84,12 +98,28 @@ def decode(message: Message, context: Context) -> Decoded:
         raise Rejected("undecodable")
     if kind == LONG_RANGE:
         return Decoded(_long_range(bits_of(payload, 16), message.received_at, context))
-    position = _position(kind, bits_of(payload, 28), message.received_at, context)
-    return Decoded(position, ais_static.static_of_class_b(message, payload, fill, context) if kind == 19 else None)
+    whole = len(payload) * 6 - fill >= needed + _SECOND_BITS
+    if kind == EXTENDED_CLASS_B:
+        return _extended(message, payload, fill, whole, context)
+    return Decoded(_position(kind, bits_of(payload, 28), whole, message.received_at, context))
 
 
-def _position(kind: int, bits: int, heard: int, context: Context) -> VesselReport:
+def _extended(message: Message, payload: bytes, fill: int, whole: bool, context: Context) -> Decoded:
+    """Type 19: a position, static data, or both. Raises Rejected where it has neither."""
+    static = ais_static.static_of_class_b(message, payload, fill, context)
+    try:
+        position = _position(EXTENDED_CLASS_B, bits_of(payload, 28), whole, message.received_at, context)
+    except Rejected:
+        if static is None:
+            raise
+        return Decoded(static=static)
+    return Decoded(position, static)
+
+
+def _position(kind: int, bits: int, whole: bool, heard: int, context: Context) -> VesselReport:
     """Types 1, 2, 3 (class A), 9 (search and rescue aircraft), 18, 19 (class B), of which `bits` are the first 168.
+
+    `whole`: the second is not cut off.
 
     Class A and type 9 have the same fields at the same bits, but type 9 an altitude in place of status and turn, speed
     in knots instead of tenths, and no heading. Class B has those of class A four bits earlier, and no status.
@@ -113,12 +143,14 @@ def _position(kind: int, bits: int, heard: int, context: Context) -> VesselRepor
         latitude -= 0x8000000
     if not (-54_000_000 <= latitude <= 54_000_000 and -108_000_000 <= longitude <= 108_000_000):
         _refuse_position(latitude, longitude)
+    if -NULL_ISLAND_RAW <= latitude <= NULL_ISLAND_RAW and -NULL_ISLAND_RAW <= longitude <= NULL_ISLAND_RAW:
+        raise Rejected("null_island")
     if kind == SAR_AIRCRAFT:
         second = bits >> 34 & 0x3F  # 128-133
     else:
         heading = HEADINGS[bits >> 31 & 0x1FF]  # 128-136
         second = bits >> 25 & 0x3F  # 137-142
-    time = event_time(heard, second, context)
+    time = event_time(heard, second if whole else _NO_SECOND, context)
     timestamp = moment(time)
     return VesselReport(
         mmsi,
@@ -166,6 +198,7 @@ def _long_range(bits: int, heard: int, context: Context) -> VesselReport:
         at,
         context.source,
         context.trust * LONG_RANGE_QUALITY // 100,
+        coarse=True,
     )
 
 

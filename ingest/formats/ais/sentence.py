@@ -3,8 +3,8 @@ r"""One line of an NMEA 0183 log or stream: is it an AIS sentence, and what does
     \g:1-2-1278,s:66,c:1661782369*43\!AIVDM,2,1,3,A,56=nR7D…,0*66,1661782369
      tag block (optional)              sentence             checksum, suffix (optional)
 
-Enters a line without its end; leaves a Sentence, or None for a line of another protocol. What looks like an AIS
-sentence and is none raises Malformed. Text in front of the `!` is a tag block, a time, or garbage that costs nothing.
+Enters a line without its end; leaves all Sentences that stand in it, and reasons for what looks like one and is none.
+Text in front of the `!` is a tag block, a time (`ingest/formats/common/times.py`), or garbage that costs nothing.
 Sentences are not put together here (`ingest/formats/ais/assembler.py`), payloads not decoded
 (`ingest/formats/ais/decoder.py`). Source: NMEA 0183 4.x as gpsd's AIVDM document describes it; tag blocks by IEC
 62320-1 and NMEA 0183 annex C.
@@ -14,16 +14,16 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from contextlib import suppress
 
 import msgspec
 
 from ingest.errors import Malformed
+from ingest.formats.common import times
 
-_BEGINNING = re.compile(rb"![^!]{2}VD[MO],")
-_EPOCH_AT_END = re.compile(rb"(?:^|[ ,;\t])(\d{10}|\d{13})\s*$")
-_EPOCH_IN_FRONT = re.compile(rb"(?:^|[^\d])(\d{10}|\d{13})(\.\d{1,9})?[ ,;:\t]*$")
-_ISO_IN_FRONT = re.compile(rb"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?[ ,;:\t]*$")
+# Some loggers write $ for !, or leave it out; then the numbers behind must be there to tell it from a word.
+_BEGINNING = re.compile(rb"[!$][^!$]{2}VD[MO],|(?<![^\s,;:|\\\"'>)\]])[A-Z]{2}VD[MO],(?=[1-9],[1-9],)")
+_OTHER = re.compile(rb"\$(?!..VD[MO],)[A-Z]{4,6},[^*$!]{0,90}\*[0-9A-Fa-f]{2}")
+_STATION_BEHIND = re.compile(rb"(?:^|,)([rb][0-9A-Za-z_-]{2,})(?=,|\s*$)")
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 
 
@@ -31,7 +31,9 @@ class Sentence(msgspec.Struct, gc=False):
     """One sentence of an AIS message.
 
     `time` is when it was heard in ms since 1970, None where the line does not say; `group` is the tag block's group
-    id, b"" where there is none; `text` runs from the `!` to the checksum; `void_time`: a tag block's checksum is wrong.
+    id and `station` who heard it, b"" where there is none; `text` runs from the `!` to the checksum; `void_time`: a tag
+    block's checksum is wrong; `tagged`: `time` is that of a tag block; `unreadable`: why a time that is there cannot be
+    read, empty if it can.
     """
 
     text: bytes
@@ -42,28 +44,61 @@ class Sentence(msgspec.Struct, gc=False):
     time: int | None = None
     group: bytes = b""
     void_time: bool = False
+    station: bytes = b""
+    unreadable: str = ""
+    tagged: bool = False
 
 
 def parse(line: bytes) -> Sentence | None:
-    """The first whole AIS sentence on this line, None for a line of another protocol. Raises Malformed.
+    """The first whole AIS sentence on this line, None for a line of another protocol. Raises Malformed."""
+    found = parse_all(line)
+    whole = next((one for one in found if isinstance(one, Sentence)), None)
+    if whole is None and found:
+        raise Malformed(str(found[0]))
+    return whole
 
-    A cut-off sentence in front of a whole one is garbage like any other.
+
+def parse_all(line: bytes) -> list[Sentence | str]:
+    """What stands in this line of AIS, in order: sentences, and reasons for what looks like one and is none.
+
+    Sentences may follow each other without anything between. Where the first has a time in front, so have the others,
+    and what stands between two belongs to the second; else a time between them is that of the first. A sentence that
+    says no time has that of the one before.
     """
-    beginning = _BEGINNING.search(line)
-    if beginning is None:
-        return None
+    starts = [found.start() for found in _BEGINNING.finditer(line)]
+    if not starts:
+        return []
+    if len(starts) == 1:
+        return [_outcome(line, starts[0], line[: starts[0]], None)]
+    found: list[Sentence | str] = []
+    before, time_in_front = 0, False
+    for start, stop in zip(starts, [*starts[1:], len(line)], strict=True):
+        outcome = _outcome(line[:stop], start, line[before:start], time_in_front)
+        if isinstance(outcome, Sentence):
+            before = start + len(outcome.text)
+            time_in_front = time_in_front or (len(found) == 0 and outcome.time is not None and start > 0)
+            earlier = next((one for one in reversed(found) if isinstance(one, Sentence)), None)
+            if earlier is not None and outcome.time is None and not outcome.void_time:
+                outcome.time = earlier.time
+        found.append(outcome)
+    return found
+
+
+def other_sentences(line: bytes) -> int:
+    """How many whole sentences of other kinds stand in this line."""
+    return len(_OTHER.findall(line)) if b"$" in line else 0
+
+
+def _outcome(line: bytes, start: int, prefix: bytes, time_in_front: bool | None) -> Sentence | str:
     try:
-        return _sentence(line, beginning.start())
+        return _sentence(line, start, prefix, time_in_front)
     except Malformed as error:
-        for later in _BEGINNING.finditer(line, beginning.end()):
-            with suppress(Malformed):
-                return _sentence(line, later.start())
-        raise error
+        return error.reason
 
 
-def _sentence(line: bytes, start: int) -> Sentence:
-    """The sentence that begins at `start`. Raises Malformed."""
-    at = start + 3
+def _sentence(line: bytes, start: int, prefix: bytes, time_in_front: bool | None) -> Sentence:
+    """The sentence that begins at `start`; `time_in_front`: what follows it is no time of its own. Raises Malformed."""
+    at = start + 3 if line[start] in b"!$" else start + 2
     star = line.find(b"*", at)
     digits = line[star + 1 : star + 3]
     if star < 0 or len(digits) != 2 or not _HEX.issuperset(digits):
@@ -71,15 +106,15 @@ def _sentence(line: bytes, start: int) -> Sentence:
     fields = line[at:star].split(b",")
     if len(fields) != 7:
         raise Malformed("field_count")
-    if checksum(line[start + 1 : star]) != int(digits, 16):
+    if checksum(line[at - 2 : star]) != int(digits, 16):
         raise Malformed("checksum_wrong")
     _, total, number, sequence, channel, _payload, _fill = fields
     if total == b"1" and number == b"1":
         sentence = Sentence(line[start : star + 3], 1, 1, sequence, channel)
     else:
         sentence = Sentence(line[start : star + 3], *_counted(total, number), sequence, channel)
-    if start or len(line) > star + 3:
-        _add_time(sentence, line[:start], line[star + 3 :])
+    if prefix or len(line) > star + 3:
+        _add_time(sentence, prefix, b"" if time_in_front else line[star + 3 :])
     return sentence
 
 
@@ -119,22 +154,29 @@ def _counted(total: bytes, number: bytes) -> tuple[int, int]:
 
 
 def _add_time(sentence: Sentence, prefix: bytes, suffix: bytes) -> None:
-    """Take time and group from a tag block, else from an epoch behind the sentence, else from a time in front."""
+    """Take time, group and station from a tag block, else a time from behind the sentence, else from in front."""
     block = prefix[:-1].rpartition(b"\\")[2] if prefix.endswith(b"\\") and prefix.count(b"\\") > 1 else b""
     if block:
         _read_tag_block(sentence, block)
         prefix = prefix[: -len(block) - 2]
+    if suffix.endswith(b"\\") and suffix.count(b"\\") > 1:
+        suffix = suffix[: suffix.rindex(b"\\", 0, -1)]  # the tag block of the next sentence
+    if not sentence.station and (station := _STATION_BEHIND.search(suffix) if suffix else None):
+        sentence.station = station[1]
     if sentence.time is not None or sentence.void_time:
         return
-    epoch = _EPOCH_AT_END.search(suffix) if suffix else None
-    if epoch:
-        sentence.time = _milliseconds(epoch[1])
-    elif prefix:
-        sentence.time = _time_in_front(prefix)
+    try:
+        sentence.time = times.behind(suffix) if suffix else None
+        if sentence.time is None and prefix:
+            sentence.time = times.last_in(prefix)
+    except times.Unreadable as error:
+        sentence.unreadable = error.reason
+    if sentence.time is not None:
+        sentence.unreadable = ""
 
 
 def _read_tag_block(sentence: Sentence, block: bytes) -> None:
-    """`c:` is a time in seconds or milliseconds, `g:` a group.
+    """`c:` is a time in seconds, with a fraction or without, or in milliseconds, `g:` a group, `s:` the station.
 
     A checksum of 00 counts as absent: some senders put it there whatever the block says.
     """
@@ -145,28 +187,11 @@ def _read_tag_block(sentence: Sentence, block: bytes) -> None:
         sentence.void_time = True
         return
     for field in body.split(b","):
-        if field.startswith(b"c:") and field[2:].isdigit() and len(field) in (12, 15):
-            sentence.time = _milliseconds(field[2:])
+        if field.startswith(b"c:"):
+            sentence.time = times.epoch(field[2:])
+            sentence.tagged = sentence.time is not None
+            sentence.unreadable = "" if sentence.tagged else "time_unreadable"
         elif field.startswith(b"g:"):
             sentence.group = field.rpartition(b"-")[2]
-
-
-def _milliseconds(digits: bytes) -> int:
-    """Ten digits are seconds, thirteen milliseconds."""
-    return int(digits) * 1000 if len(digits) == 10 else int(digits)
-
-
-def _time_in_front(prefix: bytes) -> int | None:
-    """An ISO 8601 time (UTC where it names no zone) or an epoch right before the sentence."""
-    iso = _ISO_IN_FRONT.search(prefix)
-    if iso:
-        date, clock, fraction, zone = (part.decode() if part else "" for part in iso.groups())
-        try:
-            moment = dt.datetime.fromisoformat(f"{date}T{clock}{fraction[:7]}{zone or '+00:00'}")
-        except ValueError:
-            return None
-        return round(moment.timestamp() * 1000)
-    epoch = _EPOCH_IN_FRONT.search(prefix)
-    if not epoch:
-        return None
-    return _milliseconds(epoch[1]) + (int(float(epoch[2]) * 1000) if epoch[2] and len(epoch[1]) == 10 else 0)
+        elif field.startswith(b"s:"):
+            sentence.station = field[2:]

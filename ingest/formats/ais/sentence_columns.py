@@ -45,7 +45,8 @@ def _formed(table: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
         [table[:, place] == character[0] for place, character in _FORM]
     )
     formed &= (table[:, 5] == ord("M")) | (table[:, 5] == ord("O"))
-    formed &= (table[:, 1] != ord("!")) & (table[:, 2] != ord("!"))
+    for place, other in ((1, "!"), (2, "!"), (1, "$"), (2, "$")):
+        formed &= table[:, place] != ord(other)
     formed &= (_count(table, b",") == 6) & (_count(table, b"*") == 1)
     return formed
 

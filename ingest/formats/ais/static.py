@@ -12,12 +12,14 @@ import datetime as dt
 
 from ingest.clocks import moment
 from ingest.errors import Rejected
-from ingest.formats.ais.bits import Fields
+from ingest.formats.ais.bits import NULL_ISLAND_RAW, Fields
 from ingest.formats.common.context import Context
 from ingest.formats.common.ranges import check_mmsi, check_time, imo_number
 from ingest.reports import Decoded, Message, StationReport, VesselStatic
 
 HEADER_BITS = 38  # type, repeat indicator, MMSI
+VOYAGE_BITS = 422  # of type 5, up to the destination
+EXTENDED_BITS = 301  # of type 19, up to the dimensions
 HALF_A_YEAR = dt.timedelta(days=182)
 
 
@@ -46,7 +48,9 @@ def _header(fields: Fields, heard: int, context: Context) -> tuple[int, dt.datet
 
 
 def voyage(fields: Fields, heard: int, context: Context) -> VesselStatic:
-    """Static and voyage related data, type 5 (table 52)."""
+    """Static and voyage related data, type 5 (table 52). One that ends before its fields do is not used."""
+    if fields.length < VOYAGE_BITS:
+        raise Rejected("undecodable")
     mmsi, at = _header(fields, heard, context)
     static = VesselStatic(mmsi, at, name=fields.text(112, 20), callsign=fields.text(70, 7))
     static.imo = imo_number(fields.number(40, 30) or 0)
@@ -61,9 +65,11 @@ def voyage(fields: Fields, heard: int, context: Context) -> VesselStatic:
     return static
 
 
-def static_of_class_b(message: Message, payload: bytes, fill: int, context: Context) -> VesselStatic:
-    """What an extended position report of class B, type 19, says of the vessel (table 71)."""
+def static_of_class_b(message: Message, payload: bytes, fill: int, context: Context) -> VesselStatic | None:
+    """What an extended position report of class B, type 19, says of the vessel (table 71); None where it is cut off."""
     fields = Fields(payload, fill)
+    if fields.length < EXTENDED_BITS:
+        return None
     mmsi, at = _header(fields, message.received_at, context)
     static = VesselStatic(mmsi, at, name=fields.text(143, 20), ship_type=fields.positive(263, 8))
     _add_dimensions(static, fields, 271)
@@ -89,15 +95,13 @@ def static_part(fields: Fields, heard: int, context: Context) -> VesselStatic:
 
 
 def _add_dimensions(static: VesselStatic, fields: Fields, first: int) -> None:
-    """Metres from the antenna. All zero: unknown; a zero beside other numbers is the antenna's place."""
-    metres = fields.number(first, 30)
-    if not metres:
-        return
-    bow, stern, port, starboard = metres >> 21, metres >> 12 & 0x1FF, metres >> 6 & 0x3F, metres & 0x3F
-    if bow or stern:
-        static.to_bow, static.to_stern = bow, stern
-    if port or starboard:
-        static.to_port, static.to_starboard = port, starboard
+    """Metres from the antenna, along and across each for itself: a message may end between them. Both zero: unknown; a
+    zero beside another number is the antenna's place."""
+    along, across = fields.number(first, 18), fields.number(first + 18, 12)
+    if along:
+        static.to_bow, static.to_stern = along >> 9, along & 0x1FF
+    if across:
+        static.to_port, static.to_starboard = across >> 6, across & 0x3F
 
 
 def eta_of(at: dt.datetime, *parts: int | None) -> dt.datetime | None:
@@ -129,7 +133,7 @@ def base_station(fields: Fields, heard: int, context: Context) -> StationReport:
 def aid_to_navigation(fields: Fields, heard: int, context: Context) -> StationReport:
     """Aid to navigation, type 21 (table 73): a name of twenty characters, and up to fourteen more in the extension."""
     mmsi, at = _header(fields, heard, context)
-    name = f"{fields.text(43, 20) or ''}{fields.text(272, 14) or ''}" or None
+    name = f"{fields.text(43, 20) or ''}{fields.text(272, 14, partly=True) or ''}" or None
     return StationReport(mmsi, at, "aid", *_whereabouts(fields, 164), name, fields.positive(38, 5))
 
 
@@ -139,6 +143,8 @@ def _whereabouts(fields: Fields, first: int) -> tuple[float | None, float | None
     if longitude is None or latitude is None:
         return None, None
     if not (-54_000_000 <= latitude <= 54_000_000 and -108_000_000 <= longitude <= 108_000_000):
+        return None, None
+    if abs(latitude) <= NULL_ISLAND_RAW and abs(longitude) <= NULL_ISLAND_RAW:
         return None, None
     return latitude / 600_000, longitude / 600_000
 

@@ -1,7 +1,7 @@
 """AIS CSV dumps to messages: the header line says how the rows after it are read.
 
-A message's raw is two lines, the compact rendering of the header (`ingest.formats.ais_csv.dialects.Layout`) and the row
-as it was received, so that it can be decoded alone. Its time is the row's own, exact. A run that begins behind the
+A message is a row as it was received; the compact rendering of the header (`ingest.formats.ais_csv.dialects.Layout`) is
+added, so that it can be decoded alone. Its time is the row's own, exact. A run that begins behind the
 header asks the source for it. Files put one after another work: a header anywhere holds for the rows that follow.
 """
 
@@ -9,11 +9,21 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 
 from ingest.errors import Malformed
-from ingest.formats.ais_csv.dialects import DANISH, EXACTEARTH, Layout, cells, column_names, layout_of_header
+from ingest.formats.ais_csv.dialects import (
+    DANISH,
+    EXACTEARTH,
+    MARINECADASTRE,
+    Layout,
+    cells,
+    column_names,
+    layout_of_header,
+)
+from ingest.formats.common import times
 from ingest.formats.common.contract import Setup
 from ingest.formats.common.lines import LineAssembly
 from ingest.reports import Message
@@ -21,6 +31,7 @@ from ingest.reports import Message
 logger = logging.getLogger(__name__)
 
 _DIGITS = b"0123456789"
+_AMERICAN = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4}) (\d{1,2}:\d\d(?::\d\d)?) ?([AaPp][Mm])?")
 _SHOWN = 200  # characters of a header that is not known
 
 
@@ -34,6 +45,7 @@ class AisCsvAssembly(LineAssembly):
         self._layout: Layout | None = None
         self._columns = 0
         self._told = False
+        self._given = setup.columns
         self._head = setup.head if setup.offset else None
         self._first: bytes | None = None  # key of the layout that the file begins with
         self._line_start = setup.offset
@@ -42,7 +54,7 @@ class AisCsvAssembly(LineAssembly):
     @staticmethod
     def looks_like(head: bytes) -> bool:
         """The first line is a header of a known dialect."""
-        return layout_of_header(head.partition(b"\n")[0].rstrip(b"\r")) is not None
+        return layout_of_header(first_line(head)) is not None
 
     def resume_at(self) -> tuple[int, int]:
         """Behind the last row; where another header than the first holds, at that one, since it must be read again."""
@@ -52,7 +64,7 @@ class AisCsvAssembly(LineAssembly):
         """The messages that these bytes complete. An ordinary row, which has no quote, is read here and now."""
         for line, size in self._framer.feed(data):
             layout = self._layout
-            if layout is None or line[:1] not in _DIGITS or not line or layout.millisecond >= 0 or b'"' in line:
+            if layout is None or not self._is_ordinary(layout, line):
                 self._line_start = self.offset
                 yield from self._each([(line, size)], arrival)
                 continue
@@ -67,12 +79,23 @@ class AisCsvAssembly(LineAssembly):
                 self.malformed[error.reason] += 1
                 continue
             try:
-                message = self.message(layout.prefix + line, time, arrival)
+                message = self.message(line, time, arrival, layout.added)
             except Malformed as error:
                 self.malformed[error.reason] += 1
                 continue
             self.sentences += 1
             yield message
+
+    @staticmethod
+    def _is_ordinary(layout: Layout, line: bytes) -> bool:
+        """Whether a row can be cut at its commas, and its time stands in one cell."""
+        return (
+            line[:1] in _DIGITS
+            and line != b""
+            and layout.millisecond < 0
+            and layout.delimiter == ","
+            and b'"' not in line
+        )
 
     def take(self, line: bytes, arrival: int | None) -> Message | None:
         """One line: a header or blank (foreign), or a row."""
@@ -90,15 +113,15 @@ class AisCsvAssembly(LineAssembly):
     def _recall(self) -> None:
         """Learn the header of a recording that is read from within."""
         head, self._head = self._head, None
-        known = layout_of_header(head().partition(b"\n")[0].rstrip(b"\r")) if head else None
+        known = layout_of_header(first_line(head()), self._given) if head else None
         if known is not None:
             self._layout, self._columns = known
             self._first = self._layout.key
 
     def _is_header(self, line: bytes, start: int) -> bool:
         """Whether the line names columns; then they hold from here on, also if nobody knows them."""
-        known = layout_of_header(line)
-        if known is None and "mmsi" not in column_names(line):
+        known = layout_of_header(line, self._given)
+        if known is None and not any("mmsi" in name for name in column_names(line)):
             return line.startswith(b"#")
         self._layout, self._columns = known or (None, 0)
         key = self._layout.key if self._layout else None
@@ -116,7 +139,7 @@ class AisCsvAssembly(LineAssembly):
             self._tell(line)
             raise Malformed("unknown_header")
         try:
-            found = cells(line)
+            found = cells(line, layout.delimiter)
         except ValueError:
             raise Malformed("quote_open") from None
         if len(found) != self._columns:
@@ -125,7 +148,7 @@ class AisCsvAssembly(LineAssembly):
         if layout.millisecond >= 0:
             time += _milliseconds(found[layout.millisecond])
         self.count_part()
-        return self.message(layout.prefix + line, time, arrival)
+        return self.message(line, time, arrival, layout.added)
 
     def _tell(self, line: bytes) -> None:
         """Say once for each header why its rows are refused."""
@@ -133,13 +156,23 @@ class AisCsvAssembly(LineAssembly):
             self._told = True
             seen = line[:_SHOWN].decode(errors="replace")
             logger.warning(
-                "rows are refused: no header of the Danish Maritime Authority, MarineCadastre or exactEarth: %r", seen
+                "rows are refused, nobody knows the header %r: name its columns, as in "
+                "--columns timestamp=t,mmsi=id,lat=y,lon=x, or in the feed's options",
+                seen,
             )
+
+
+def first_line(head: bytes) -> bytes:
+    """The header of a file that begins with `head`; comments may stand before it."""
+    lines = re.split(rb"\r*\n|\r", head)
+    return next((line for line in lines if line.strip() and (b"," in line or b";" in line or b"\t" in line)), b"")
 
 
 @lru_cache(maxsize=4096)
 def _time(dialect: str, text: str) -> int:
     """The row's time in ms since 1970; UTC unless it says another zone. Raises Malformed."""
+    if dialect not in (DANISH, MARINECADASTRE, EXACTEARTH):
+        return _any_time(text.strip())
     iso = text
     if dialect == DANISH:
         iso = f"{text[6:10]}-{text[3:5]}-{text[:2]}T{text[11:]}"
@@ -152,6 +185,19 @@ def _time(dialect: str, text: str) -> int:
         return round((at if at.tzinfo else at.replace(tzinfo=dt.UTC)).timestamp() * 1000)
     except (ValueError, OverflowError):
         raise Malformed("time_invalid") from None
+
+
+def _any_time(text: str) -> int:
+    """A time in one of the forms that the other dialects have: an epoch, ISO 8601, or that of Americans."""
+    time = times.epoch(text.encode()) or times.iso(text)
+    if time is None and (found := _AMERICAN.fullmatch(text)):
+        month, day, year, clock, half = found.groups()
+        hour, _, rest = clock.partition(":")
+        hour = str(int(hour) % 12 + (12 if half.upper() == "PM" else 0)) if half else hour
+        time = times.iso(f"{year}-{month:0>2}-{day:0>2} {hour:0>2}:{rest if rest.count(':') else rest + ':00'}")
+    if time is None:
+        raise Malformed("time_invalid")
+    return time
 
 
 @lru_cache(maxsize=4096)

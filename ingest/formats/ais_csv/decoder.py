@@ -11,20 +11,25 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from functools import lru_cache
 
 from ingest.clocks import moment
 from ingest.errors import Rejected
 from ingest.formats.ais.decoder import LONG_RANGE_QUALITY
 from ingest.formats.ais.static import eta_of
-from ingest.formats.ais_csv.dialects import DANISH, EXACTEARTH, Row, layout_of_key
+from ingest.formats.ais_csv.dialects import AISHUB, DANISH, EXACTEARTH, Row, layout_of
+from ingest.formats.common import times
 from ingest.formats.common.context import Context
-from ingest.formats.common.ranges import check_mmsi, check_position, check_time, imo_number
+from ingest.formats.common.ranges import check_mmsi, check_position, check_time, imo_number, place_of_station
 from ingest.reports import Decoded, Message, StationReport, VesselReport, VesselStatic
 from tracking.positions import bounds
 
 STATION_NAME_CHARACTERS = 34  # of an aid to navigation, the extension included
 _NOTHING = frozenset({"", "None", "Unknown", "Undefined"})
+_NO_NUMBER = frozenset({"", "none", "unknown", "undefined", "null", "nan", "n/a", "na", "-", "inf", "-inf", "infinity"})
+_MONTH_AND_DAY = re.compile(r"(\d\d)-(\d\d) (\d\d):(\d\d)")
+UNREADABLE = "cell_unreadable"
 STATION_KINDS = {"Base Station": "base", "AtoN": "aid", "4": "base", "21": "aid"}
 _POSITION_TYPES = frozenset({"1", "2", "3", "9", "18", "19", "27"})
 _STATIC_TYPES = frozenset({"5", "19", "24"})
@@ -84,10 +89,9 @@ _CARGOES = {
 
 def decode(message: Message, context: Context) -> Decoded:
     """What one row says: a position and static data, either, a station, or nothing of concern."""
-    key, _, line = message.raw.partition(b"\n")
     try:
-        layout = layout_of_key(key)
-        row = layout.read(line)
+        layout = layout_of(message.added)
+        row = layout.read(message.raw)
     except (ValueError, IndexError):
         raise Rejected("undecodable") from None
     mmsi = mmsi_of(row.mmsi)
@@ -97,15 +101,36 @@ def decode(message: Message, context: Context) -> Decoded:
         return Decoded(station=_station(row, mmsi, at))
     if layout.dialect == EXACTEARTH:
         return _exactearth(row, mmsi, at, context)
-    eta = danish_eta(row.eta, at) if layout.dialect == DANISH else None
+    if layout.dialect == AISHUB and row.time.isdecimal():
+        row = _scaled(row)
+    eta = _eta(row.eta, layout.dialect, at)
     static = joined_static(row, layout.dialect, mmsi, at, eta)
     try:
         position = _position(row, mmsi, at, context)
-    except Rejected:
-        if static is None:
+    except Rejected as refusal:
+        if static is None or refusal.reason == UNREADABLE:
             raise
         return Decoded(static=static)
     return Decoded(position, static)
+
+
+def _scaled(row: Row) -> Row:
+    """A row with the numbers of AIS, in degrees, knots and metres."""
+    divisors = {"latitude": 600_000, "longitude": 600_000, "course": 10, "speed": 10, "draught": 10}
+    numbers = {name: readable(getattr(row, name)) for name in divisors}
+    scaled = {name: str(number / divisors[name]) for name, number in numbers.items() if number is not None}
+    return row._replace(**scaled)
+
+
+def _eta(text: str, dialect: str, at: dt.datetime) -> dt.datetime | None:
+    """The estimated arrival: with its year, or as AIS sends it, `04-09 20:00`."""
+    if dialect == DANISH:
+        return danish_eta(text, at)
+    found = _MONTH_AND_DAY.fullmatch(text)
+    if found is None:
+        time = times.iso(text)
+        return moment(time) if time is not None else None
+    return eta_of(at, *(whole_of(part, 99) for part in found.groups()))
 
 
 def joined_static(row: Row, dialect: str, mmsi: int, at: dt.datetime, eta: dt.datetime | None) -> VesselStatic | None:
@@ -129,12 +154,12 @@ def _exactearth(row: Row, mmsi: int, at: dt.datetime, context: Context) -> Decod
 
 
 def _position(row: Row, mmsi: int, at: dt.datetime, context: Context) -> VesselReport:
-    latitude, longitude = number_of(row.latitude), number_of(row.longitude)
+    latitude, longitude = readable(row.latitude), readable(row.longitude)
     if latitude is None or longitude is None or latitude == 91.0 or longitude == 181.0:
         raise Rejected("position_not_available")
     check_position(latitude, longitude)
     long_range = row.kind == "27"
-    course = number_of(row.course)
+    course = readable(row.course)
     return VesselReport(
         mmsi,
         at,
@@ -147,12 +172,13 @@ def _position(row: Row, mmsi: int, at: dt.datetime, context: Context) -> VesselR
         at,
         context.source,
         context.trust * LONG_RANGE_QUALITY // 100 if long_range else context.trust,
+        long_range,
     )
 
 
 def _speed(row: Row, mmsi: int) -> float | None:
     """Knots: to 102.2; to 1,022 from search and rescue aircraft; type 27 has six bits, of which 63 says nothing."""
-    speed = number_of(row.speed)
+    speed = readable(row.speed)
     if speed is None or 0 <= speed <= 62:
         return speed
     aircraft = row.kind in ("SAR Airborne", "9") or mmsi // 1_000_000 == 111
@@ -197,13 +223,7 @@ def _dimensions(row: Row) -> tuple[int | None, int | None, int | None, int | Non
 def _station(row: Row, mmsi: int, at: dt.datetime) -> StationReport:
     """A base station or an aid to navigation. Its position may be unknown."""
     kind = STATION_KINDS[row.kind]
-    latitude, longitude = number_of(row.latitude), number_of(row.longitude)
-    if (
-        latitude is None
-        or longitude is None
-        or not (bounds.LATITUDE.holds(latitude) and bounds.LONGITUDE.holds(longitude))
-    ):
-        latitude = longitude = None
+    latitude, longitude = place_of_station(number_of(row.latitude), number_of(row.longitude))
     if kind == "base":
         return StationReport(mmsi, at, kind, latitude, longitude)
     extension = _text(row.name_extension, 14) or ""
@@ -226,10 +246,18 @@ def number_of(text: str) -> float | None:
     if not text:
         return None
     try:
-        number = float(text)
+        number = float(text.replace(",", ".") if text.count(",") == 1 and "." not in text else text)
     except ValueError:
         return None
     return number if math.isfinite(number) else None
+
+
+def readable(text: str) -> float | None:
+    """A number, None where the cell says that there is none. Raises Rejected where it is something else."""
+    number = number_of(text)
+    if number is None and text.strip().lower() not in _NO_NUMBER:
+        raise Rejected(UNREADABLE)
+    return number
 
 
 def whole_of(text: str, greatest: int) -> int | None:

@@ -19,9 +19,9 @@ from ingest.clocks import moment
 from ingest.errors import Rejected
 from ingest.formats.ais.static import HALF_A_YEAR
 from ingest.formats.ais_csv import decoder as ais_csv
-from ingest.formats.ais_csv.dialects import DANISH, EXACTEARTH, Layout, layout_of_key
+from ingest.formats.ais_csv.dialects import DANISH, MARINECADASTRE, Layout, layout_of
 from ingest.formats.common.context import Context
-from ingest.formats.common.ranges import time_window
+from ingest.formats.common.ranges import NULL_ISLAND, time_window
 from ingest.reports import Decoded, Message, VesselReport, VesselStatic
 from tracking.positions import bounds
 
@@ -70,12 +70,12 @@ _UNKNOWN = _Ship(0, None, "", None)
 
 def _speed(cell: bytes) -> float | None:
     """Knots, of a vessel."""
-    speed = ais_csv.number_of(_text(cell))
+    speed = ais_csv.readable(_text(cell))
     return speed if speed is not None and 0 <= speed <= 102.2 else None
 
 
 def _course(cell: bytes) -> float | None:
-    course = ais_csv.number_of(_text(cell))
+    course = ais_csv.readable(_text(cell))
     return course if course is not None and bounds.COURSE.holds(course) else None
 
 
@@ -145,11 +145,11 @@ class Rows:
 
     def _position(self, ordinal: int, message: Message) -> VesselReport | None:
         """The position that a row says; None where the row is not an ordinary one."""
-        key, _, line = message.raw.partition(b"\n")
+        line = message.raw
         if b'"' in line:
             return None
         try:
-            layout = layout_of_key(key)
+            layout = layout_of(message.added)
             if layout is not self._layout:
                 self._layout, self._ships = layout, _ships_of(layout)
             (north, east, speed, course, heading), status, lasting = layout.parts(line)
@@ -163,6 +163,7 @@ class Rows:
             ship is None
             or not -90.0 <= latitude <= 90.0
             or not -180.0 <= longitude <= 180.0
+            or (-NULL_ISLAND <= latitude <= NULL_ISLAND and -NULL_ISLAND <= longitude <= NULL_ISLAND)
             or not self._earliest <= message.received_at <= self._latest
         ):
             return None
@@ -211,7 +212,7 @@ class Rows:
 def _ship(layout: Layout, line: bytes) -> _Ship | None:
     """What a row's lasting cells say; None where `ais_csv.decode` must look at each row."""
     row = layout.read(line)
-    if layout.dialect == EXACTEARTH or row.kind in (*ais_csv.STATION_KINDS, "SAR Airborne", "9"):
+    if layout.dialect not in (DANISH, MARINECADASTRE) or row.kind in (*ais_csv.STATION_KINDS, "SAR Airborne", "9"):
         return None
     try:
         mmsi = ais_csv.mmsi_of(row.mmsi)

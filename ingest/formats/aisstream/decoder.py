@@ -19,7 +19,7 @@ from ingest.formats.ais.decoder import LONG_RANGE_QUALITY, event_time
 from ingest.formats.ais.static import eta_of
 from ingest.formats.common.context import Context
 from ingest.formats.common.json_values import read
-from ingest.formats.common.ranges import check_mmsi, check_position, check_time, imo_number
+from ingest.formats.common.ranges import check_mmsi, check_position, check_time, imo_number, place_of_station
 from ingest.reports import Decoded, Message, StationReport, VesselReport, VesselStatic
 from tracking.positions import bounds
 
@@ -29,6 +29,12 @@ _EXTENDED = "ExtendedClassBPositionReport"
 _POSITIONS = frozenset({"PositionReport", "StandardClassBPositionReport", _EXTENDED, _SAR, _LONG_RANGE})
 _STATICS = frozenset({"ShipStaticData", "StaticDataReport", _EXTENDED})
 _STATIONS = {"BaseStationReport": "base", "AidsToNavigationReport": "aid"}
+# By MessageID, which decides where it is there: 11, the answer of a ship, comes as a BaseStationReport.
+_KINDS = {
+    **dict.fromkeys((1, 2, 3), "PositionReport"),
+    **{4: "BaseStationReport", 5: "ShipStaticData", 9: _SAR, 18: "StandardClassBPositionReport", 19: _EXTENDED},
+    **{21: "AidsToNavigationReport", 24: "StaticDataReport", 27: _LONG_RANGE},
+}
 _NO_SECOND = 60
 _NO_SPEEDS = {_LONG_RANGE: 63, _SAR: 1023}  # whole knots
 _NO_SPEED = 102.25  # between the last speed, 102.2, and "not available", 102.3: no float is exactly either
@@ -66,6 +72,7 @@ class _Said(msgspec.Struct, rename="pascal", gc=False):
     """The fields of all types that are read; what a type does not have is as if not available."""
 
     user_id: int = msgspec.field(default=0, name="UserID")
+    message_id: int = msgspec.field(default=0, name="MessageID")
     valid: bool = True
     latitude: float = 91.0
     longitude: float = 181.0
@@ -116,12 +123,18 @@ def decode(message: Message, context: Context) -> Decoded:
     if not said.valid:
         raise Rejected("undecodable")
     _check_sender(said.user_id)
+    if said.message_id and _KINDS.get(said.message_id) != kind:
+        return Decoded()
     if kind in _STATIONS:
         return Decoded(station=_station(said, _STATIONS[kind], heard, context))
-    return Decoded(
-        _position(said, kind, heard, context) if kind in _POSITIONS else None,
-        _static(said, kind, heard, context) if kind in _STATICS else None,
-    )
+    static = _static(said, kind, heard, context) if kind in _STATICS else None
+    try:
+        position = _position(said, kind, heard, context) if kind in _POSITIONS else None
+    except Rejected:
+        if static is None:
+            raise
+        position = None
+    return Decoded(position, static)
 
 
 def _check_sender(mmsi: int | None) -> None:
@@ -150,6 +163,7 @@ def _position(said: _Said, kind: str, heard: int, context: Context) -> VesselRep
         moment(heard),
         context.source,
         context.trust * LONG_RANGE_QUALITY // 100 if kind == _LONG_RANGE else context.trust,
+        coarse=kind == _LONG_RANGE,
     )
 
 
@@ -210,8 +224,7 @@ def _add_mothership(report: VesselStatic, size: _Dimension) -> None:
 def _station(said: _Said, kind: str, heard: int, context: Context) -> StationReport:
     """A base station or an aid to navigation. Its position may be unknown; its own clock is not trusted."""
     check_time(heard, context.now, context.recorded)
-    known = bounds.LATITUDE.holds(said.latitude) and bounds.LONGITUDE.holds(said.longitude)
-    latitude, longitude = (said.latitude, said.longitude) if known else (None, None)
+    latitude, longitude = place_of_station(said.latitude, said.longitude)
     report = StationReport(said.user_id, moment(heard), kind, latitude, longitude)
     if kind == "aid":
         report.name = f"{_text(said.name, 20) or ''}{_text(said.name_extension, 14) or ''}" or None

@@ -18,7 +18,9 @@ class Setup(msgspec.Struct, frozen=True):
 
     `offset` and `index`: where a recording goes on. `receiver`: latitude and longitude of the antenna in degrees, None
     where unknown. `recorded`: the bytes are of the past. `head`: asks for the first bytes of a recording that goes on
-    at `offset`, none where they cannot be had; raises SourceError.
+    at `offset`, none where they cannot be had; raises SourceError. `columns`: names of the columns of a CSV whose
+    header nobody knows, by what is in them. `zone`: of times that name none, by its name in the IANA database.
+    `mend_clocks`: times that stations give are judged by what ships say of the time, where a format can.
     """
 
     clock: Clock
@@ -27,6 +29,9 @@ class Setup(msgspec.Struct, frozen=True):
     receiver: tuple[float, float] | None = None
     recorded: bool = False
     head: Callable[[], bytes] = bytes
+    columns: dict[str, str] = {}
+    zone: str = "UTC"
+    mend_clocks: bool = False
 
 
 class Assembly(Protocol):

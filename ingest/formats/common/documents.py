@@ -1,6 +1,6 @@
 """JSON documents to messages: one message for each aircraft, state or point in a document.
 
-Enters bytes; each entry of a document is one "line" of the account and becomes one message, which repeats what it
+Enters bytes; each entry of a document is one "line" of the account and becomes one message, to which is added what it
 needs of the document. A document that is broken costs itself and is one line, malformed; a sound one of another kind
 (an error of the server, receiver.json) is one foreign line; one without entries has no lines. The formats are in
 `ingest/formats/documents/assemblies.py`; what an entry says is read by the decoders.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import msgspec
 
@@ -26,7 +26,13 @@ MAX_ENTRY_BYTES = 16 * 1024
 MAX_BROKEN = 1000  # entries of a document: it is refused from there on
 _FIRST_IN_MS = 1e11  # as seconds: year 5138, as milliseconds: 1973
 
-Entry = tuple[bytes, int | None]  # raw message, empty where the entry is broken, and when it was heard (ms)
+
+class Entry(NamedTuple):
+    """One message of a document: `raw` as it was received, empty where it is broken; `time` when it was heard (ms)."""
+
+    raw: bytes
+    time: int | None
+    added: bytes = b""
 
 
 def epoch_ms(value: float | None) -> int | None:
@@ -85,16 +91,15 @@ class DocumentAssembly(Counting, ABC):
         entries = self._entries(frame)
         broken = 0
         while (entry := self._next(entries, frame)) is not None:
-            raw, time = entry
-            if not raw or len(raw) > MAX_ENTRY_BYTES:
-                self._refuse("entry_too_long" if raw else "entry_broken")
+            if not entry.raw or len(entry.raw) > MAX_ENTRY_BYTES:
+                self._refuse("entry_too_long" if entry.raw else "entry_broken")
                 broken += 1
                 if broken >= MAX_BROKEN:
                     self._refuse("too_many_broken_entries")  # one line more, for all that is left
                     return
                 continue
             try:
-                message = self._message(raw, time, arrival)
+                message = self._message(entry, arrival)
             except Malformed as error:
                 self._refuse(error.reason)
                 continue
@@ -139,18 +144,13 @@ class DocumentAssembly(Counting, ABC):
         self.lines += 1
         self.malformed[reason] += 1
 
-    def _message(self, raw: bytes, time: int | None, arrival: int | None) -> Message:
-        heard = possible(self._clock(self.index, time, arrival))
+    def _message(self, entry: Entry, arrival: int | None) -> Message:
+        heard = possible(self._clock(self.index, entry.time, arrival))
         self.index += 1
-        return Message(heard, raw)
+        return Message(heard, entry.raw, entry.added)
 
 
-def compact(entry: msgspec.Raw, opening: bytes) -> bytes:
-    """The entry without white space, numbers as they were written; empty where it is not the kind of value expected."""
+def raw_of(entry: msgspec.Raw, opening: bytes) -> bytes:
+    """The entry as it was received; empty where it is not the kind of value expected."""
     raw = bytes(entry)
-    if not raw.startswith(opening):
-        return b""
-    try:
-        return msgspec.json.format(raw, indent=-1)
-    except BROKEN:
-        return b""
+    return raw if raw.startswith(opening) else b""

@@ -60,14 +60,14 @@ class LineAssembly(Counting, ABC):
         """The line is, or became part of, a message."""
         self.sentences += 1
 
-    def message(self, raw: bytes, time: int | None, arrival: int | None) -> Message:
+    def message(self, raw: bytes, time: int | None, arrival: int | None, added: bytes = b"") -> Message:
         """A message heard at `time` (ms) if the line gives one, else when the clock says.
 
         Raises UnknownTime, and Malformed for a time that cannot be.
         """
         heard = possible(self._clock(self.index, time, arrival))
         self.index += 1
-        return Message(heard, raw)
+        return Message(heard, raw, added)
 
     def _each(self, lines: list[tuple[bytes, int]], arrival: int | None) -> Iterator[Message]:
         for line, size in lines:

@@ -21,12 +21,28 @@ def check_mmsi(mmsi: int) -> None:
         raise Rejected("mmsi_out_of_range")
 
 
+NULL_ISLAND = 0.01  # degrees around 0,0: what devices send that do not know where they are
+
+
 def check_position(latitude: float, longitude: float) -> None:
-    """Degrees, -90 to 90 and -180 to 180, both ends included."""
+    """Degrees, -90 to 90 and -180 to 180, both ends included; and not 0,0, which no format means as a place."""
+    if -NULL_ISLAND <= latitude <= NULL_ISLAND and -NULL_ISLAND <= longitude <= NULL_ISLAND:
+        raise Rejected("null_island")
     if not LATITUDE.holds(latitude):
         raise Rejected("latitude_out_of_range")
     if not LONGITUDE.holds(longitude):
         raise Rejected("longitude_out_of_range")
+
+
+def place_of_station(latitude: float | None, longitude: float | None) -> tuple[float | None, float | None]:
+    """Degrees, both or neither: a station whose position is unknown is one all the same."""
+    try:
+        if latitude is None or longitude is None:
+            return None, None
+        check_position(latitude, longitude)
+    except Rejected:
+        return None, None
+    return latitude, longitude
 
 
 def check_time(time: int, now: int, recorded: bool) -> None:

@@ -13,8 +13,9 @@ import msgspec
 
 from ingest.errors import Malformed
 from ingest.formats.common.contract import Setup
-from ingest.formats.common.documents import DocumentAssembly, Entry, compact, epoch_ms
+from ingest.formats.common.documents import DocumentAssembly, Entry, epoch_ms, raw_of
 from ingest.formats.common.json_values import BROKEN
+from ingest.formats.documents.readsb_trace import TraceOf
 
 JITTER_MS = 250
 MAX_REMEMBERED = 50_000
@@ -66,8 +67,8 @@ class ReadsbAssembly(DocumentAssembly):
         if listed is None:
             return None
         now = epoch_ms(said.now)
-        raws = (compact(entry, b"{") for entry in listed)
-        return ((raw, now if now is None else self._steady(raw, now)) for raw in raws)
+        raws = (raw_of(entry, b"{") for entry in listed)
+        return (Entry(raw, now if now is None else self._steady(raw, now)) for raw in raws)
 
     def _steady(self, raw: bytes, now: int) -> int:
         """`now`, moved by the jitter against the time that this place had first."""
@@ -91,13 +92,6 @@ class _TraceDocument(msgspec.Struct, gc=False):
     icao: str | None = None
     timestamp: float | None = None
     trace: list[msgspec.Raw] | None = None
-    r: str | None = None
-    t: str | None = None
-
-
-class _TraceMessage(msgspec.Struct, gc=False, omit_defaults=True):
-    icao: str
-    point: msgspec.Raw
     r: str | None = None
     t: str | None = None
 
@@ -133,17 +127,17 @@ class TraceAssembly(DocumentAssembly):
 
     @staticmethod
     def _points(said: _TraceDocument, icao: str, trace: list[msgspec.Raw], start: int) -> Iterator[Entry]:
+        first, later = msgspec.json.encode(TraceOf(icao, said.r, said.t)), msgspec.json.encode(TraceOf(icao))
         for number, entry in enumerate(trace):
-            raw = compact(entry, b"[")
+            raw = raw_of(entry, b"[")
             try:
                 time = epoch_ms(start + _read_offset(raw).seconds * 1000)
             except BROKEN:
                 time = None
             if time is None:
-                yield b"", None
+                yield Entry(b"", None)
                 continue
-            identity = {"r": said.r, "t": said.t} if number == 0 else {}
-            yield msgspec.json.encode(_TraceMessage(icao, msgspec.Raw(raw), **identity)), time
+            yield Entry(raw, time, first if number == 0 else later)
 
 
 class _StatesDocument(msgspec.Struct, gc=False):
@@ -173,5 +167,5 @@ class OpenSkyAssembly(DocumentAssembly):
         now = epoch_ms(said.time if isinstance(said.time, int) else None)
         if now is None:
             raise Malformed("document_time_missing")
-        raws = (compact(entry, b"[") for entry in said.states or [])
-        return ((b'{"time":%d,"state":%b}' % (now // 1000, raw) if raw else b"", now) for raw in raws)
+        added = b'{"time":%d}' % (now // 1000)
+        return (Entry(raw_of(entry, b"["), now, added) for entry in said.states or [])

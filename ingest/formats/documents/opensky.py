@@ -1,10 +1,10 @@
 """One OpenSky state vector to its report.
 
-    {"time":1634471390,"state":["4b1812","SWR252  ","Switzerland",1634471389,1634471390,16.6419,45.505,11285.22,false,
-                                236.32,117.62,0,null,11475.72,"3020",false,0]}
+    ["4b1812","SWR252  ","Switzerland",1634471389,1634471390,16.6419,45.505,11285.22,false,236.32,117.62,0,null,
+     11475.72,"3020",false,0]                                                           added {"time":1634471390}
 
-Enters a state with the document's `time`, heard then; leaves a position, dated by item 3, and the identity,
-dated by item 4. The items:
+Enters a state, to which the document's `time` is added, heard then; leaves a position, dated by item 3, and the
+identity, dated by item 4. The items:
 
     0 icao24  1 callsign  2 country  3 time of the position (s, null: none in 15 s)  4 last contact  5 LONGITUDE
     6 LATITUDE  7 barometric altitude (m)  8 on the ground  9 speed (m/s)  10 track  11 vertical rate (m/s)  12 sensors
@@ -21,11 +21,10 @@ from typing import Any
 import msgspec
 
 from ingest.clocks import moment
-from ingest.errors import Rejected
 from ingest.formats.common import aircraft, json_values
 from ingest.formats.common.context import Context
 from ingest.formats.common.ranges import check_position, check_time
-from ingest.formats.documents.readsb import identity
+from ingest.formats.documents.readsb import Untimed, identity
 from ingest.reports import AircraftReport, Decoded, Message
 
 FEET = 1 / 0.3048  # in a metre
@@ -60,42 +59,47 @@ class _State(msgspec.Struct, array_like=True, gc=False):
     extra: int | None = None
 
 
-class _Entry(msgspec.Struct, gc=False):
+class _Document(msgspec.Struct, gc=False):
     time: int
-    state: _State
 
 
-_decode = msgspec.json.Decoder(_Entry).decode
+_read_state = msgspec.json.Decoder(_State).decode
+_read_document = msgspec.json.Decoder(_Document).decode
 
 
 def decode(message: Message, context: Context) -> Decoded:
     """A position, static data, both or neither. Raises Rejected; `undecodable` with fewer than 17 items."""
-    said = json_values.read(_decode, message.raw)
-    icao = aircraft.icao(said.state.icao24)
-    heard = message.received_at - (said.time - (said.state.last_contact or said.time)) * 1000
+    state, now = json_values.read(_read_state, message.raw), json_values.read(_read_document, message.added).time
+    icao = aircraft.icao(state.icao24)
+    heard = message.received_at - (now - (state.last_contact or now)) * 1000
     check_time(heard, context.now, context.recorded)
-    source, category = _source_and_category(said.state)
-    return Decoded(
-        position=_position(said, icao, source, message, context),
-        static=identity(
-            icao,
-            heard,
-            callsign=aircraft.callsign(said.state.callsign),
-            category=category,
-            squawk=aircraft.squawk(said.state.squawk),
-        ),
+    source, category = _source_and_category(state)
+    static = identity(
+        icao,
+        heard,
+        callsign=aircraft.callsign(state.callsign),
+        category=category,
+        squawk=aircraft.squawk(state.squawk),
     )
+    try:
+        position = _position(state, now, icao, source, message, context)
+    except Untimed:
+        if static is None:
+            raise
+        position = None
+    return Decoded(position, static)
 
 
-def _position(said: _Entry, icao: str, source: int | None, message: Message, context: Context) -> AircraftReport | None:
-    """The position where there is one. Raises Rejected."""
-    state = said.state
+def _position(
+    state: _State, now: int, icao: str, source: int | None, message: Message, context: Context
+) -> AircraftReport | None:
+    """The position where there is one; `now`: the document's time (s). Raises Rejected."""
     if state.latitude is None or state.longitude is None:
         return None
     check_position(state.latitude, state.longitude)
     if state.time_position is None:
-        raise Rejected("position_time_missing")
-    time = message.received_at - (said.time - state.time_position) * 1000
+        raise Untimed
+    time = message.received_at - (now - state.time_position) * 1000
     check_time(time, context.now, context.recorded)
     return AircraftReport(
         aircraft_id=icao,

@@ -75,6 +75,13 @@ class _Aircraft(msgspec.Struct, gc=False):
 _decode = msgspec.json.Decoder(_Aircraft).decode
 
 
+class Untimed(Rejected):
+    """Nobody knows how old the position is; who it is of is known all the same."""
+
+    def __init__(self) -> None:
+        super().__init__("position_time_missing")
+
+
 def decode(message: Message, context: Context) -> Decoded:
     """A position, static data, both or neither.
 
@@ -83,23 +90,26 @@ def decode(message: Message, context: Context) -> Decoded:
     said = json_values.read(_decode, message.raw)
     icao = aircraft.icao(said.hex)
     check_time(message.received_at, context.now, context.recorded)
-    position = _position(said, icao, message, context)
+    try:
+        position, untimed = _position(said, icao, message, context), False
+    except Untimed:
+        position, untimed = None, True
     heard = message.received_at - round(min(max(0.0, said.seen or 0.0), _LONG_AGO) * 1000)
     check_time(heard, context.now, context.recorded)
     if position is None and said.messages is not None and said.messages < _HEARD_ONCE:
         return Decoded()
-    return Decoded(
-        position=position,
-        static=identity(
-            icao,
-            heard,
-            callsign=aircraft.callsign(said.flight),
-            registration=json_values.registration(said.r),
-            type_code=json_values.type_code(said.t),
-            category=json_values.category(said.category),
-            squawk=aircraft.squawk(said.squawk),
-        ),
+    static = identity(
+        icao,
+        heard,
+        callsign=aircraft.callsign(said.flight),
+        registration=json_values.registration(said.r),
+        type_code=json_values.type_code(said.t),
+        category=json_values.category(said.category),
+        squawk=aircraft.squawk(said.squawk),
     )
+    if untimed and static is None:
+        raise Untimed
+    return Decoded(position, static)
 
 
 def identity(icao: str, at: int, **known: str | None) -> AircraftStatic | None:
@@ -152,7 +162,7 @@ def _position(said: _Aircraft, icao: str, message: Message, context: Context) ->
 def _age_ms(said: _Aircraft, kind: str) -> int:
     """How old the position was. Raises Rejected where that is not said, or too much."""
     if said.seen_pos is None:
-        raise Rejected("position_time_missing")  # `seen` is of any message: it would make an old position fresh
+        raise Untimed  # `seen` is of any message: it would make an old position fresh
     if said.seen_pos > (MAX_ADSC_AGE_SECONDS if kind == "adsc" else MAX_AGE_SECONDS):
         raise Rejected("position_stale")
     return round(max(0.0, said.seen_pos) * 1000)

@@ -1,9 +1,9 @@
 """One point of a trace_full of readsb to its report.
 
-    {"icao":"ac671b","r":"N899DN","t":"B739","point":[26.89,16.833336,-88.059981,32000,483.3,340.7,0,0,{…},"adsb_icao",…]}
+    [26.89,16.833336,-88.059981,32000,483.3,340.7,0,0,{…},"adsb_icao",…]    added {"icao":"ac671b","r":"N899DN"}
 
-Enters the point with the address of its trace, heard at the trace's `timestamp` and the point's offset; leaves a
-position and, where the point carries details, the identity. The columns:
+Enters the point, to which the address of its trace is added, heard at the trace's `timestamp` and the point's offset;
+leaves a position and, where the point carries details, the identity. The columns:
 
     0 offset (s)  1 latitude  2 longitude  3 altitude (ft or "ground")  4 ground speed (kt)  5 track  6 flags
     7 vertical rate (ft/min)  8 details (an object as in aircraft.json, or null)  9 type  10 geometric altitude (ft) …
@@ -47,21 +47,22 @@ class _Point(msgspec.Struct, array_like=True, gc=False):
     alt_geom: float | None = None
 
 
-class _Trace(msgspec.Struct, gc=False):
+class TraceOf(msgspec.Struct, gc=False, omit_defaults=True):
+    """What is added to a point: whose trace it is, and to the first one, registration and type."""
+
     icao: str
-    point: _Point
     r: str | None = None
     t: str | None = None
 
 
-_decode = msgspec.json.Decoder(_Trace).decode
+_read_point = msgspec.json.Decoder(_Point).decode
+_read_trace = msgspec.json.Decoder(TraceOf).decode
 
 
 def decode(message: Message, context: Context) -> Decoded:
     """A position, with static data where the point has them. Raises Rejected."""
-    said = json_values.read(_decode, message.raw)
-    point = said.point
-    icao = aircraft.icao(said.icao)
+    point, trace = json_values.read(_read_point, message.raw), json_values.read(_read_trace, message.added)
+    icao = aircraft.icao(trace.icao)
     check_position(point.lat, point.lon)
     check_time(message.received_at, context.now, context.recorded)
     feet, on_ground = altitude(point.altitude, point.alt_geom)
@@ -80,17 +81,17 @@ def decode(message: Message, context: Context) -> Decoded:
         source=context.source,
         score=context.trust * quality(point.type or "adsb_icao") // 100,
     )
-    return Decoded(position=position, static=_identity(said, icao, message.received_at))
+    return Decoded(position=position, static=_identity(point, trace, icao, message.received_at))
 
 
-def _identity(said: _Trace, icao: str, at: int) -> AircraftStatic | None:
-    details = said.point.details or _Details()
+def _identity(point: _Point, trace: TraceOf, icao: str, at: int) -> AircraftStatic | None:
+    details = point.details or _Details()
     return identity(
         icao,
         at,
         callsign=aircraft.callsign(details.flight),
-        registration=json_values.registration(said.r),
-        type_code=json_values.type_code(said.t),
+        registration=json_values.registration(trace.r),
+        type_code=json_values.type_code(trace.t),
         category=json_values.category(details.category),
         squawk=aircraft.squawk(details.squawk),
     )

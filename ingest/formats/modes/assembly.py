@@ -19,18 +19,22 @@ import re
 from collections import deque
 from collections.abc import Iterator
 
+from django.conf import settings
+
 from ingest.clocks import UnknownTime, possible
 from ingest.errors import Malformed
 from ingest.formats.common.contract import Setup
 from ingest.formats.common.lines import LineAssembly
 from ingest.formats.modes.airspace import MEMORY_MS, Airspace
 from ingest.formats.modes.beast import BROKEN, JUNK, MLAT_COUNTER, BeastFramer, Frame
-from ingest.formats.modes.decoder import render
+from ingest.formats.modes.decoder import message_of, unresolved
 from ingest.reports import Message
 
 SHORT_BYTES, LONG_BYTES = 7, 14
 _MARK_MS = 5_000
 _MAX_MARKS = 64
+_MAX_HELD = 256  # messages of one aircraft
+METRES = 1852.0  # in a nautical mile
 
 _TIMED = rb"(?:(?P<time>\d{9,10}(?:\.\d{1,9})?)[ \t]+)?"
 _LINE = re.compile(
@@ -87,7 +91,9 @@ class _ModeSAssembly(LineAssembly):
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup.clock, setup.offset, setup.index)
-        self._airspace = Airspace(setup.receiver)
+        self._airspace = Airspace(setup.receiver, settings.RECEIVER_RANGE_NM * METRES)
+        self._held: dict[str, list[Message]] = {}  # of doubtful positions by address, the oldest first
+        self._ready: list[Message] = []
         self._resume = (setup.offset, setup.index)
         self._marks: deque[tuple[int, int, int]] = deque(maxlen=_MAX_MARKS)  # (time, offset, index) behind a frame
 
@@ -96,19 +102,58 @@ class _ModeSAssembly(LineAssembly):
         return self._resume
 
     def flush(self, arrival: int | None) -> Iterator[Message]:
-        """The last frame; then the source is read to its end, and nothing of it is needed again."""
+        """The last frame; then the source is read to its end, and nothing of it is needed again.
+
+        Positions that nothing contradicted are used.
+        """
         yield from super().flush(arrival)
+        for address in list(self._held):
+            self._release(address, right=True)
+        yield from self._released()
         self._marks.clear()
         self._resume = (self.offset, self.index)
 
-    def heard(self, frame: bytes, time: int | None, arrival: int | None, counter: int = 0) -> Message:
-        """The message of one frame. Raises Malformed and UnknownTime."""
+    def heard(self, frame: bytes, time: int | None, arrival: int | None, counter: int = 0) -> Message | None:
+        """The message of one frame, None where it is held back. Raises Malformed and UnknownTime."""
         check(frame)
         at = possible(self._clock(self.index, time, arrival))
         self.count_part()
         self.index += 1
         self._mark(at)
-        return Message(at, render(frame, self._airspace.hear(frame, at, counter == MLAT_COUNTER)))
+        said = self._airspace.hear(frame, at, counter == MLAT_COUNTER)
+        message = message_of(frame, said, at)
+        for address, right in self._airspace.settled:
+            self._release(address, right)
+        self._release_old(at)
+        if said is None or said.latitude is None or not self._airspace.is_doubtful(said.icao):
+            return message
+        self._held.setdefault(said.icao, []).append(message)
+        return None
+
+    def _release(self, address: str, right: bool) -> None:
+        """Let go of the messages that were held back; wrong ones say that they are unresolved."""
+        for message in self._held.pop(address, ()):
+            self._ready.append(message if right else unresolved(message))
+
+    def _release_old(self, at: int) -> None:
+        """What nobody contradicted for a minute, and what is too much."""
+        while self._held:
+            address, messages = next(iter(self._held.items()))
+            if abs(at - messages[0].received_at) <= MEMORY_MS and len(messages) < _MAX_HELD:
+                return
+            self._airspace.trust(address)
+            self._release(address, right=True)
+
+    def _released(self) -> Iterator[Message]:
+        """The messages that were held back until now."""
+        ready, self._ready = self._ready, []
+        yield from ready
+
+    def _each(self, lines: list[tuple[bytes, int]], arrival: int | None) -> Iterator[Message]:
+        for message in super()._each(lines, arrival):
+            yield from self._released()
+            yield message
+        yield from self._released()
 
     def _mark(self, at: int) -> None:
         """Remember every few seconds where the stream was, and resume at the place of a minute ago."""
@@ -189,6 +234,7 @@ class BeastAssembly(_ModeSAssembly):
             except Exception as error:
                 self.unexpected(error, frame.data, before)
                 continue
+            yield from self._released()
             if message is not None:
                 yield message
 

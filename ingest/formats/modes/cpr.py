@@ -54,10 +54,15 @@ def fix(decoded: dict[str, Any], at: int) -> Fix | None:
     return Fix(at, round(latitude, 6), round((longitude + 180) % 360 - 180, 6))
 
 
-def is_reachable(before: Fix, after: Fix) -> bool:
-    """Whether an aircraft can fly from one to the other in the time between (haversine on a sphere)."""
-    north, east = math.radians(after.latitude - before.latitude), math.radians(after.longitude - before.longitude)
-    cosines = math.cos(math.radians(before.latitude)) * math.cos(math.radians(after.latitude))
+def metres(one: tuple[float, float], other: tuple[float, float]) -> float:
+    """The distance between two places (haversine on a sphere)."""
+    north, east = math.radians(other[0] - one[0]), math.radians(other[1] - one[1])
+    cosines = math.cos(math.radians(one[0])) * math.cos(math.radians(other[0]))
     half = math.sin(north / 2) ** 2 + cosines * math.sin(east / 2) ** 2
-    metres = 2 * _EARTH_METRES * math.asin(min(1.0, math.sqrt(half)))
-    return metres <= _SLACK_METRES + _METRES_PER_MS * abs(after.at - before.at)
+    return 2 * _EARTH_METRES * math.asin(min(1.0, math.sqrt(half)))
+
+
+def is_reachable(before: Fix, after: Fix) -> bool:
+    """Whether an aircraft can fly from one to the other in the time between."""
+    between = metres((before.latitude, before.longitude), (after.latitude, after.longitude))
+    return between <= _SLACK_METRES + _METRES_PER_MS * abs(after.at - before.at)

@@ -1,11 +1,12 @@
 """Mode S messages to reports: stateless, since assembly has resolved what needs memory.
 
-A message is the frame in hexadecimal digits, and, where it says something that is kept, a blank and `Said` as JSON:
+A message is the frame in hexadecimal digits, to which, where it says something that is kept, `Said` is added:
 
-    8d4ca2165813a10f54560f3e2582 {"icao":"4ca216","latitude":43.6,"longitude":1.3,"altitude":2850,...}
+    8d4ca2165813a10f54560f3e2582             added {"icao":"4ca216","latitude":43.6,"longitude":1.3,"altitude":2850,…}
 
-so that it can be read, stored and replayed on its own. Enters such a message; leaves a position, static data, or
-nothing for frames that say neither. Decodes no bits: `ingest/formats/modes/airspace.py` does.
+so that it can be read, stored and replayed on its own. What is added holds for this frame and for no other. Enters such
+a message; leaves a position, static data, or nothing for frames that say neither. Decodes no bits:
+`ingest/formats/modes/airspace.py` does.
 """
 
 from __future__ import annotations
@@ -50,19 +51,23 @@ _read = msgspec.json.Decoder(Said).decode
 _write = msgspec.json.Encoder().encode
 
 
-def render(frame: bytes, said: Said | None) -> bytes:
-    """The raw form of a message: the frame, and what assembly knows of it."""
-    digits = frame.hex().encode()
-    return digits if said is None else digits + b" " + _write(said)
+def message_of(frame: bytes, said: Said | None, heard: int) -> Message:
+    """The message of a frame heard at `heard` (ms), and what assembly knows of it."""
+    return Message(heard, frame.hex().encode(), b"" if said is None else _write(said))
+
+
+def unresolved(message: Message) -> Message:
+    """The same message, whose position turned out to be wrong."""
+    said = _read(message.added)
+    return Message(message.received_at, message.raw, _write(Said(said.icao, said.kind, unresolved=True)))
 
 
 def decode(message: Message, context: Context) -> Decoded:
     """What one frame says. Raises Rejected with `undecodable`, `position_unresolved` or a validation code."""
-    _, _, text = message.raw.partition(b" ")
-    if not text:
+    if not message.added:
         return Decoded()
     try:
-        said = _read(text)
+        said = _read(message.added)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Rejected("undecodable") from error
     address = aircraft.icao(said.icao)

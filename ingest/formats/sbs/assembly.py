@@ -1,8 +1,8 @@
 """Lines of SBS-1 to messages: each line of type MSG is one, and a position carries what other lines said before it.
 
 A line carries some of an aircraft's values (`ingest/formats/sbs/decoder.py`): this is where they are put together,
-value by value with the age of each, so that workers need no memory. Noted behind a position are altitude, ground speed,
-track and vertical rate, where the line itself lacks them and they were heard at most FRESH_MS before; and behind any
+value by value with the age of each, so that workers need no memory. Added to a position are altitude, ground speed,
+track and vertical rate, where the line itself lacks them and they were heard at most FRESH_MS before; and to any
 line that its callsign and squawk were reported already. At most MAX_AIRCRAFT are remembered, each for FORGET_MS after
 its last line. A recording that is resumed goes on where it was read to, without the memory: the first positions lack
 what was said before them. SEL, ID, AIR, STA and CLK lines are foreign, and so is what is no line of SBS-1 at all.
@@ -32,6 +32,7 @@ _LOOKS_LIKE = re.compile(
     re.MULTILINE,
 )
 _IDENTITY = ((sbs.CALLSIGN, aircraft.callsign), (sbs.SQUAWK, aircraft.squawk))
+_write = msgspec.json.Encoder().encode
 _GEOMETRIC = "geometric"  # altitudes of both kinds are remembered, and one of them is noted
 
 
@@ -68,9 +69,9 @@ class SbsAssembly(LineAssembly):
             address = aircraft.icao(fields[sbs.ADDRESS])
         except Rejected:
             return message  # the decoder refuses and counts it; here it only must not be remembered
-        notes = self._note(self._heard(address, message.received_at), fields, message.received_at)
-        if notes:
-            message.raw += b"\n" + " ".join(notes).encode()
+        added = self._added(self._heard(address, message.received_at), fields, message.received_at)
+        if added.values or added.known:
+            message.added = _write(added)
         return message
 
     def _heard(self, address: str, now: int) -> _Heard:
@@ -85,18 +86,17 @@ class SbsAssembly(LineAssembly):
     def _oldest(self) -> _Heard:
         return next(iter(self._aircraft.values()))
 
-    def _note(self, heard: _Heard, fields: list[str], now: int) -> list[str]:
+    def _added(self, heard: _Heard, fields: list[str], now: int) -> sbs.Added:
         """What the decoder must know besides the line; then the line's own values are remembered."""
         own = _values_of(fields)
-        notes = []
+        added = sbs.Added()
         if sbs.has_position(fields):
             fresh = {name: (text, now - at) for name, (text, at) in heard.values.items() if 0 <= now - at <= FRESH_MS}
-            notes = [f"{name}={text}:{age}" for name, (text, age) in _missing(own, fresh).items()]
+            added.values = _missing(own, fresh)
         for name, text in own.items():
             heard.values[name] = (text, now)
-        if _is_said(heard, fields, now):
-            notes.append(sbs.KNOWN)
-        return notes
+        added.known = _is_said(heard, fields, now)
+        return added
 
 
 def _start_of_message(line: bytes) -> int | None:

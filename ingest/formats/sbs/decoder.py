@@ -7,11 +7,10 @@ A line has 22 fields between commas, here with their indexes:
     14 latitude   15 longitude   16 vertical rate, ft/min   17 squawk   18-20 alert, emergency, SPI   21 on the ground
 
 Types: 1 identification, 2 surface position, 3 airborne position, 4 velocity, 5 and 7 altitude, 6 squawk, 8 all-call.
-Each carries some of the fields, so a position has no speed. The assembly (`ingest/formats/sbs/assembly.py`) notes
-behind it, on a line of its own, what other lines said shortly before:
+Each carries some of the fields, so a position has no speed. The assembly (`ingest/formats/sbs/assembly.py`) adds to it
+what other lines said shortly before:
 
-    MSG,3,1,1,400F99,…
-    ground_speed=430:400 heading=338:400 known
+    MSG,3,1,1,400F99,…                 added {"values":{"ground_speed":["430",400],"heading":["338",400]},"known":true}
 
 is 430 knots, heard 400 ms before the position; `known`: callsign and squawk were reported within the last minute. Flags
 are true as -1 or 1. Not read: the times (they have no zone, and some senders delay them), alert, emergency and SPI
@@ -24,16 +23,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import msgspec
+
 from ingest.clocks import moment
 from ingest.errors import Rejected
 from ingest.formats.common import aircraft
 from ingest.formats.common.context import Context
+from ingest.formats.common.json_values import read
 from ingest.formats.common.ranges import check_position, check_time
 from ingest.reports import AircraftReport, AircraftStatic, Decoded, Message
 
 FIELDS = 22
 TYPE, ADDRESS, CALLSIGN, SQUAWK = 1, 4, 10, 17
-KNOWN = "known"
 _LATITUDE, _LONGITUDE, _ON_GROUND = 14, 15, 21
 _POSITIONS = ("2", "3")
 _SURFACE = "2"
@@ -41,7 +42,6 @@ _TRUE = ("-1", "1")
 TIS_B_QUALITY = 60  # per cent: an address that is not from ICAO comes by a ground station
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,9}(?:\.[0-9]{0,12})?")
-_NOTE = re.compile(r"([a-z_]+)=([^ :]+):([0-9]{1,9})")
 
 # The values that may be older than a position, by their names in AircraftReport: field, and what keeps their range.
 VALUES: dict[str, tuple[int, Callable[[float | None], float | None]]] = {
@@ -52,19 +52,30 @@ VALUES: dict[str, tuple[int, Callable[[float | None], float | None]]] = {
 }
 
 
+class Added(msgspec.Struct, omit_defaults=True, gc=False):
+    """What is added to a line: values of others, each with its age in ms; whether its identity was reported already."""
+
+    values: dict[str, tuple[str, int]] = {}
+    known: bool = False
+
+
+_read_added = msgspec.json.Decoder(Added).decode
+_NOTHING = Added()
+
+
 def decode(message: Message, context: Context) -> Decoded:
     """What one line says: a position, a callsign or squawk, or neither.
 
-    Raises Rejected with `undecodable`, `icao_invalid`, `position_zero` or a code of validation.
+    Raises Rejected with `undecodable`, `icao_invalid`, or a code of validation.
     """
-    line, _, notes = message.raw.decode("ascii", "replace").partition("\n")
-    fields = line.split(",")
+    fields = message.raw.decode("ascii", "replace").split(",")
     if len(fields) != FIELDS:
         raise Rejected("undecodable")
     icao = aircraft.icao(fields[ADDRESS])
     check_time(message.received_at, context.now, context.recorded)
-    static = _static(icao, fields, message.received_at) if KNOWN not in notes.split(" ") else None
-    position = _position(icao, fields, notes, message.received_at, context) if has_position(fields) else None
+    added = read(_read_added, message.added) if message.added else _NOTHING
+    static = None if added.known else _static(icao, fields, message.received_at)
+    position = _position(icao, fields, added, message.received_at, context) if has_position(fields) else None
     return Decoded(position, static)
 
 
@@ -83,21 +94,19 @@ def _number(text: str) -> float | None:
     return float(text) if _NUMBER.fullmatch(text) else None
 
 
-def _position(icao: str, fields: list[str], notes: str, heard: int, context: Context) -> AircraftReport:
-    """The position of this line with the values that are noted behind it. Raises Rejected."""
+def _position(icao: str, fields: list[str], added: Added, heard: int, context: Context) -> AircraftReport:
+    """The position of this line with the values that are added to it. Raises Rejected."""
     latitude, longitude = _number(fields[_LATITUDE].strip()), _number(fields[_LONGITUDE].strip())
     if latitude is None or longitude is None:
         raise Rejected("undecodable")
-    if latitude == 0 == longitude:
-        raise Rejected("position_zero")
     check_position(latitude, longitude)
     at = moment(heard)
     values = {name: value(name, fields[VALUES[name][0]]) for name in VALUES}
     ages: dict[str, float] = {}
-    for name, text, age in _NOTE.findall(notes):
+    for name, (text, age) in added.values.items():
         values[name] = value(name, text)
-        if int(age):
-            ages[name] = (heard - int(age)) / 1000
+        if age:
+            ages[name] = (heard - age) / 1000
     on_ground = _on_ground(fields)
     if on_ground:
         values["altitude"] = None

@@ -89,8 +89,11 @@ def test_rows_read_together_come_to_what_they_say_one_by_one(data):
 
 
 def test_a_damaged_row_is_refused_as_ever():
-    given = [Message(0, raw) for raw in (b"", b"D", b"M\n1,2", b"\xff\n", messages(dump(1))[0].raw[:60])]
-    assert decode_all(given, context()) == one_by_one(given, context()) == ["undecodable"] * 5
+    (right,) = messages(dump(1))
+    layouts = (b"", b"{}", b"[", b"\xff", b'{"layout":"D"}', b'{"layout":""}')
+    given = [Message(0, right.raw, added) for added in layouts]
+    given += [Message(0, raw, right.added) for raw in (b"", b"1,2", b"\xff", right.raw[:60])]
+    assert decode_all(given, context()) == one_by_one(given, context()) == ["undecodable"] * len(given)
 
 
 def test_a_ship_is_given_once_over_many_batches_and_ages_with_its_rows():

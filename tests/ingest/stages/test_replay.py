@@ -132,6 +132,30 @@ def test_whatever_a_person_writes_is_described_or_refused_with_a_code(message, f
         assert described["carries"]
 
 
+@pytest.mark.parametrize(
+    ("format_", "raw", "added"),
+    [
+        ("sbs", b"MSG,3,1,1,400F99,1,,,,,,34000,,,45.7,-0.1,,,,,,0", b'{"values":{"ground_speed":["430",400]}}'),
+        ("ais-csv", b"2025-01-01T00:00:00,366000001,1.5,2.5", b'{"layout":"Madef"}'),
+        ("readsb-trace", b"[26.89,16.8,-88.0,32000]", b'{"icao":"ac671b"}'),
+        ("avr", b"8d40621d58c382d690c8ac2863a7", b'{"icao":"40621d","latitude":52.2,"longitude":3.9}'),
+    ],
+)
+def test_a_letter_holds_what_was_received_and_its_context_what_was_added(format_, raw, added):
+    parcel = batch([raw], format=format_)
+    parcel.messages[0].added = added
+    letter = store.dead_letter(parcel, 0, "store", ValueError("refused"), timezone.now())
+    assert (letter.raw, letter.context["added"].encode()) == (raw, added)
+    assert replay.HANDLERS[letter.kind].describe(letter)["carries"] == "position"
+
+
+def test_a_frame_is_not_edited_because_its_position_was_found_with_others():
+    letter = letter_of(b"8d40621d58c382d690c8ac2863a7", "avr")
+    letter.edited = b"8d40621d58c386435cc412692ad6"
+    with pytest.raises(Undecodable, match="not_editable"):
+        replay.HANDLERS[letter.kind].describe(letter)
+
+
 @pytest.mark.django_db
 def test_a_batch_is_described_by_its_first_messages_and_cannot_be_edited():
     parcel = batch([position(mmsi=211000000 + number) for number in range(30)])

@@ -180,7 +180,7 @@ def test_a_long_range_report_is_coarse_has_no_second_and_half_the_score():
 
 
 @pytest.mark.parametrize(
-    ("latitude", "longitude"), [(54_000_000, 108_000_000), (-54_000_000, -108_000_000), (0, 0), (1, -1)]
+    ("latitude", "longitude"), [(54_000_000, 108_000_000), (-54_000_000, -108_000_000), (0, 6001), (-6001, 1)]
 )
 def test_positions_are_exact_to_the_last_bit_up_to_the_ends_of_the_globe(latitude: int, longitude: int):
     for raw in (class_a(latitude=latitude, longitude=longitude), class_b(latitude=latitude, longitude=longitude)):
@@ -270,9 +270,20 @@ def test_a_report_of_any_length_that_holds_the_position_fields_decodes(bits: int
     assert said.timestamp.second == 17
 
 
-@pytest.mark.parametrize("bits", [0, 5, 6, 37, 38, 60, 89, 115, 137, 142])
+@pytest.mark.parametrize("bits", [0, 5, 6, 37, 38, 60, 89, 115, 136])
 def test_a_report_cut_off_within_the_position_fields_is_undecodable(bits: int):
     assert code(class_a(bits=bits)) == "undecodable"
+
+
+@pytest.mark.parametrize(("latitude", "longitude"), [(0, 0), (6000, -6000), (-6000, 6000), (1, -1)])
+def test_nobody_is_where_equator_and_meridian_meet(latitude: int, longitude: int):
+    for build in (class_a, class_b):
+        assert code(build(latitude=latitude, longitude=longitude)) == "null_island"
+
+
+@pytest.mark.parametrize("bits", [137, 142])
+def test_a_report_whose_second_is_cut_off_has_the_time_when_it_was_heard(bits: int):
+    assert position(class_a(bits=bits)).timestamp == HEARD
 
 
 @pytest.mark.parametrize("bits", [94, 95, 96, 100, 168])

@@ -27,7 +27,7 @@ from ingest.formats.ais.sentence import parse
 from ingest.formats.ais.sentence_columns import FEW, LONGEST, are_messages
 from ingest.formats.common.context import Context
 from ingest.formats.common.framing import LineFramer
-from ingest.reports import Decoded, Message, MessageBatch
+from ingest.reports import Decoded, Message, MessageBatch, StationReport
 from tests.support.messages import NOON_MS, position
 from tests.support.pyais_reports import Report, reports_of, same
 from tests.support.recordings import ARMOUR, recording, recordings, sentence
@@ -52,7 +52,19 @@ def by_pyais(message: Message) -> list[Report]:
         said = pyais.decode(*message.raw.split(b"\n"))
     except AISBaseException:
         return []
-    return reports_of(said, dt.datetime.fromtimestamp(message.received_at / 1000, dt.UTC), "mast", 80)
+    heard = dt.datetime.fromtimestamp(message.received_at / 1000, dt.UTC)
+    return [one for one in reports_of(said, heard, "mast", 80) if not is_nowhere(one)]
+
+
+def is_nowhere(report: Report) -> bool:
+    """A vessel at 0,0 is refused; a station there is one whose position is not known."""
+    latitude, longitude = getattr(report, "latitude", None), getattr(report, "longitude", None)
+    if latitude is None or longitude is None or abs(latitude) > 0.01 or abs(longitude) > 0.01:
+        return False
+    if isinstance(report, StationReport):
+        report.latitude = report.longitude = None
+        return False
+    return True
 
 
 def reports_in(said: Decoded | str) -> list[Any]:
@@ -186,7 +198,7 @@ def is_plain(line: bytes) -> bool:
         said = parse(line)
     except Malformed:
         return False
-    return said is not None and (said.total, said.text) == (1, line)
+    return said is not None and (said.total, said.text, line[:1]) == (1, line, b"!")
 
 
 def assert_recognised(lines: Sequence[bytes]) -> None:

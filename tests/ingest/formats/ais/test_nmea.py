@@ -48,11 +48,16 @@ def test_a_sentence_of_several_names_its_place_its_sequence_id_and_its_channel()
 
 
 @pytest.mark.parametrize("line", [
-    b"", b"!", b"VDM,", b"!VDM,", b"$GPRMC,035258,A*18", b"AIVDM,1,1,,A,15,0*00", b"$AIVDM,1,1,,A,15,0*00",
-    b"!AIVDX,1*00",
+    b"", b"!", b"VDM,", b"!VDM,", b"$GPRMC,035258,A*18", b"!AIVDX,1*00", b"THE AIVDM, 1,1", b"FAIVDM,1,1,,A,15,0*00",
 ])  # fmt: skip
 def test_a_line_of_another_protocol_is_no_sentence(line: bytes):
     assert parse(line) is None
+
+
+@pytest.mark.parametrize("beginning", [b"$", b""])
+def test_a_sentence_may_begin_with_a_dollar_sign_or_none(beginning: bytes):
+    assert parsed(beginning + PLAIN[1:]).text == beginning + PLAIN[1:]
+    assert reason(beginning + b"AIVDM,1,1,,A,15,0*00") == "checksum_wrong"
 
 
 def test_hex_digits_of_the_checksum_may_be_small():

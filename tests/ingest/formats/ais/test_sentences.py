@@ -9,7 +9,7 @@ from ingest.formats.ais import assembler as assembly
 from ingest.formats.ais.assembler import Assembler
 from ingest.formats.common.framing import TOO_LONG
 from ingest.reports import Message
-from tests.support.recordings import sentence
+from tests.support.recordings import push_one, sentence
 
 NOW = 1_700_000_000_000
 
@@ -23,7 +23,7 @@ def part(number: int, sequence: int = 1, channel: bytes = b"A", total: int = 2, 
 def pushed(lines: list[bytes], assembler: Assembler | None = None, arrival: int | None = NOW) -> list[bytes]:
     """The payloads of the messages that these lines make, those of one message joined by +."""
     assembler = assembler or Assembler(arrival_clock)
-    messages = [assembler.push(line, len(line) + 1, arrival) for line in lines]
+    messages = [push_one(assembler, line, len(line) + 1, arrival) for line in lines]
     return [b"+".join(text.split(b",")[5] for text in message.raw.split(b"\n")) for message in messages if message]
 
 
@@ -90,15 +90,15 @@ def test_one_lost_first_part_does_not_pair_all_that_follow_with_the_message_befo
 
 def test_parts_more_than_a_minute_apart_are_of_two_messages():
     assembler = Assembler(arrival_clock)
-    assert assembler.push(part(1), 1, NOW) is None
-    assert assembler.push(part(2), 1, NOW + assembly.PART_TIMEOUT_MS + 1) is None
+    assert push_one(assembler, part(1), 1, NOW) is None
+    assert push_one(assembler, part(2), 1, NOW + assembly.PART_TIMEOUT_MS + 1) is None
     assert assembler.counts().malformed == {"group_incomplete": 1}
 
 
 def test_parts_a_minute_apart_are_of_one():
     assembler = Assembler(arrival_clock)
-    assembler.push(part(1), 1, NOW)
-    assert assembler.push(part(2), 1, NOW + assembly.PART_TIMEOUT_MS) is not None
+    push_one(assembler, part(1), 1, NOW)
+    assert push_one(assembler, part(2), 1, NOW + assembly.PART_TIMEOUT_MS) is not None
 
 
 def test_parts_of_a_recording_with_times_are_a_minute_apart_by_those():
@@ -154,7 +154,7 @@ LINES = st.lists(
 def test_every_line_is_foreign_malformed_or_a_sentence(lines: list[bytes]):
     assembler = Assembler(arrival_clock)
     for line in lines:
-        assembler.push(line, len(line) + 1, NOW)
+        push_one(assembler, line, len(line) + 1, NOW)
     assembler.flush()
     counts = assembler.counts()
     assert counts.lines == len(lines)
@@ -181,7 +181,7 @@ def test_a_line_that_was_cut_off_is_counted_as_too_long():
 
 def test_a_void_tag_block_is_remarked_and_costs_no_line():
     assembler = Assembler(arrival_clock)
-    assembler.push(b"\\c:1661782369*11\\" + WHOLE, 1, NOW)
+    push_one(assembler, b"\\c:1661782369*11\\" + WHOLE, 1, NOW)
     assert assembler.counts().remarks == {"tag_block_checksum": 1}
     assert accounts(assembler) == (1, 0, 1, {})
 
@@ -200,23 +200,23 @@ T = 1_661_782_369_000
 
 
 def heard(lines: list[bytes], assembler: Assembler, arrival: int | None = NOW) -> list[int]:
-    return [said.received_at for line in lines if (said := assembler.push(line, len(line) + 1, arrival))]
+    return [said.received_at for line in lines if (said := push_one(assembler, line, len(line) + 1, arrival))]
 
 
-def test_a_time_line_gives_the_time_of_the_sentence_after_it_only():
-    assert heard([time_line(49), WHOLE, WHOLE], Assembler(arrival_clock)) == [T, NOW]
+def test_a_time_line_gives_the_time_of_all_sentences_that_follow_it_up_to_the_next():
+    assert heard([time_line(49), WHOLE, WHOLE, time_line(50), WHOLE], Assembler(arrival_clock)) == [T, T, T + 1000]
 
 
 def test_other_lines_may_stand_between_a_time_line_and_its_sentence():
-    assert heard([time_line(49), b"$GPRMC", b"", WHOLE], Assembler(arrival_clock)) == [T]
+    assert heard([time_line(49), b"$GPRMC", b"", WHOLE[:-3], WHOLE], Assembler(arrival_clock)) == [T]
 
 
-def test_the_time_line_of_a_malformed_sentence_is_not_that_of_the_next():
-    assert heard([time_line(49), WHOLE[:-3], WHOLE], Assembler(arrival_clock)) == [NOW]
+def test_a_time_line_goes_before_a_suffix_which_may_be_the_time_of_delivery():
+    assert heard([time_line(49), WHOLE + b",1661788549", WHOLE], Assembler(arrival_clock)) == [T, T]
 
 
-def test_a_time_in_the_sentences_own_line_goes_before_the_time_line():
-    assert heard([time_line(50), WHOLE + b",1661782369"], Assembler(arrival_clock)) == [T]
+def test_a_tag_block_goes_before_the_time_line():
+    assert heard([time_line(50), b"\\c:1661782369\\" + WHOLE], Assembler(arrival_clock)) == [T]
 
 
 def test_neither_a_time_line_nor_the_arrival_of_another_part_repairs_a_void_time():
@@ -231,8 +231,8 @@ def test_the_first_time_that_the_parts_give_is_the_time_of_the_message():
 
 def test_a_live_message_without_a_time_was_heard_when_its_first_part_arrived():
     assembler = Assembler(arrival_clock)
-    assembler.push(part(1), 1, NOW)
-    assert assembler.push(part(2), 1, NOW + 700) == Message(NOW, part(1) + b"\n" + part(2))
+    push_one(assembler, part(1), 1, NOW)
+    assert push_one(assembler, part(2), 1, NOW + 700) == Message(NOW, part(1) + b"\n" + part(2))
 
 
 def test_invented_times_go_by_the_number_of_the_message_whatever_the_lines_say():
@@ -264,7 +264,7 @@ def run(data: bytes, offset: int = 0, index: int = 0) -> list[tuple[Message, tup
     """The messages of a recording from `offset` on, each with where a run cut right after it would resume."""
     assembler = Assembler(numbered, offset, index)
     lines = data[offset:].split(b"\n")[:-1]
-    pairs = [(assembler.push(line, len(line) + 1, None), assembler.resume_at()) for line in lines]
+    pairs = [(push_one(assembler, line, len(line) + 1, None), assembler.resume_at()) for line in lines]
     return [(message, at) for message, at in pairs if message]
 
 
@@ -302,6 +302,10 @@ def test_a_run_is_not_resumed_amid_a_message_that_is_already_whole():
 
 def test_the_time_line_of_a_pending_sentence_is_read_again():
     assert_resumes_anywhere(b"\n".join([time_line(49), part(1), WHOLE, part(2), b""]))
+
+
+def test_the_time_line_that_still_holds_is_read_again():
+    assert_resumes_anywhere(b"\n".join([time_line(49), WHOLE, WHOLE, part(1), WHOLE, part(2), WHOLE, b""]))
 
 
 def test_a_lone_sentence_holds_back_a_resumed_run_for_a_thousand_messages_at_most():

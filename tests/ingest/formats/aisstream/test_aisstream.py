@@ -46,13 +46,15 @@ PART_B = {
     "Valid": True, "ShipType": 37, "VendorIDName": "SRT", "VenderIDModel": 1, "VenderIDSerial": 2, "CallSign": "PX1",
     "Dimension": {"A": 3, "B": 4, "C": 1, "D": 2}, "FixType": 0, "Spare": 0,
 }  # fmt: skip
+NUMBERS = {"StandardClassBPositionReport": 18, "ExtendedClassBPositionReport": 19, "LongRangeAisBroadcastMessage": 27}
 EMPTY_A = {"Valid": False, "Name": ""}
 EMPTY_B = {"Valid": False, "ShipType": 0, "CallSign": "", "Dimension": {"A": 0, "B": 0, "C": 0, "D": 0}}
 
 
 def envelope(kind="PositionReport", said=POSITION, time=TIME, **fields):
     meta = {"MMSI": 0, "MMSI_String": 0, "ShipName": "ANOTHER", "latitude": 1.0, "longitude": 1.0, "time_utc": time}
-    return json.dumps({"MessageType": kind, "MetaData": meta, "Message": {kind: said | fields}}).encode()
+    number = {"MessageID": NUMBERS[kind]} if kind in NUMBERS and "MessageID" in said else {}
+    return json.dumps({"MessageType": kind, "MetaData": meta, "Message": {kind: said | number | fields}}).encode()
 
 
 def decode(raw, heard=HEARD):
@@ -77,7 +79,7 @@ def test_raw_numbers_that_mean_not_available_become_none():
 
 
 def test_what_is_nothing_for_other_values_is_something():
-    report = decode(envelope(Sog=0, Cog=0.0, TrueHeading=0, Latitude=0, Longitude=0)).position
+    report = decode(envelope(Sog=0, Cog=0.0, TrueHeading=0, Latitude=0)).position
     assert (report.speed, report.course, report.heading, report.latitude) == (0, 0, 0, 0)
     assert decode(envelope(Sog=102.19999694824219)).position.speed == pytest.approx(102.2)
 
@@ -114,6 +116,18 @@ def test_class_b_has_no_status(kind):
     said = {name: value for name, value in POSITION.items() if name != "NavigationalStatus"}
     report = decode(envelope(kind, said)).position
     assert (report.vessel_id, report.speed, report.status) == (244660123, 12.3, None)
+
+
+def test_an_extended_class_b_report_without_position_says_who():
+    found = decode(envelope("ExtendedClassBPositionReport", POSITION, Name="LITTLE ONE", Latitude=91, Longitude=181))
+    assert (found.position, found.static.name) == (None, "LITTLE ONE")
+
+
+@pytest.mark.parametrize(
+    ("kind", "number"), [("BaseStationReport", 11), ("PositionReport", 18), ("PositionReport", 77)]
+)
+def test_the_number_decides_what_a_report_is(kind, number):
+    assert decode(envelope(kind, POSITION, MessageID=number)) == Decoded()
 
 
 def test_an_extended_class_b_report_says_who_and_where():

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ingest.clocks import arrival_clock
-from ingest.formats.ais.assembler import Assembler
+from ingest.formats.ais import assembler
 from ingest.formats.aisstream import assembly as aisstream
 from ingest.formats.common.contract import Setup
 from ingest.formats.common.counting import UNEXPECTED
@@ -39,7 +39,7 @@ AVR = b"*02E19700000000;\n"
 POINT = b'{"icao24":"4ca216","timestamp":1700000000,"latitude":1,"longitude":2}\n'
 ENVELOPE = b'{"MessageType":"PositionReport","MetaData":{"time_utc":"2024-07-30 06:17:43 +0000 UTC"}}\n'
 CASES = {
-    "nmea": (Assembler, "_push", b"$GPGLL,1\n"),
+    "nmea": (assembler.nmea, "parse_all", b"$GPGLL,1\n"),
     "sbs": (sbs.SbsAssembly, "take", SBS),
     "avr": (modes.AvrAssembly, "take", AVR),
     "tracks": (tracks.TracksAssembly, "take", POINT),
@@ -68,9 +68,7 @@ def test_it_costs_itself_alone(kind: str, monkeypatch: pytest.MonkeyPatch, caplo
 
 
 def test_a_message_after_it_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    from ingest.formats.ais import assembler
-
-    monkeypatch.setattr(assembler.nmea, "parse", fails_on_the_third(assembler.nmea.parse))
+    monkeypatch.setattr(assembler.nmea, "parse_all", fails_on_the_third(assembler.nmea.parse_all))
     counts = counted("nmea", (b"$GPGLL,1\n" * 3) + position() + b"\n")
     assert (counts.sentences, counts.malformed) == (1, {UNEXPECTED: 1})
 
@@ -88,19 +86,19 @@ def test_an_entry_of_a_document_ends_its_document_and_no_other(monkeypatch: pyte
 
 
 def test_many_are_logged_once_a_minute(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    def fails(self: Any, *args: Any) -> Iterator[None]:
+    def fails(*args: Any) -> Iterator[None]:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(Assembler, "_push", fails)
+    monkeypatch.setattr(assembler.nmea, "parse_all", fails)
     assert counted("nmea", b"$GPGLL,1\n" * 500).malformed == {UNEXPECTED: 500}
     assert len([record for record in caplog.records if record.levelno == logging.ERROR]) == 1
 
 
 def test_a_host_without_memory_blames_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def starves(self: Any, *args: Any) -> None:
+    def starves(*args: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(Assembler, "_push", starves)
+    monkeypatch.setattr(assembler.nmea, "parse_all", starves)
     with pytest.raises(MemoryError):
         counted("nmea", b"$GPGLL,1\n")
 

@@ -150,5 +150,6 @@ def test_no_document_raises_anything_but_refusals_and_all_is_accounted_for(
 @given(st.binary(max_size=80) | DOCUMENTS.map(lambda value: json.dumps(value).encode()))
 def test_no_message_raises_anything_but_rejected(name: str, raw: bytes):
     decode = FORMATS[name][1]
-    kind_of(decode, readsb.Message(1_700_000_000_000, raw), context())
+    for added in (b"", b'{"icao":"4067f2","time":1700000000}', raw):
+        kind_of(decode, readsb.Message(1_700_000_000_000, raw, added), context())
     kind_of(decode, readsb.Message(1_700_000_000_000, b"[" * 100_000 + raw), context())

@@ -104,7 +104,8 @@ def test_an_18th_item_of_2017_is_the_source_and_no_category():
 
 
 @pytest.mark.parametrize(("state", "kind"), [
-    (changed(_3=None), "position_time_missing"), (changed(_3=None, _5=None, _6=None), "static"),
+    (changed(_3=None), "static"),
+    (changed(_1=None, _3=None, _14=None), "position_time_missing"), (changed(_3=None, _5=None, _6=None), "static"),
     (changed(_1="        ", _3=None, _5=None, _6=None, _14=None), "other"), (changed(_0="4b18"), "icao_invalid"),
     (changed(_6=90.5), "latitude_out_of_range"), (changed(_5=181), "longitude_out_of_range"),
     (changed(_3=TIME + 10**9), "time_in_future"), (changed(_3=-(10**30)), "time_out_of_range"),

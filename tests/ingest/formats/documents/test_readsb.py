@@ -121,7 +121,8 @@ def test_the_score_is_trust_times_the_quality_of_the_type(fields: dict[str, Any]
 
 @pytest.mark.parametrize(("fields", "reason"), [
     ({"seen_pos": 65.1}, "position_stale"), ({"seen_pos": 1e308}, "position_stale"),
-    ({"seen_pos": None}, "position_time_missing"), ({"lat": 91}, "latitude_out_of_range"),
+    (dict.fromkeys(("seen_pos", "flight", "r", "t", "category", "squawk")), "position_time_missing"),
+    ({"seen_pos": None}, "static"), ({"lat": 91}, "latitude_out_of_range"),
     ({"lon": -180.5}, "longitude_out_of_range"), ({"hex": "40768"}, "icao_invalid"), ({"hex": 7}, "undecodable"),
     ({"gs": "fast"}, "undecodable"), ({"seen": 1e308}, "time_out_of_range"),
 ])  # fmt: skip

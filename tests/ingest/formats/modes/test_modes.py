@@ -6,11 +6,13 @@ import json
 
 import pytest
 
-from ingest.clocks import moment
+from ingest.clocks import moment, recorded_clock
 from ingest.errors import Rejected
+from ingest.formats.common.contract import Setup
 from ingest.formats.modes import airspace as modes_state
 from ingest.formats.modes import decoder as modes
 from ingest.formats.modes.airspace import Airspace
+from ingest.formats.modes.assembly import AvrAssembly
 from ingest.reports import Message
 from tests.support.modes_frames import (
     AIRSPEED,
@@ -63,11 +65,72 @@ def test_the_surface_is_resolved_beside_the_receiver_only():
 
 def test_after_a_position_that_cannot_be_reached_a_new_pair_decides():
     there_odd, there_even = (framed(text, byte_7=0x10, byte_8=0x10) for text in (ODD, EVEN))
-    stray = verdicts(ODD, EVEN, there_odd, EVEN, ODD)
-    assert [one == "position_unresolved" for one in stray] == [True, False, True, True, False]
-    moved = verdicts(ODD, EVEN, there_odd, there_even, there_odd)
-    assert [one == "position_unresolved" for one in moved] == [True, False, True, True, False]
-    assert moved[4].position.latitude != pytest.approx(stray[4].position.latitude, abs=0.1)
+    certain = (ODD, EVEN, ODD, EVEN)
+    stray = verdicts(*certain, there_odd, EVEN, ODD)
+    assert [one == "position_unresolved" for one in stray[3:]] == [False, True, True, False]
+    moved = verdicts(*certain, there_odd, there_even, there_odd)
+    assert [one == "position_unresolved" for one in moved[3:]] == [False, True, True, False]
+    assert moved[6].position.latitude != pytest.approx(stray[6].position.latitude, abs=0.1)
+
+
+def seen(frames, **setup):
+    """(time, position or reason) of each frame that carries a position, in the order in which they leave."""
+    lines = b"".join(b"%d *%b;\n" % (1_700_000_000 + number, text.encode()) for number, text in enumerate(frames))
+    assembly = AvrAssembly(Setup(recorded_clock(), **setup))
+    messages = list(assembly.feed(lines, None))
+    whole = len(messages)
+    messages += assembly.flush(None)
+    said = [(message.received_at // 1000 - 1_700_000_000, verdict(message)) for message in messages]
+    places = [(at, one if isinstance(one, str) else round(one.position.latitude, 1)) for at, one in said]
+    return places[:whole], places[whole:]
+
+
+THERE_ODD, THERE_EVEN = (framed(text, byte_7=0x10, byte_8=0x10).hex() for text in (ODD, EVEN))
+LOST = "position_unresolved"
+
+
+def test_a_first_position_leaves_once_a_pair_of_later_frames_agrees():
+    before, after = seen([ODD, EVEN, ODD, EVEN, ODD])
+    assert before == [(0, LOST), (1, 52.3), (2, 52.3), (3, 52.3), (4, 52.3)]
+    assert after == []
+
+
+def test_a_first_position_that_nothing_contradicts_leaves_at_the_end():
+    assert seen([ODD, EVEN]) == ([(0, LOST)], [(1, 52.3)])
+
+
+def test_a_wrong_first_pair_costs_nothing_after_it():
+    before, after = seen([THERE_ODD, THERE_EVEN, ODD, EVEN, ODD, EVEN])
+    right = [(at, place) for at, place in before + after if place != LOST]
+    assert {place for _, place in right} == {52.3}
+    assert {3, 4, 5} <= {at for at, _ in right}
+
+
+def test_a_position_beyond_the_reach_of_the_receiver_is_refused_and_one_within_leaves_at_once():
+    near, far = (52.0, 4.0), (48.0, -20.0)
+    assert seen([ODD, EVEN], receiver=near) == ([(0, LOST), (1, 52.3)], [])
+    assert seen([ODD, EVEN, ODD, EVEN], receiver=far) == ([(at, LOST) for at in range(4)], [])
+
+
+@pytest.mark.parametrize("bits", [b"\0" * 7, bytes.fromhex("78000640000000"), bytes.fromhex("780000a0000000")])
+def test_the_empty_position_of_a_transponder_without_one_says_nothing(bits):
+    frame = framed(EVEN, **{f"byte_{4 + place}": bits[place] or (0x78 if place == 0 else 0) for place in range(7)})
+    assert verdicts(frame, frame) == [modes.Decoded()] * 2
+
+
+@pytest.mark.parametrize(("byte_6", "byte_8"), [(0, None), (None, 0)])
+def test_a_velocity_with_a_component_that_says_nothing_is_none(byte_6, byte_8):
+    changed = {"byte_5": 0x04, "byte_6": 0x00} if byte_6 is not None else {"byte_7": 0x00, "byte_8": 0x00}
+    *_, said = verdicts(of(VELOCITY, "40621d", **changed), ODD, EVEN)
+    assert (said.position.ground_speed, said.position.heading) == (None, None)
+
+
+@pytest.mark.parametrize(("movement", "knots"), [(124, 175.0), (125, None), (126, None), (127, None), (0, None)])
+def test_reserved_movements_on_the_surface_are_not_known(movement, knots):
+    (said,) = verdicts(
+        of(SURFACE, "40621d", byte_4=7 << 3 | movement >> 4, byte_5=movement << 4 & 0xF0), receiver=(52.0, 4.4)
+    )
+    assert said.position.ground_speed == knots
 
 
 def test_longitudes_next_to_the_antimeridian_stay_within_180_degrees():
@@ -163,14 +226,13 @@ def test_the_memory_is_bounded_in_time_and_in_aircraft(monkeypatch):
 
 def test_a_message_can_be_read_and_decoded_on_its_own():
     _, messages = avr(f"*{ODD};\n*{EVEN};\n".encode())
-    digits, text = messages[1].raw.split(b" ", 1)
-    assert digits.decode() == EVEN.lower()
-    assert json.loads(text)["icao"] == "40621d"
+    assert messages[1].raw.decode() == EVEN.lower()
+    assert json.loads(messages[1].added)["icao"] == "40621d"
 
 
 @pytest.mark.parametrize("text", [b"{", b"[]", b'{"icao":5}', b"\xff", b'{"icao":"40621d","latitude":1}'])
 def test_a_message_that_is_damaged_is_undecodable(text):
-    assert verdict(Message(START, EVEN.encode() + b" " + text)) == "undecodable"
+    assert verdict(Message(START, EVEN.encode(), text)) == "undecodable"
 
 
 @pytest.mark.parametrize(
@@ -181,16 +243,16 @@ def test_a_message_that_is_damaged_is_undecodable(text):
     ],
 )  # fmt: skip
 def test_what_names_nobody_or_no_place_is_refused(said, reason):
-    assert verdict(Message(START, modes.render(framed(EVEN), modes.Said(**said)))) == reason
+    assert verdict(modes.message_of(framed(EVEN), modes.Said(**said), START)) == reason
 
 
 def test_a_value_out_of_range_costs_only_itself():
     said = modes.Said("40621d", "adsb", False, 52.0, 4.0, False, 999_999, 5000.0, 12.0, 50_000, {"ground_speed": 5})
-    report = verdict(Message(START, modes.render(framed(EVEN), said))).position
+    report = verdict(modes.message_of(framed(EVEN), said, START)).position
     assert (report.altitude, report.ground_speed, report.heading, report.vertical_rate) == (None, None, 12.0, None)
     assert report.ages == {}
 
 
 def test_live_positions_of_yesterday_are_refused():
     with pytest.raises(Rejected, match="time_too_old"):
-        modes.decode(Message(START, modes.render(framed(EVEN), modes.Said("40621d"))), context(recorded=False))
+        modes.decode(modes.message_of(framed(EVEN), modes.Said("40621d"), START), context(recorded=False))

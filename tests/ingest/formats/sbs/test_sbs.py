@@ -147,7 +147,7 @@ def test_a_position_of_an_address_that_is_not_from_icao_counts_for_less():
 
 
 def test_the_origin_of_coordinates_is_nobodys_position():
-    assert refusal(airborne(lat="0.00000", lon="0.0")) == "position_zero"
+    assert refusal(airborne(lat="0.00000", lon="0.0")) == "null_island"
     assert said(airborne(lat=0)).position.latitude == 0
 
 
@@ -323,9 +323,15 @@ def test_any_cut_of_the_bytes_gives_the_same_messages_and_every_line_is_accounte
     assert everything(messages).total() == len(messages) == counts.sentences
 
 
-@given(st.one_of(st.binary(max_size=200), st.text(max_size=60).map(lambda notes: airborne() + b"\n" + notes.encode())))
-def test_no_raw_message_raises_anything_but_a_refusal(raw):
-    assert everything([Message(START, raw)]).total() == 1
+@given(st.one_of(st.binary(max_size=200), st.just(airborne())), st.binary(max_size=60))
+def test_no_message_raises_anything_but_a_refusal(raw, added):
+    assert everything([Message(START, raw, added)]).total() == 1
+
+
+def test_what_was_received_stays_as_it_was_and_what_memory_knows_is_added():
+    messages = heard(line(4, speed=430), airborne())
+    assert messages[1].raw == airborne()
+    assert messages[1].added.startswith(b'{"values":{"ground_speed":')
 
 
 # --- recordings -------------------------------------------------------------------------------------------------------

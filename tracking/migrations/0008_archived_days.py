@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("tracking", "0006_bounds_of_stored_values"),
+        ("tracking", "0007_tracks_and_verdicts"),
     ]
 
     operations = [
