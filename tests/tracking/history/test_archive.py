@@ -166,6 +166,7 @@ def test_only_one_archives_at_a_time() -> None:
         cursor.execute("SELECT pg_advisory_lock(%s)", [days._ONE_ARCHIVER])
         with pytest.raises(days.Busy):
             archive_all()
+        cursor.execute("SELECT pg_advisory_unlock(%s)", [days._ONE_ARCHIVER])
     other.close()
     assert archive_all()
 
