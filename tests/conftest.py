@@ -1,7 +1,9 @@
 """What every test is given: a date that does not change under it, and a process that remembers nothing."""
 
 import time
+from pathlib import Path
 
+import hypothesis
 import pytest
 
 from resilience import memory
@@ -25,23 +27,49 @@ def nothing_remembered() -> None:
 
 
 SERVER_MARKERS = {"django_db", "serial", "fault", "browser", "data"}
-SERVER_FIXTURES = {"db", "transactional_db", "live_redis", "queue", "servers", "rig", "store", "spool_queue", "client"}
+SERVER_FIXTURES = {
+    "db",
+    "transactional_db",
+    "django_db_setup",
+    "live_redis",
+    "queue",
+    "servers",
+    "rig",
+    "store",
+    "client",
+}
+# Rooms whose code is pure enough that their tests take milliseconds; other rooms start processes or simulate hours.
+QUICK_ROOMS = (
+    *("ingest/formats", "ingest/stages", "ingest/ledger", "ingest/health", "ingest/backfill", "resilience"),
+    *("tracking/positions", "tracking/live", "tracking/truth", "tracking/history", "tracking/handbook", "tracking/api"),
+)
+MEASURING = {"test_linear_work.py", "test_fuzz.py"}  # they measure, or mutate for seconds
+TESTS = Path(__file__).parent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--quick`: only the tests that need no server."""
+    """`--quick`: only the tests that need no server and take no time."""
     parser.addoption("--quick", action="store_true", help="run only the tests that need no server")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Properties are tried with fewer examples."""
+    hypothesis.settings.register_profile("quick", max_examples=10)
+    if config.getoption("--quick"):
+        hypothesis.settings.load_profile("quick")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs a server, told by the markers and the fixtures of a test."""
+    """Leave out what is not quick, told by the folder, the markers and the fixtures of a test."""
     if not config.getoption("--quick"):
         return
-    kept = [item for item in items if not _needs_server(item)]
-    config.hook.pytest_deselected(items=[item for item in items if _needs_server(item)])
-    items[:] = kept
+    quick = [item for item in items if _is_quick(item)]
+    config.hook.pytest_deselected(items=[item for item in items if not _is_quick(item)])
+    items[:] = quick
 
 
-def _needs_server(item: pytest.Item) -> bool:
+def _is_quick(item: pytest.Item) -> bool:
+    room = item.path.relative_to(TESTS).as_posix()
     markers = {marker.name for marker in item.iter_markers()}
-    return bool(markers & SERVER_MARKERS or set(getattr(item, "fixturenames", ())) & SERVER_FIXTURES)
+    needs_server = markers & SERVER_MARKERS or set(getattr(item, "fixturenames", ())) & SERVER_FIXTURES
+    return room.startswith(QUICK_ROOMS) and item.path.name not in MEASURING and not needs_server
