@@ -59,6 +59,15 @@ def pytest_configure(config: pytest.Config) -> None:
         hypothesis.settings.load_profile("quick")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Rooms that are not quick are not even read."""
+    if not config.getoption("--quick") or TESTS not in collection_path.parents:
+        return None
+    room = collection_path.relative_to(TESTS).as_posix()
+    near = room.startswith(QUICK_ROOMS) or any(quick.startswith(room) for quick in QUICK_ROOMS)
+    return None if near and collection_path.name not in MEASURING else True
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is not quick, told by the folder, the markers and the fixtures of a test."""
     if not config.getoption("--quick"):
