@@ -16,7 +16,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock run test lint bench chaos outage siege fuzz clean
+.PHONY: help install lock run test quick lint bench chaos outage siege truth fuzz pictures clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 16
@@ -45,6 +45,9 @@ run: $(INSTALLED) ## run the whole system until Ctrl-C (ARGS="--port 9000")
 test: $(INSTALLED) ## run all tests (ARGS="-k breaker")
 	@$(BIN)/python -m tests $(ARGS)
 
+quick: $(INSTALLED) ## run the tests that need no server, in seconds
+	@$(BIN)/python -m pytest -q --no-header -n 2 --quick tests $(ARGS)
+
 lint: $(INSTALLED) ## check style, format and types
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet || { echo 'run .venv/bin/ruff format'; exit 1; }
@@ -62,8 +65,14 @@ outage: $(INSTALLED) ## keep the database away under traffic, then count (MINUTE
 siege: $(INSTALLED) ## attack everything beside honest traffic, then count (MINUTES=10 SIEGE_RATE=1000)
 	@$(BIN)/python -m tests.siege --minutes $(MINUTES) --rate $(SIEGE_RATE)
 
+truth: $(INSTALLED) ## put faults into a simulated sea, then count what is caught (SEED=1)
+	@$(BIN)/python -m tests.truth --seed $(SEED)
+
 fuzz: $(INSTALLED) ## feed mutated lines of every format (LINES=1000000 SEED=n)
 	@$(BIN)/python -m tests.fuzz --lines $(LINES) $(if $(filter command line,$(origin SEED)),--seed $(SEED))
+
+pictures: $(INSTALLED) ## take the README's pictures anew, in a real Chromium
+	@$(BIN)/python -m tests.pictures $(ARGS)
 
 clean: ## remove .venv and caches; your data in .data stays
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -8,6 +8,7 @@ from django.db.models.signals import post_delete, post_migrate, post_save
 from resilience.queue.schedules import ensure_schedule
 
 HOUSEKEEPING_MINUTES = 60
+JUDGE_MINUTES = 1
 
 
 class IngestConfig(AppConfig):
@@ -43,6 +44,8 @@ class IngestConfig(AppConfig):
 
 
 def schedule_housekeeping(sender: AppConfig, using: str = "default", apps: Any = None, **_: Any) -> None:
-    """Have schedules that make partitions ahead and drop old ones, and that roll up closed days of the ledger."""
+    """Have schedules that make partitions ahead and drop old ones, roll up closed days of the ledger, and judge what
+    was stored."""
     ensure_schedule("tracking.tasks.keep_house", "Make partitions ahead", HOUSEKEEPING_MINUTES, using, apps)
     ensure_schedule("ingest.tasks.close_books", "Close the books", HOUSEKEEPING_MINUTES, using, apps)
+    ensure_schedule("tracking.tasks.judge_history", "Judge positions", JUDGE_MINUTES, using, apps)

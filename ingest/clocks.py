@@ -40,6 +40,11 @@ def arrival_clock(index: int, given: int | None, arrival: int | None) -> int | N
     return given if given is not None else arrival
 
 
+def arrival_only_clock(index: int, given: int | None, arrival: int | None) -> int | None:
+    """Live, from stations whose clocks nobody believes: the arrival."""
+    return arrival if arrival is not None else given
+
+
 def recorded_clock() -> Clock:
     """Recordings with times: a message without one was heard with or after the last that had one."""
     latest: int | None = None

@@ -28,6 +28,8 @@ OWN = {
     "aircraft": {"seen"},
     "vesselposition": {"day"},
     "aircraftposition": {"day"},
+    "refusedposition": {"reason", "decision", "subject"},
+    "dispute": {"state", "subject"},
     "batch": {"source"},
     "deadletter": {"status", "reason", "source", "stage", "age", "fingerprint"},
     "user": {"is_staff", "is_superuser", "is_active", "groups"},

@@ -5,6 +5,7 @@ import io
 import re
 import subprocess
 import tokenize
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,83 @@ def test_the_rules_see_the_code() -> None:
 def test_no_arrow_between_the_apps_runs_back() -> None:
     forbidden = {path: imports(path) & (FORBIDDEN_IMPORTS[path.parts[0]] | {"tests"}) for path in CODE}
     assert {path: found for path, found in forbidden.items() if found and path not in WIRING} == {}
+
+
+MODULES = {
+    ".".join(path.with_suffix("").parts).removesuffix(".__init__"): path
+    for path in CODE
+    if "migrations" not in path.parts
+}
+FILES_PER_ROOM = 16
+# Imports that only a type checker follows; each needs a reason.
+TYPE_CHECKING_ALLOWED = {Path("tracking/api/throttles.py"): "rest_framework.views imports it through the settings"}
+
+
+def room(module: str) -> str:
+    """The folder of a module; a module beside an app's apps.py, and a command, is a room of its own."""
+    folder = MODULES[module].parent
+    return module if len(folder.parts) == 1 or "management" in folder.parts else ".".join(folder.parts)
+
+
+def arrows() -> dict[str, dict[str, tuple[str, str]]]:
+    """Which rooms import which others, each with one example; imports inside functions included."""
+    found: dict[str, dict[str, tuple[str, str]]] = {}
+    for module, path in MODULES.items():
+        for node in ast.walk(tree(path)):
+            for target in imported_modules(node):
+                if target in MODULES and room(target) != room(module):
+                    found.setdefault(room(module), {})[room(target)] = (module, target)
+    return found
+
+
+def imported_modules(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and node.module:
+        names = [f"{node.module}.{alias.name}" for alias in node.names]
+        return [name if name in MODULES else node.module for name in names]
+    return []
+
+
+def test_no_two_rooms_import_each_other_by_any_way_round() -> None:
+    graph = arrows()
+    assert len(graph) > 30
+    order: list[str] = []
+    on_the_way: list[str] = []
+
+    def visit(name: str) -> None:
+        assert name not in on_the_way, [*on_the_way[on_the_way.index(name) :], name]
+        if name in order:
+            return
+        on_the_way.append(name)
+        for other in graph.get(name, {}):
+            visit(other)
+        order.append(on_the_way.pop())
+
+    for name in graph:
+        visit(name)
+
+
+def test_no_room_is_crowded() -> None:
+    rooms = Counter(path.parent for path in CODE if "migrations" not in path.parts)
+    assert {path: files for path, files in rooms.items() if files > FILES_PER_ROOM} == {}
+
+
+def test_no_import_is_hidden_from_the_rules() -> None:
+    hidden = {path for path in CODE if "TYPE_CHECKING" in (PROJECT / path).read_text()}
+    assert hidden == set(TYPE_CHECKING_ALLOWED)
+
+
+def test_decode_fuse_and_store_are_called_by_the_pipeline_alone() -> None:
+    """Whoever needs them names them as stages to `process`; only their own rooms call them."""
+    calls = [
+        (path, node.func.id)
+        for path in CODE
+        if path.parts[:2] not in {("ingest", "stages"), ("ingest", "formats")}
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"fuse", "store", "book"}
+    ]
+    assert calls == []
 
 
 def test_every_command_has_a_test_that_names_it() -> None:

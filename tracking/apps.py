@@ -21,9 +21,10 @@ class TrackingConfig(AppConfig):
 
     def status_sections(self) -> list[Any]:
         """What the status page asks (see `tracking/status/sections.py`)."""
+        from tracking.history import standing
         from tracking.status import sections as status
 
-        return [*status.sections()]
+        return [*status.sections(), *standing.sections()]
 
 
 class GuardedAdminConfig(admin_apps.AdminConfig):

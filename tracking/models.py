@@ -16,6 +16,7 @@ from tracking.access.api_keys import ApiKey  # noqa: F401  keys are no part of w
 from tracking.positions import bounds
 from tracking.positions.mmsi import Kind
 from tracking.positions.upsert import PositionQuerySet
+from tracking.truth.models import Dispute, Jump, RefusedPosition, Unjudged  # noqa: F401  nor are verdicts
 
 MMSI_MAX = 999_999_999
 
@@ -196,6 +197,13 @@ class Position(models.Model):
     received_at = models.DateTimeField(help_text="time the receiver heard it, UTC")
     source = models.CharField(max_length=32, help_text="label of the feed that won")
     score = models.SmallIntegerField(help_text="trust of the feed times quality of the message, 0 to 100")
+    track = models.SmallIntegerField(
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text="0: the main track; 1 to 8: another under the same identity at the same time; 9: accepted by hand;"
+        " below 0: refused (-1 outlier, -2 repeat, -3 spoofed, -4 coarse, -5 null island, -6 by hand)",
+    )
 
     objects = PositionQuerySet.as_manager()
 
@@ -262,3 +270,30 @@ class AircraftPosition(Position):
 
     def __str__(self) -> str:
         return f"{self.aircraft_id} at {self.timestamp:%Y-%m-%d %H:%M:%S}"
+
+
+class ArchivedDay(models.Model):
+    """A day of positions that lies in the archive: a file counts only with its row here."""
+
+    class Kind(models.TextChoices):
+        VESSEL = "vessel", "vessels"
+        AIRCRAFT = "aircraft", "aircraft"
+
+    kind = models.CharField(max_length=8, choices=Kind.choices, help_text="whose positions")
+    day = models.DateField(help_text="day of the positions, UTC")
+    rows = models.BigIntegerField(help_text="number of positions")
+    bytes = models.BigIntegerField(help_text="size of the file, bytes")
+    hash = models.CharField(max_length=32, help_text="sum of the hashes of all rows, whatever their order")
+    at = models.DateTimeField(help_text="time of archiving, UTC")
+    restored_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="time of the day's return to PostgreSQL for a while, UTC; NULL: it is not there",
+    )
+
+    class Meta:
+        ordering = ["-day", "kind"]
+        constraints = [models.UniqueConstraint(fields=["kind", "day"], name="archivedday_once")]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} of {self.day}"

@@ -13,9 +13,10 @@ from django.contrib.admin import SimpleListFilter
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from unfold.decorators import display
 
 from tracking import search, theme
-from tracking.models import AircraftPosition, VesselPosition
+from tracking.models import AircraftPosition, ArchivedDay, VesselPosition
 
 DAYS_OFFERED = 8
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
@@ -159,3 +160,27 @@ class AircraftPositionAdmin(PositionAdmin):
     def parse_key(self, word: str) -> str | None:
         """An ICAO address."""
         return search.icao(word)
+
+
+@admin.register(ArchivedDay)
+class ArchivedDayAdmin(theme.Uncounted, theme.ReadOnly):
+    """Days of positions that lie in the archive. The API reads them like all others."""
+
+    icon = "inventory_2"
+    list_display = (
+        theme.column("day", "Day (UTC)"),
+        theme.column("get_kind_display", "Of"),
+        theme.column("rows", "Positions", "{:,}"),
+        "megabytes",
+        theme.moment("at", "Archived"),
+        theme.moment("restored_at", "Back in PostgreSQL"),
+    )
+    list_filter = ("kind",)
+    search_fields = ("day",)
+    search_help_text = "Day or its beginning: 2026-05"
+    fields = readonly_fields = (*list_display, theme.column("hash", "Hash of all rows"))
+
+    @display(description="Size (MB)")
+    def megabytes(self, day: ArchivedDay) -> str:
+        """Of the file."""
+        return f"{day.bytes / 1e6:.1f}"

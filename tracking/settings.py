@@ -2,7 +2,7 @@
 
 Every value has a working default: without any variable the project runs on embedded PostgreSQL and Redis
 servers under DATA_DIR. A variable NAME may be given as a file, NAME_FILE, for secrets. Wrong values stop the
-start with the name of the variable. The README lists them all.
+start with the name of the variable. The handbook lists them all.
 """
 
 from pathlib import Path
@@ -177,6 +177,7 @@ CACHES = {
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
 LIVE_TTL_SECONDS = env.int("LIVE_TTL_SECONDS", default=1800)
 LIVE_PUBLIC = env.bool("LIVE_PUBLIC", default=False)
+MAP_TILES = env.str("MAP_TILES", default="")  # a PMTiles file of vector tiles instead of the basemap that is here
 
 # --- queue and workers ------------------------------------------------------------------------------------------------
 Q_CLUSTER = {
@@ -204,6 +205,7 @@ QUEUE_ALLOWED_TASKS = [
     "resilience.tasks.discard_selection",
     "resilience.tasks.expire_dead_letters",
     "tracking.tasks.keep_house",
+    "tracking.tasks.judge_history",
 ]
 
 # --- ingest and resilience --------------------------------------------------------------------------------------------
@@ -229,6 +231,13 @@ KEEP_VESSEL_POSITIONS_DAYS = env.int("KEEP_VESSEL_POSITIONS_DAYS", default=0)
 KEEP_AIRCRAFT_POSITIONS_DAYS = env.int("KEEP_AIRCRAFT_POSITIONS_DAYS", default=0)
 KEEP_LEDGER_DAYS = env.int("KEEP_LEDGER_DAYS", default=7)  # then only the sums of a feed and day; outlives redeliveries
 KEEP_DEAD_LETTERS_DAYS = env.int("KEEP_DEAD_LETTERS_DAYS", default=90)  # open ones expire, closed ones are deleted
+KEEP_ARCHIVED_DAYS = env.int("KEEP_ARCHIVED_DAYS", default=0)
+
+# --- archive ----------------------------------------------------------------------------------------------------------
+ARCHIVE_AFTER_DAYS = env.int("ARCHIVE_AFTER_DAYS", default=0)  # older days leave PostgreSQL for Parquet; 0: none does
+ARCHIVE_URL = env.str("ARCHIVE_URL", default="") or str(DATA_DIR / "archive")  # a directory, or s3://bucket/prefix
+HISTORY_MEMORY_MB = env.int("HISTORY_MEMORY_MB", default=512)  # of a web process, for questions to the archive
+HISTORY_THREADS = env.int("HISTORY_THREADS", default=2)  # of a web process, for the same
 
 # --- web --------------------------------------------------------------------------------------------------------------
 WEB_CONNECTIONS = env.int("WEB_CONNECTIONS", default=250)  # of a process; more make the longest waiting go
@@ -241,7 +250,7 @@ STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "tracking.web.static.ModuleStorage"},
 }
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
@@ -273,6 +282,7 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_RATES": {
         "anon": env.str("API_RATE_ANONYMOUS", default="120/min"),
         "user": env.str("API_RATE_USER", default="1200/min"),
+        "changes": env.str("API_RATE_CHANGES", default="600/min"),  # ten pages of one address, each every second
     },
 }
 SPECTACULAR_SETTINGS = {

@@ -1,16 +1,57 @@
-"""What django-q2 calls: housekeeping of the position tables. The work is in `partitions` and `retention`."""
+"""What django-q2 calls: housekeeping of the position tables, in `history`, and their judging, in `truth`."""
 
-from tracking.history import partitions, retention
+import datetime as dt
+import logging
+
+from django.conf import settings
+
+from tracking.history import archiver, partitions, replay, retention
+from tracking.history.engine import ArchiveUnread
+from tracking.truth import judge
+
+FILM_SECONDS = 10.0  # of the minute that the task has
+logger = logging.getLogger(__name__)
 
 
 def keep_house() -> str:
-    """Make the partitions of the days ahead, drop what is too old; the counts as text. Raises django.db errors."""
+    """Make the partitions of the days ahead, drop what is too old, start the archiver; the counts as text.
+
+    Raises django.db errors.
+    """
     made = partitions.make_ahead(partitions.today())
     try:
-        dropped = retention.apply(retention.today())
+        today = retention.today()
     except retention.RetentionRefused as refusal:
         return f"{made} partitions made, nothing dropped: {refusal}"
+    dropped = retention.apply(today)
+    archived = f"{_drop_archived(today)}, {_keep_films()}, {archiver.start(today)}"
     return (
         f"{made} partitions made, {dropped.partitions} dropped, {dropped.left} left for the next run, "
-        f"{dropped.rows} rows of the default partitions deleted"
+        f"{dropped.rows} rows of the default partitions deleted, {archived}"
     )
+
+
+def judge_history() -> str:
+    """Judge what was stored since the last time; the counts as text. Raises django.db errors."""
+    done = judge.judge_all()
+    return f"{done.rows} positions of {done.identities} targets read, {done.changed} numbers changed"
+
+
+def _keep_films() -> str:
+    """Make the replay of closed hours; a storage that is away waits for the next run, and the replay does without."""
+    if not settings.ARCHIVE_AFTER_DAYS:
+        return "no hours kept"
+    try:
+        return f"{replay.keep_hours(dt.datetime.now(dt.UTC), FILM_SECONDS)} hours kept"
+    except (OSError, ArchiveUnread) as error:
+        logger.warning("the replay of closed hours was not made: %s", error)
+        return "hours not kept, the storage is away"
+
+
+def _drop_archived(today: dt.date) -> str:
+    """Drop archived days that are too old; a storage that is away waits for the next run."""
+    try:
+        return f"{archiver.drop_before(today)} archived days dropped"
+    except OSError as error:
+        logger.warning("archived days were not dropped: %s", error)
+        return "archived days not dropped, the storage is away"

@@ -85,7 +85,12 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The side bar: what the user may see, by app; a page's icon is its `icon` attribute."""
     apps = {app["app_label"]: app for app in admin.site.get_app_list(request)}
     order = [label for label in APPS if label in apps] + [label for label in apps if label not in APPS]
-    overview = {"items": [{"title": "Overview", "icon": "dashboard", "link": reverse("admin:index")}]}
+    overview = {
+        "items": [
+            {"title": "Overview", "icon": "dashboard", "link": reverse("admin:index")},
+            {"title": "Handbook", "icon": "menu_book", "link": reverse("handbook")},
+        ]
+    }
     return [overview, *(_group(apps[label]) for label in order)]
 
 

@@ -3,18 +3,25 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from tracking.handbook.views import handbook
+from tracking.map import views as map_views
 from tracking.status import metrics
 from tracking.status import page as status_page
 from tracking.status import probes as health
 
 urlpatterns = [
+    path("", map_views.page, name="map"),
+    path("tiles/<int:zoom>/<int:x>/<int:y>", map_views.tile, name="map-tile"),
     path("admin/", admin.site.urls),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),
     path("status", status_page.status, name="status"),
     path("metrics", metrics.metrics, name="metrics"),
+    path("handbook/", handbook, name="handbook"),
+    path("handbook/<slug:name>/", handbook, name="handbook-page"),
     path("api/", include("ingest.api")),
     path("api/", include("resilience.urls")),
+    path("api/", include("tracking.history_api.urls")),
     path("api/", include("tracking.api.urls")),  # last: it answers for every address below api/
 ]
 

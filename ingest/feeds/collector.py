@@ -40,8 +40,8 @@ class Options(msgspec.Struct, frozen=True):
 
     `format`: None to judge by the first bytes. `limit`: messages after which to stop, None: all. `paced`: a recording
     is played at its own pace, as if heard now. `offset`, `index`: where a recording goes on, and `accepted_after` (ms)
-    when that was said. `receiver`: latitude and longitude of the antenna in degrees, None where unknown.
-    `columns`, `zone`: see Setup.
+    when that was said. `receiver`: latitude and longitude of the antenna in degrees, None where unknown. `mend_clocks`:
+    whether the clocks of stations are judged (`ingest/formats/ais/station_clocks.py`). `columns`, `zone`: see Setup.
     """
 
     source: str
@@ -59,6 +59,7 @@ class Options(msgspec.Struct, frozen=True):
     receiver: tuple[float, float] | None = None
     columns: dict[str, str] = {}
     zone: str = "UTC"
+    mend_clocks: bool = False
 
 
 class Collector:
@@ -115,8 +116,9 @@ class Collector:
             options.receiver,
             options.recorded,
             self._source.head,
-            options.columns,
-            options.zone,
+            columns=options.columns,
+            zone=options.zone,
+            mend_clocks=options.mend_clocks,
         )
         self._assembly = FORMATS[self._format].assembly(setup)
         self._in_hand = InHand(self._assembly)

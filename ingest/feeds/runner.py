@@ -26,7 +26,7 @@ from django_redis import get_redis_connection
 
 from ingest.acceptance.contract import Interrupted, ResumePoint, ledger_deadline
 from ingest.acceptance.queue import QueueAcceptance
-from ingest.clocks import UnknownTime, arrival_clock, recorded_clock
+from ingest.clocks import UnknownTime, arrival_clock, arrival_only_clock, recorded_clock
 from ingest.feeds.collector import Collector, Options
 from ingest.formats.ais_csv.dialects import parse_columns
 from ingest.formats.registry import refusal
@@ -47,6 +47,7 @@ logger = logging.getLogger(__name__)
 
 RECONCILE_SECONDS = 5.0
 RETRY_SECONDS = 30.0
+_LIVE_CLOCKS = {"auto": arrival_clock, "own": arrival_clock, "arrival": arrival_only_clock}
 ALIVE_SECONDS = 60  # after which a runner that says nothing counts as gone
 
 
@@ -173,6 +174,8 @@ async def _collect(feed: Wanted, leave: asyncio.Event, give_up: threading.Event,
     _check_place(feed.url)
     if (reason := refusal(feed.format, urlsplit(feed.url).scheme)) is not None:
         raise SourceError(reason)
+    given = parse(msgspec.json.decode(feed.options))
+    clock = given.clock
     source = open_source(
         feed.url,
         poll_seconds=feed.poll_seconds,
@@ -180,12 +183,12 @@ async def _collect(feed: Wanted, leave: asyncio.Event, give_up: threading.Event,
         label=feed.source,
         guarded=True,
     )
-    given = parse(msgspec.json.decode(feed.options))
     acceptance = QueueAcceptance(give_up)
     point = await asyncio.to_thread(_resume_point, acceptance, feed.source, source) if source.recorded else None
     options = Options(
         source=feed.source,
-        clock=recorded_clock() if source.recorded else arrival_clock,
+        clock=recorded_clock() if source.recorded else _LIVE_CLOCKS[clock],
+        mend_clocks=clock == "auto" and not source.recorded,
         format=feed.format,
         trust=feed.score,
         recorded=source.recorded,

@@ -4,20 +4,41 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('ingest', '0003_counts_of_batches_as_wide_as_those_of_days'),
+        ("ingest", "0003_counts_of_batches_as_wide_as_those_of_days"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='feed',
-            name='format',
-            field=models.CharField(choices=[('nmea', 'AIS: NMEA 0183 sentences (AIVDM, AIVDO)'), ('aisstream', 'AIS: JSON of aisstream.io, one message a line'), ('ais-csv', 'AIS: CSV of authorities and services, or with columns that are named'), ('ais-json', 'AIS: JSON of BarentsWatch, Digitraffic, AISHub, gpsd, or GeoJSON points'), ('sbs', 'aircraft: SBS-1 / BaseStation lines'), ('beast', 'aircraft: Mode S frames, Beast binary'), ('avr', 'aircraft: Mode S frames, AVR text'), ('readsb', 'aircraft: aircraft.json of readsb, dump1090 or ADSBx v2, lists and single objects'), ('virtual-radar', 'aircraft: AircraftList.json of Virtual Radar Server'), ('readsb-trace', 'aircraft: trace_full of readsb'), ('opensky', 'aircraft: OpenSky state vectors'), ('tracks', 'aircraft: track points, one JSON object a line')], default='nmea', help_text='what its bytes are', max_length=16),
+            model_name="feed",
+            name="format",
+            field=models.CharField(
+                choices=[
+                    ("nmea", "AIS: NMEA 0183 sentences (AIVDM, AIVDO)"),
+                    ("aisstream", "AIS: JSON of aisstream.io, one message a line"),
+                    ("ais-csv", "AIS: CSV of authorities and services, or with columns that are named"),
+                    ("ais-json", "AIS: JSON of BarentsWatch, Digitraffic, AISHub, gpsd, or GeoJSON points"),
+                    ("sbs", "aircraft: SBS-1 / BaseStation lines"),
+                    ("beast", "aircraft: Mode S frames, Beast binary"),
+                    ("avr", "aircraft: Mode S frames, AVR text"),
+                    ("readsb", "aircraft: aircraft.json of readsb, dump1090 or ADSBx v2, lists and single objects"),
+                    ("virtual-radar", "aircraft: AircraftList.json of Virtual Radar Server"),
+                    ("readsb-trace", "aircraft: trace_full of readsb"),
+                    ("opensky", "aircraft: OpenSky state vectors"),
+                    ("tracks", "aircraft: track points, one JSON object a line"),
+                ],
+                default="nmea",
+                help_text="what its bytes are",
+                max_length=16,
+            ),
         ),
         migrations.AlterField(
-            model_name='feed',
-            name='options',
-            field=models.JSONField(blank=True, default=dict, help_text='http(s): {"headers": {…}, "oauth": {"token_url": "…", "client_id": "…", "client_secret": "…"}}; udp: {"senders": ["192.168.1.0/24"], "datagrams_per_second": 2000}; CSV: {"columns": "timestamp=t,mmsi=id,lat=y,lon=x"}; SBS recordings: {"zone": "Europe/Paris"}'),
+            model_name="feed",
+            name="options",
+            field=models.JSONField(
+                blank=True,
+                default=dict,
+                help_text='http(s): {"headers": {…}, "oauth": {"token_url": "…", "client_id": "…", "client_secret": "…"}}; udp: {"senders": ["192.168.1.0/24"], "datagrams_per_second": 2000}; CSV: {"columns": "timestamp=t,mmsi=id,lat=y,lon=x"}; SBS recordings: {"zone": "Europe/Paris"}',
+            ),
         ),
     ]

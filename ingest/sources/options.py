@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -26,6 +26,7 @@ class BadOptions(ValueError):
 class SourceOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`headers` and `oauth` are sent by http(s) feeds.
 
+    `clock` of a live feed of AIS: "auto" judges the times of its stations, "own" believes them, "arrival" leaves them.
     `senders`: the networks (CIDR) from which a udp feed takes datagrams, empty: all; `datagrams_per_second`: how many
     it takes from one sender, 1 to 100,000. `columns` names those of a CSV whose header nobody knows, as in
     `timestamp=t,mmsi=id,lat=y,lon=x`; `zone` is that of times which name none, of SBS lines for one.
@@ -37,6 +38,7 @@ class SourceOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     datagrams_per_second: int = DATAGRAMS_PER_SECOND
     columns: str = ""
     zone: str = "UTC"
+    clock: Literal["auto", "own", "arrival"] = "auto"
 
     def networks(self) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
         """The networks of `senders`."""

@@ -1,24 +1,26 @@
 """The stage that writes live state: one update a target, the newest position with the age of each value that is older.
 
-Enters what `ingest/stages/fusion.py` leaves, only for batches that write live state; leaves documents in the live
-Redis by `tracking/live/state.py`. Live state is derived: its failure holds no batch, and the keeper makes up for it
-(`tracking/live/keeper.py`).
+Enters what `ingest/stages/fusion.py` leaves, only for batches that write live state; what cannot be true is left out
+(`tracking/truth/live_filter.py`). Leaves documents in the live Redis by `tracking/live/state.py`. Live state is
+derived: its failure holds no batch, and the keeper makes up for it (`tracking/live/keeper.py`).
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any, TypeVar
 
-from ingest.reports import VesselReport
+from ingest.reports import AircraftReport, VesselReport
 from ingest.stages.work import Fused, Report, Work
 from resilience.breaker.registry import Breaker, CircuitOpen
 from resilience.database.sqlstate import is_outage
 from tracking.live import missed
 from tracking.live.state import Kind, LiveState, LiveUpdate
 from tracking.positions.identities import AircraftSighting, StationSighting, VesselSighting
+from tracking.truth.live_filter import hidden
+from tracking.truth.models import Subject
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +35,7 @@ def write_live(work: Work, breakers: Callable[[str], Breaker]) -> None:
     missed.retry_mark()
     try:
         with breakers("live").guard():
-            for kind, updates in live_updates(work.fused).items():
+            for kind, updates in live_updates(work.fused, refused(work.fused)).items():
                 LiveState(kind).write(updates)
     except CircuitOpen:
         missed.mark()  # a line in the log for each batch would say nothing new
@@ -43,11 +45,22 @@ def write_live(work: Work, breakers: Callable[[str], Breaker]) -> None:
         logger.warning("live state was not written: %s", error, exc_info=not is_outage(error))
 
 
-def live_updates(fused: Fused) -> dict[Kind, list[LiveUpdate]]:
-    """The updates of a batch, by kind."""
+def refused(fused: Fused) -> set[int]:
+    """The indexes of positions that must not move a document, by `tracking/truth/live_filter.py`."""
+    found: set[int] = set()
+    for subject, kind in ((Subject.VESSEL, VesselReport), (Subject.AIRCRAFT, AircraftReport)):
+        mine = [index for index, (_, report) in enumerate(fused.positions) if isinstance(report, kind)]
+        found |= {mine[place] for place in hidden(subject, [fused.positions[index][1] for index in mine])}
+    return found
+
+
+def live_updates(fused: Fused, without: Set[int] = frozenset()) -> dict[Kind, list[LiveUpdate]]:
+    """The updates of a batch, by kind, `without` the positions of these indexes."""
     vessels: dict[int, LiveUpdate] = {}
     aircraft: dict[str, LiveUpdate] = {}
-    for _, report in fused.positions:
+    for index, (_, report) in enumerate(fused.positions):
+        if index in without:
+            continue
         if isinstance(report, VesselReport):
             _add(vessels, report.vessel_id, _position(report.vessel_id, report, _VESSEL_DYNAMIC))
         else:

@@ -37,6 +37,7 @@ from resilience.database.sqlstate import Verdict, classify
 from resilience.letters.failures import failure_of, next_retry
 from resilience.models import DeadLetter
 from tracking.positions.identities import upsert_aircraft, upsert_stations, upsert_vessels
+from tracking.truth.notes import note_rows
 
 logger = logging.getLogger(__name__)
 
@@ -146,7 +147,9 @@ def _store_rows(fused: Fused, counts: Counts, careful: bool = False) -> list[tup
     write(upsert_stations, list(fused.stations.values()))
     transaction.on_commit(lambda: known_vessels.remember(vessels))
     transaction.on_commit(lambda: known_aircraft.remember(aircraft))
-    return _store_positions(fused, counts, _AT_FAULT if careful else {Verdict.POISON})
+    refused = _store_positions(fused, counts, _AT_FAULT if careful else {Verdict.POISON})
+    note_rows(fused.rows)
+    return refused
 
 
 def _write(upsert: Callable[[Sequence[Any]], None], sightings: Sequence[Any]) -> None:

@@ -84,10 +84,10 @@ def _cell(value: str | int | None) -> str:
     """Numbers stay numbers; text that some spreadsheet might compute gets an apostrophe."""
     if isinstance(value, int):
         return str(value)
-    return f"'{value}" if value and _might_compute(value) else value or ""
+    return f"'{value}" if value and might_compute(value) else value or ""
 
 
-def _might_compute(text: str) -> bool:
+def might_compute(text: str) -> bool:
     """Whether it is a formula once what spreadsheets pass over is gone: blanks, controls, marks, widths of letters."""
     if not text[0].isprintable():
         return True

@@ -19,7 +19,7 @@ MATRIX: dict[str, dict[str, list[str]]] = {
         ],
     },
     "2 an idle worker, a busy one, pusher, monitor, sentinel killed": {
-        "resilience/test_sentinel.py": [
+        "resilience/queue/test_sentinel.py": [
             "test_whichever_child_is_killed_all_tasks_are_done",
             "test_no_child_outlives_its_parent",
             "test_sigterm_ends_the_tasks_in_hand_and_then_the_workers",
@@ -89,7 +89,7 @@ MATRIX: dict[str, dict[str, list[str]]] = {
         ],
     },
     "12 half-open with eight processes": {
-        "resilience/test_half_open.py": [
+        "resilience/breaker/test_half_open.py": [
             "test_of_eight_processes_one_at_a_time_probes",
             "test_a_probe_that_was_killed_holds_its_place_for_its_lease_and_no_longer",
         ],
@@ -102,7 +102,7 @@ MATRIX: dict[str, dict[str, list[str]]] = {
         ],
     },
     "14 the queue's Redis full, or down while batches and pushes arrive": {
-        "ingest/test_spooled.py": [
+        "ingest/acceptance/test_spooled.py": [
             "test_what_is_accepted_while_redis_is_down_is_booked_once_and_in_order",
             "test_a_full_redis_is_passed_by_and_drained_into_later",
             "test_a_collector_killed_while_redis_is_down_neither_skips_nor_repeats",
@@ -110,7 +110,7 @@ MATRIX: dict[str, dict[str, list[str]]] = {
         ],
     },
     "15 the spool's writer killed, a torn tail, no room": {
-        "resilience/test_spool.py": [
+        "resilience/spool/test_spool.py": [
             "test_everything_that_a_killed_writer_had_acknowledged_is_there",
             "test_when_the_draining_process_is_killed_another_goes_on",
             "test_a_disk_that_takes_no_more_refuses_and_loses_nothing",
@@ -130,7 +130,7 @@ MATRIX: dict[str, dict[str, list[str]]] = {
         "faults/test_cluster.py": [
             "test_a_batch_that_kills_or_hangs_every_worker_is_a_dead_letter_and_all_others_are_stored"
         ],
-        "resilience/test_sentinel.py": ["test_a_task_that_kills_its_worker_is_parked_and_takes_nobody_along"],
+        "resilience/queue/test_sentinel.py": ["test_a_task_that_kills_its_worker_is_parked_and_takes_nobody_along"],
     },
     "19 120 clients on 20 connections": {
         "faults/test_pooler.py": [

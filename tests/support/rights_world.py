@@ -22,14 +22,17 @@ from resilience.models import LetterJob
 from tests.support.keys import header, make_key
 from tests.support.letters import make_letter
 from tracking.access.api_keys import Scope
-from tracking.models import Aircraft, AircraftPosition, Station, Vessel, VesselPosition
+from tracking.models import Aircraft, AircraftPosition, ArchivedDay, Station, Vessel, VesselPosition
+from tracking.truth.models import Dispute, RefusedPosition
 
 NOON = dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC)
 SECRET = "hunter2marker"
+STATE = {"tracks": [[[[0, 54.5, 10.2, 1.0, None, 0]], [], 3, 0, True, [0, 54.5, 10.2, 1.0, None, 0], None]]}
 # What an operator may do beside looking.
 OPERATIONS = (
     *("retry_deadletter", "discard_deadletter", "edit_deadletter", "export_deadletter", "view_traceback"),
     *("operate_breaker", "operate_parked", "add_feed", "change_feed", "add_apikey"),
+    "change_refusedposition",
 )
 
 Ask = Callable[[str, str], HttpResponseBase]  # method and address
@@ -49,6 +52,15 @@ def make_rows() -> dict[str, Any]:
         "station": Station.objects.create(mmsi=2320001, kind="base", **seen),
         "vesselposition": VesselPosition.objects.create(vessel=ship, **place),
         "aircraftposition": AircraftPosition.objects.create(aircraft=plane, **place),
+        "refusedposition": RefusedPosition.objects.create(
+            subject="vessel", identity="211000001", timestamp=NOON, latitude=1, longitude=2, source="pier", reason=-1
+        ),
+        "dispute": Dispute.objects.create(
+            subject="vessel", identity="211000001", since=NOON, judged_until=NOON, state=STATE
+        ),
+        "archivedday": ArchivedDay.objects.create(
+            kind="vessel", day=dt.date(2001, 1, 1), rows=1, bytes=1, hash="0" * 32, at=NOON
+        ),
         "feed": Feed.objects.create(name="Pier", url=f"push://?token={SECRET}", source="pier"),
         "batch": Batch.objects.create(run=uuid.uuid4(), source="pier", format="nmea", accepted_at=NOON, booked_at=NOON),
         "deadletter": make_letter(traceback=SECRET),
@@ -125,7 +137,7 @@ def address(path: str, rows: dict[str, Any]) -> str:
         "app_label": "tracking",
         "format_": "csv",
         "entry_id": "1-1",
-        "name": "database",
+        "name": "glossary" if "handbook" in path else "database",
         "label": "pier",
         "mmsi": rows["station" if "stations" in path else "vessel"].pk,
         "icao": rows["aircraft"].pk,

@@ -19,7 +19,8 @@ from ingest.models import Batch, Feed
 from tests.support.keys import make_key
 from tracking import theme
 from tracking.access.api_keys import ApiKey
-from tracking.models import Aircraft, AircraftPosition, Station, Vessel, VesselPosition
+from tracking.models import Aircraft, AircraftPosition, ArchivedDay, Station, Vessel, VesselPosition
+from tracking.truth.models import Dispute, RefusedPosition
 
 pytestmark = pytest.mark.django_db
 
@@ -50,6 +51,13 @@ def rows(admin_user: Any) -> dict[type[Model], Any]:
         Station: Station.objects.create(mmsi=2320001, kind="base", latitude=51.1, longitude=1.3, **seen),
         VesselPosition: VesselPosition.objects.create(vessel=ship, speed=12.5, course=90, status=0, **place),
         AircraftPosition: AircraftPosition.objects.create(aircraft=plane, altitude=33000, **place),
+        RefusedPosition: RefusedPosition.objects.create(
+            subject="vessel", identity="211000001", timestamp=NOON, latitude=1, longitude=2, source="pier", reason=-1
+        ),
+        Dispute: Dispute.objects.create(subject="vessel", identity="211000001", since=NOON, judged_until=NOON),
+        ArchivedDay: ArchivedDay.objects.create(
+            kind="vessel", day=dt.date(2001, 1, 1), rows=1, bytes=1, hash="0" * 32, at=NOON
+        ),
         Feed: Feed.objects.create(name="Pier", url="tcp://reader:hunter2@10.0.0.2:10110", source="pier"),
         Batch: Batch.objects.create(
             run=uuid.uuid4(), source="pier", format="nmea", accepted_at=NOON, booked_at=NOON, malformed={"checksum": 3}

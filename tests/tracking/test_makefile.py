@@ -9,7 +9,21 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
-TARGETS = ("install", "lock", "run", "test", "lint", "bench", "chaos", "outage", "siege", "fuzz", "clean")
+TARGETS = (
+    "install",
+    "lock",
+    "run",
+    "test",
+    "quick",
+    "lint",
+    "bench",
+    "chaos",
+    "outage",
+    "siege",
+    "fuzz",
+    "pictures",
+    "clean",
+)
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 

@@ -22,6 +22,8 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from tracking.history.engine import ArchiveUnread
+
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 5
@@ -47,6 +49,12 @@ class CacheUnavailable(Unavailable):
     default_detail = "The cache that keeps sessions is not available at the moment; keys work all the same."
 
 
+class ArchiveUnavailable(Unavailable):
+    """The archive cannot be read."""
+
+    default_detail = "The archive of positions cannot be read at the moment; what is in the database still can."
+
+
 class DatabaseUnavailable(Unavailable):
     """PostgreSQL does not answer."""
 
@@ -63,6 +71,9 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     if isinstance(error, OperationalError | InterfaceError):
         logger.warning("the API answers 503: %s", type(error).__name__, exc_info=error)
         error = DatabaseUnavailable()
+    elif isinstance(error, ArchiveUnread):
+        logger.warning("the API answers 503: %s", error)
+        error = ArchiveUnavailable()
     elif isinstance(error, RedisError | ConnectionInterrupted):
         logger.warning("the API answers 503: %s", error)
         error = LiveUnavailable() if isinstance(error, RedisError) else CacheUnavailable()

@@ -85,6 +85,9 @@ class TrackQuery(StrictQuery):
         max_value=OUTLINE_POINTS_MAX,
         help_text="thin the track to at most so many points that show the same line; default: all",
     )
+    refused = serializers.BooleanField(
+        required=False, default=False, help_text="also the positions that were refused, whose `track` is below 0"
+    )
 
     def get_fields(self) -> dict[str, serializers.Field]:
         """`from` is a word of Python, so it cannot be declared as an attribute."""
@@ -103,7 +106,7 @@ class TrackQuery(StrictQuery):
             days = math.ceil((end - start) / dt.timedelta(days=1))
             text = f"The range has {days} days, at most {RANGE_DAYS} are given at once."
             raise serializers.ValidationError({"from": [text]})
-        return {"from": start, "to": end, "points": attrs["points"]}
+        return {"from": start, "to": end, "points": attrs["points"], "refused": attrs["refused"]}
 
 
 def _before(end: dt.datetime) -> dt.datetime:

@@ -18,7 +18,7 @@ class VesselPositionSerializer(serializers.ModelSerializer[VesselPosition]):
 
     class Meta:
         model = VesselPosition
-        fields = [*POSITION, "speed", "course", "heading", "status"]
+        fields = [*POSITION, "track", "speed", "course", "heading", "status"]
 
 
 class AircraftPositionSerializer(serializers.ModelSerializer[AircraftPosition]):
@@ -26,7 +26,7 @@ class AircraftPositionSerializer(serializers.ModelSerializer[AircraftPosition]):
 
     class Meta:
         model = AircraftPosition
-        fields = [*POSITION, "altitude", "ground_speed", "heading", "vertical_rate", "on_ground"]
+        fields = [*POSITION, "track", "altitude", "ground_speed", "heading", "vertical_rate", "on_ground"]
 
 
 class LiveSerializer(serializers.Serializer[Any]):

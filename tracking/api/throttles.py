@@ -58,3 +58,13 @@ class UserRate(SuspendedWithoutCache, UserRateThrottle):
     def get_cache_key(self, request: Request, view: APIView) -> str | None:
         """The user's key; None, which is not throttled here, without one."""
         return super().get_cache_key(request, view) if request.user and request.user.is_authenticated else None
+
+
+class ChangesRate(SuspendedWithoutCache):
+    """Polls of `changes`, by address, whoever asks: API_RATE_CHANGES. A page on a map asks every second or two."""
+
+    scope = "changes"
+
+    def get_cache_key(self, request: Request, view: APIView) -> str:
+        """The address."""
+        return str(self.cache_format % {"scope": self.scope, "ident": self.get_ident(request)})

@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.routers import SimpleRouter
 from rest_framework.views import APIView
 
+from tracking.api.changes import LiveChanges
 from tracking.api.live import LiveAircraft, LiveStations, LiveVessels
 from tracking.api.schema import Schema
 from tracking.api.views import AircraftViewSet, StationViewSet, VesselViewSet
@@ -39,6 +40,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api-schema"), name="api-docs"),
     path("live/vessels/", LiveVessels.as_view(), name="live-vessels"),
     path("live/aircraft/", LiveAircraft.as_view(), name="live-aircraft"),
+    path("live/changes/", LiveChanges.as_view(), name="live-changes"),
     path("live/stations/", LiveStations.as_view(), name="live-stations"),
     *router.urls,
     # With the slash at its end it leaves Django's redirect of addresses without one alone.

@@ -1,4 +1,4 @@
-"""Identities, their latest position and their tracks, from PostgreSQL.
+"""Identities, their latest position and their tracks, from PostgreSQL and the archive.
 
 A request enters, JSON leaves. Tracks and latest positions are asked for with bounds of time, so PostgreSQL opens only
 the day partitions that can hold them. The live document is added where live state answers; its absence fails nobody.
@@ -8,10 +8,12 @@ import datetime as dt
 from typing import Any, ClassVar
 
 from django.db.models import Model, QuerySet
+from django.http import HttpResponseBase
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from redis import RedisError
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound
+from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
@@ -22,17 +24,25 @@ from tracking.api import serializers
 from tracking.api.errors import documented
 from tracking.api.filters import AircraftFilter, StationFilter, VesselFilter
 from tracking.api.pagination import IdentityCursor
-from tracking.api.query import TrackQuery
-from tracking.history import tracks
+from tracking.api.query import SEEN_EXACT_TO, TrackQuery
+from tracking.exports import http
+from tracking.history import door, tracks
+from tracking.history.door import Span
 from tracking.live.state import Kind, LiveState
 from tracking.models import Aircraft, AircraftPosition, Position, Station, Vessel, VesselPosition
 
 TRACK_POINTS = 10_000
+TRACK_RENDERERS = [JSONRenderer, BrowsableAPIRenderer, *http.RENDERERS]
 RECENT = dt.timedelta(days=1)
 
 
 def _listed(serializer: type[BaseSerializer[Any]]) -> Any:
     return extend_schema(responses={200: serializer(many=True), **documented(400)})
+
+
+def _track_in(serializer: type[BaseSerializer[Any]]) -> Any:
+    """A track as JSON and in the formats of others."""
+    return {("200", "application/json"): serializer, **http.SCHEMA, **documented(400, 404)}
 
 
 _MMSI = OpenApiParameter("mmsi", str, "path", description="MMSI, 1 to 9 digits, leading zeros allowed")
@@ -98,27 +108,43 @@ class TrackedViewSet(IdentityViewSet):
     position_serializer_class: ClassVar[type[BaseSerializer[Any]]]
 
     def positions_of(self, found: Any) -> QuerySet[Any]:
-        """All positions of the identity: to be bounded by time before it is read."""
-        return self.position_model.objects.filter(**{self.position_key: found.pk})
+        """The accepted positions of the identity: to be bounded by time before they are read."""
+        return self.position_model.objects.filter(**{self.position_key: found.pk}, track__gte=0)
 
     def add_position(self, found: Any) -> None:
-        """The latest stored position. The second question opens every partition: asked only of who fell silent."""
+        """The latest position. The second question opens every partition: asked only of who fell silent.
+
+        The third is the archive's, of those who were heard for the last time before its edge.
+        """
         latest = self.positions_of(found).order_by("-timestamp")
         edge = found.last_seen - RECENT
-        found.position = latest.filter(timestamp__gte=edge).first() or latest.filter(timestamp__lt=edge).first()
+        found.position = (
+            latest.filter(timestamp__gte=edge).first()
+            or latest.filter(timestamp__lt=edge).first()
+            or door.latest(self.position_model, found.pk, found.last_seen + SEEN_EXACT_TO)
+        )
 
-    def track_of(self, request: Request) -> Response:
-        """The positions of a range in order of time: at most TRACK_POINTS and where to ask for more, or an outline."""
+    def track_of(self, request: Request) -> HttpResponseBase:
+        """The positions of a range in order of time: at most TRACK_POINTS and where to ask for more, or an outline.
+
+        In another format all of them, or the outline.
+        """
+        form = http.chosen(request)
         found = self.get_object()
         query = TrackQuery(data=request.query_params, context={"last_seen": found.last_seen})
         query.is_valid(raise_exception=True)
-        start, end, wanted = (query.validated_data[name] for name in ("from", "to", "points"))
+        start, end, wanted, refused = (query.validated_data[name] for name in ("from", "to", "points", "refused"))
         fields = self.position_serializer_class.Meta.fields  # type: ignore[attr-defined]
         asked = (self.position_model, self.position_key, found.pk, start, end, fields)
-        points = tracks.points(*asked, limit=(wanted or TRACK_POINTS) + 1)
+        points = tracks.points(*asked, limit=(wanted or TRACK_POINTS) + 1, refused=refused)
         simplified = wanted is not None and len(points) > wanted
         if simplified:
-            points = tracks.outline(*asked, limit=wanted)
+            points = tracks.outline(*asked, limit=wanted, refused=refused)
+        if form is not None:
+            own = {self.position_key: found.pk}
+            whole = Span(self.position_model, start, end, found.pk, refused=refused)
+            rows = ({**own, **point} for point in points) if simplified else door.stream(whole)
+            return http.streamed(form, self.position_model, rows, f"{found.pk}-{start:%Y-%m-%d}")
         further = points.pop()["timestamp"] if len(points) > (wanted or TRACK_POINTS) else None
         return Response(
             {
@@ -126,16 +152,16 @@ class TrackedViewSet(IdentityViewSet):
                 "to": end,
                 "simplified": simplified,
                 "truncated": further is not None,
-                "next": _continued(request, further, end) if further else None,
+                "next": _continued(request, further, end, refused) if further else None,
                 "points": points,
             }
         )
 
 
-def _continued(request: Request, start: dt.datetime, end: dt.datetime) -> str:
+def _continued(request: Request, start: dt.datetime, end: dt.datetime, refused: bool) -> str:
     """The address of the rest of a track."""
     url = request.build_absolute_uri(request.path)
-    return f"{url}?from={_written(start)}&to={_written(end)}"
+    return f"{url}?from={_written(start)}&to={_written(end)}" + ("&refused=1" if refused else "")
 
 
 def _written(instant: dt.datetime) -> str:
@@ -160,11 +186,15 @@ class VesselViewSet(TrackedViewSet):
 
     @extend_schema(
         parameters=[_MMSI, TrackQuery],
-        responses={200: serializers.VesselTrackSerializer, **documented(400, 404)},
+        responses={
+            ("200", "application/json"): serializers.VesselTrackSerializer,
+            **http.SCHEMA,
+            **documented(400, 404),
+        },
         filters=False,
     )
-    @action(detail=True, pagination_class=None, filterset_class=None)
-    def track(self, request: Request, mmsi: str) -> Response:
+    @action(detail=True, pagination_class=None, filterset_class=None, renderer_classes=TRACK_RENDERERS)
+    def track(self, request: Request, mmsi: str) -> HttpResponseBase:
         """Where the vessel was, from `from` until before `to`, at most 31 days and 10,000 points at once."""
         return self.track_of(request)
 
@@ -198,11 +228,15 @@ class AircraftViewSet(TrackedViewSet):
 
     @extend_schema(
         parameters=[_ICAO, TrackQuery],
-        responses={200: serializers.AircraftTrackSerializer, **documented(400, 404)},
+        responses={
+            ("200", "application/json"): serializers.AircraftTrackSerializer,
+            **http.SCHEMA,
+            **documented(400, 404),
+        },
         filters=False,
     )
-    @action(detail=True, pagination_class=None, filterset_class=None)
-    def track(self, request: Request, icao: str) -> Response:
+    @action(detail=True, pagination_class=None, filterset_class=None, renderer_classes=TRACK_RENDERERS)
+    def track(self, request: Request, icao: str) -> HttpResponseBase:
         """Where the aircraft was, from `from` until before `to`, at most 31 days and 10,000 points at once."""
         return self.track_of(request)
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from django.db import OperationalError, connections, transaction
+from django.db.backends.utils import CursorWrapper
 
 from tracking.models import AircraftPosition, VesselPosition
 
@@ -28,7 +29,7 @@ LOCK_TIMEOUT = "3s"
 DROP_LOCK_TIMEOUT = "200ms"  # as long do batches and readers queue behind a drop that waits
 DROP_PAUSES = (0.0, 0.5, 1.0, 2.0)  # seconds before each try
 DEFAULT_BLOCKS = 200  # of the default partition, emptied at once: some 12,000 rows
-_LOCK = 0x7472_6163  # "trac": one maker of partitions at a time, transaction-level, so safe behind a pooler
+LOCK = 0x7472_6163  # "trac": one maker of partitions at a time, transaction-level, so safe behind a pooler
 _NAME = re.compile(r"_(\d{8})$")
 
 
@@ -91,8 +92,8 @@ def today() -> dt.date:
         return day
 
 
-def make(days: Iterable[dt.date]) -> int:
-    """Make the missing partitions of both tables for these days; how many were made.
+def make(days: Iterable[dt.date], tables: Iterable[str] = TABLES) -> int:
+    """Make the missing partitions of the tables for these days; how many were made.
 
     Raises TooManyDays beyond 400 days, and django.db errors; each table's day is a transaction of its own.
     """
@@ -100,7 +101,7 @@ def make(days: Iterable[dt.date]) -> int:
     if len(wanted) > DAYS_PER_RUN:
         raise TooManyDays(f"{len(wanted)} days need partitions, at most {DAYS_PER_RUN} are made in one run")
     made = 0
-    for table in TABLES:
+    for table in tables:
         present = existing(table)
         for day in wanted:
             if day not in present:
@@ -124,7 +125,7 @@ def _make(table: str, day: dt.date) -> int:
     start, end = (f"{edge.isoformat()} 00:00+00" for edge in (day, day + dt.timedelta(days=1)))
     connection = connections["direct"]
     with transaction.atomic(using="direct"), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
         cursor.execute("SELECT to_regclass(%s)", [name])
         if cursor.fetchone()[0] is not None:
             return 0
@@ -164,7 +165,7 @@ def drop_before(
     old = sorted(found for found in existing(table) if found < day)
     dropped = 0
     for found in old:
-        if clock() - began >= seconds or not _drop(table, found, sleep):
+        if clock() - began >= seconds or not drop(table, found, sleep):
             break
         dropped += 1
     rows = 0
@@ -175,13 +176,21 @@ def drop_before(
     return Dropped(dropped, rows, len(old) - dropped)
 
 
-def _drop(table: str, day: dt.date, sleep: Callable[[float], None]) -> bool:
-    """Drop one partition; False where somebody used the table at each try."""
+def drop(
+    table: str,
+    day: dt.date,
+    sleep: Callable[[float], None] = time.sleep,
+    before: Callable[[CursorWrapper], None] | None = None,
+) -> bool:
+    """Drop one partition; False where somebody used the table at each try.
+
+    `before` is called in the same transaction with its cursor, once a try; what it raises leaves the partition.
+    """
     name = f"{table}_{day:%Y%m%d}"
     for pause in DROP_PAUSES:
         sleep(pause)
         try:
-            _try_drop(name)
+            _try_drop(name, before)
         except OperationalError as error:
             if not _is_lock_timeout(error):
                 raise
@@ -192,19 +201,21 @@ def _drop(table: str, day: dt.date, sleep: Callable[[float], None]) -> bool:
     return False
 
 
-def _try_drop(name: str) -> None:
+def _try_drop(name: str, before: Callable[[CursorWrapper], None] | None) -> None:
     """Drop, unless another was quicker. Files are unlinked after the locks are gone, so a big partition costs no more.
 
     DETACH … CONCURRENTLY is refused beside a default partition, and DETACH takes the very locks of DROP.
     """
     with transaction.atomic(using="direct"), connections["direct"].cursor() as cursor:
         cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
         cursor.execute("SELECT to_regclass(%s)", [name])
         if cursor.fetchone()[0] is None:
             return
         # Sends an autovacuum away, which DROP would wait for with the whole table locked. Nobody else is disturbed.
         cursor.execute(f'LOCK TABLE ONLY "{name}" IN SHARE UPDATE EXCLUSIVE MODE')
+        if before is not None:
+            before(cursor)
         cursor.execute(f"SET LOCAL lock_timeout = '{DROP_LOCK_TIMEOUT}'")
         cursor.execute(f'DROP TABLE "{name}"')
 

@@ -2,7 +2,8 @@
 
 Enters today (UTC), which `today` tells; leaves fewer partitions. 0 keeps all. What is dropped is history only:
 identities, live state and the accounts stay, and whoever shows a target without a position says so. Recordings of days
-that are too old can be ingested, are counted, and go with the next run.
+that are too old can be ingested, are counted, and go with the next run. Where days are archived before they would be
+dropped (ARCHIVE_AFTER_DAYS), nothing is dropped: a day that could not be archived stays until it can.
 """
 
 import datetime as dt
@@ -59,7 +60,10 @@ def edges(today: dt.date) -> dict[str, dt.date]:
 
     As many whole days as the setting says lie between that day and today.
     """
+    archived_after = settings.ARCHIVE_AFTER_DAYS
     kept = {table: getattr(settings, name) for table, name in SETTINGS.items()}
+    if archived_after > 0:
+        kept = {table: days for table, days in kept.items() if days <= archived_after}
     # A number that leads before the year 1 means the year 1.
     return {
         table: today - dt.timedelta(days=min(days, today.toordinal() - 1)) for table, days in kept.items() if days > 0

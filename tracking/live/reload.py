@@ -10,7 +10,8 @@ whether it was heard live: positions of a recording whose time lies within the T
 
 Pages go by the identity's key, not by a server-side cursor (there is none behind a pooler) and not by `last_seen`,
 which live traffic moves while the pages are read. When it is read, behind which breaker, and who writes, is the
-caller's concern.
+caller's concern. Only positions of the main track come back: what was refused, and the other tracks of an identity in
+dispute, move no document.
 """
 
 import datetime as dt
@@ -87,7 +88,7 @@ def _sql(table: str, key: str, static: Sequence[str], positions: str, owner: str
     identity = ", ".join(f"{name} AS static_{name}" for name in static)
     values = ", ".join(dynamic)
     newest = ", ".join(f"newest.{name}" for name in dynamic)
-    place = f'FROM {positions} WHERE {owner} = known.key AND "timestamp" >= %(since)s'
+    place = f'FROM {positions} WHERE {owner} = known.key AND track = 0 AND "timestamp" >= %(since)s'
     return f"""
         SELECT known.*, {_epoch("newest.at")} AS ts, latitude, longitude, source, score, {newest}, older.*
         FROM (SELECT {key} AS key, {_epoch("static_at")} AS static_at, {identity}

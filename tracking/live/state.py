@@ -42,6 +42,7 @@ TARGETS_PER_CALL = 250  # other clients wait about 2 ms behind a call of this si
 DOCUMENTS_PER_READ = 1000
 EARTH_RADIUS_M = 6372797.560856  # of the sphere that Redis measures on
 GEO_LIMIT = 85.05112878
+CHANGES = "v2:changes"  # the log of written keys, of all kinds (`tracking/live/mirror.py`)
 
 WRITE = Path(__file__).with_name("write.lua").read_text()
 REAP = Path(__file__).with_name("reap.lua").read_text()
@@ -54,7 +55,7 @@ class _Place(msgspec.Struct):
     id: str | None = None
     lat: float | None = None
     lon: float | None = None
-    ages: msgspec.Raw | None = None
+    ages: msgspec.Raw = msgspec.Raw()  # no union: one with Raw refuses objects
 
     def lies_in(self, box: Box) -> bool:
         """Whether the position lies in the box itself, borders included."""
@@ -66,7 +67,7 @@ class _Place(msgspec.Struct):
     def completed(self, key: str, document: bytes) -> bytes:
         """The document's JSON with `id` and `ages`, which are not always kept."""
         missing = b"" if self.id is not None else b'"id":' + msgspec.json.encode(key) + b","
-        missing += b"" if self.ages is not None else b'"ages":{},'
+        missing += b"" if bytes(self.ages) else b'"ages":{},'
         return b"{" + missing + document[1:] if missing else document
 
 
@@ -143,7 +144,7 @@ class LiveState:
         for start in range(0, len(targets), TARGETS_PER_CALL):
             chunk = msgspec.msgpack.encode(targets[start : start + TARGETS_PER_CALL])
             arguments = (self.prefix, settings.LIVE_TTL_SECONDS, LEAD_SECONDS, chunk, *FIELDS[self.kind])
-            pipeline.evalsha(_WRITE_SHA, len(self._sets), *self._sets, *arguments)
+            pipeline.evalsha(_WRITE_SHA, len(self._sets) + 1, *self._sets, CHANGES, *arguments)
         _, *counts = pipeline.execute()
         return LiveWrite(*map(sum, zip(*counts, strict=True)))
 
@@ -201,7 +202,7 @@ class LiveState:
         keys = client.scan_iter(match=f"{self.prefix}*", count=DOCUMENTS_PER_READ)
         for some in _chunks(keys, DOCUMENTS_PER_READ):
             client.unlink(*some)
-        client.unlink(*self._sets)
+        client.unlink(*self._sets, CHANGES)
 
     def _read(self, keys: Iterable[str]) -> Iterator[Document]:
         """The documents that live, in pieces that keep other clients waiting for a few milliseconds at most."""

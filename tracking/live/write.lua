@@ -2,6 +2,7 @@
 --
 -- KEYS  1 active: target -> ts of its document       2 geo: target -> position, below the limit of GEOADD
 --       3 polar: target -> latitude, from it on      4 fields: target -> the dynamic fields of its document
+--       5 changes: the log of the keys that were written, one entry a chunk, for whoever follows them
 -- ARGV  1 prefix of the documents' keys   2 TTL, seconds   3 how far ahead a report may be, seconds
 --       4 updates, MessagePack: array of {key, ts, latitude | nil, longitude | nil, fields, ages, document, static}
 --       5... names of the kind's dynamic fields
@@ -24,7 +25,7 @@
 local GEO_LIMIT, LAST_LONGITUDE = 85.05112878, 179.999999
 local OLDER, STATIC = 2 ^ 15, 2 ^ 30
 
-local active, geo, polar, fields = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local active, geo, polar, fields, changes = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local prefix, ttl, lead = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local updates, names = cmsgpack.unpack(ARGV[4]), {unpack(ARGV, 5)}
 local band, bor, bnot = bit.band, bit.bor, bit.bnot
@@ -104,7 +105,7 @@ local function with_ages(document, ages)
 end
 
 -- Gathered for one command a set. A target that comes twice in a chunk is written twice, the later one last.
-local zadd, hset, geoadd, placed, unplaced = {}, {}, {}, {}, {}
+local zadd, hset, geoadd, placed, unplaced, touched = {}, {}, {}, {}, {}, {}
 
 local function place(key, latitude, longitude)
   if latitude and math.abs(latitude) < GEO_LIMIT then
@@ -125,12 +126,12 @@ end
 
 local function store(key, ts, given, ages, document, static)
   local name, score, before, had_static = prefix .. key, scores[key], known[key], has_static[key]
-  local outlives, changes, after = false, '', given
+  local outlives, older, after = false, '', given
   -- No value is from later than the document: what a document ahead leaves behind is as fresh as the report.
-  if score then outlives, changes, after = outlived(before, given, math.min(score, ts)) end
+  if score then outlives, older, after = outlived(before, given, math.min(score, ts)) end
   if static ~= '' then document = document:sub(1, -2) .. ',' .. static:sub(2) end
   if outlives or had_static then
-    redis.call('JSON.MERGE', name, '$', with_ages(document, joined(ages, changes)))
+    redis.call('JSON.MERGE', name, '$', with_ages(document, joined(ages, older)))
   else
     redis.call('JSON.SET', name, '$', with_ages(document, ages))
   end
@@ -160,10 +161,12 @@ for _, update in ipairs(updates) do
     local newest = is_newest(ts, dynamic, score, known[key])
     if newest then
       store(key, ts, given, ages, document, static)
+      touched[#touched + 1] = key
       if latitude or not score then place(key, latitude, longitude) end
     -- A merge into a key that has gone would make a document without an expiry.
     elseif static ~= '' and redis.call('EXISTS', prefix .. key) == 1 then
       redis.call('JSON.MERGE', prefix .. key, '$', static)
+      touched[#touched + 1] = key
       if not has_static[key] then
         has_static[key] = true
         remember(key, known[key])
@@ -193,4 +196,8 @@ call('GEOADD', geo, geoadd)
 call('ZREM', geo, off_geo)
 if redis.call('EXISTS', polar) == 1 then call('ZREM', polar, placed) end
 call('ZADD', polar, polar_add)
+-- Who follows changes reads which documents to fetch; an entry's id is the cursor. Two minutes are kept.
+if #touched > 0 then
+  redis.call('XADD', changes, 'MINID', '~', string.format('%d', (now - 120) * 1000), '*', prefix, table.concat(touched, ' '))
+end
 return {written, stale, refused}

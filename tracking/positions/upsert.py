@@ -43,6 +43,7 @@ _PLACE = ("latitude", "longitude")
 _HEARD = ("score", "received_at", "source")
 _RANK = (*_HEARD, *_PLACE)
 _heard, _place = attrgetter(*_HEARD), attrgetter(*_PLACE)
+_JUDGED = ("track",)  # written by the judge alone
 _ALWAYS = ("latitude", "longitude", "received_at", "source", "score")
 
 
@@ -81,7 +82,7 @@ class Upsert:
     """The upsert statement of one position model: columns, SQL and parameters."""
 
     def __init__(self, model: type[models.Model]) -> None:
-        fields = [field for field in model._meta.concrete_fields if not field.primary_key]
+        fields = [f for f in model._meta.concrete_fields if not f.primary_key and f.name not in _JUDGED]
         self.table = model._meta.db_table
         self.columns = [field.column for field in fields]
         self.casts = [f"%b::{_array_type(field)}[]" for field in fields]
@@ -136,6 +137,16 @@ class Upsert:
         counts = arrays.execute(using, self.sql, zip(*map(self.values_of, rows), strict=True))
         assert counts is not None, "an aggregate without GROUP BY returns one row"
         return counts[0], counts[1]
+
+    def merge_sql(self, source: str, target: str) -> str:
+        """The statement that puts all rows of one table, ids included, into another of the same columns."""
+        names = ", ".join(f'"{column}"' for column in ("id", *self.columns))
+        key = ", ".join(f'"{column}"' for column in self.key)
+        assignments, changed = self._rule(f'"{target}"')
+        return (
+            f'INSERT INTO "{target}" ({names}) SELECT {names} FROM "{source}"'
+            f" ON CONFLICT ({key}) DO UPDATE SET {assignments} WHERE {changed}"
+        )
 
     def _sql(self) -> str:
         """INSERT … ON CONFLICT with the conflict rule, returning (created, merged)."""

@@ -116,8 +116,12 @@ def pack(values: Sequence[Any], name: str) -> Packed | list[Any]:
     return Packed(_HEADER.pack(1, nulls, kind.oid, len(values), 1) + elements)
 
 
-def execute(using: str, statement: str, columns: Iterable[Sequence[Any]]) -> tuple[Any, ...] | None:
+def execute(
+    using: str, statement: str, columns: Iterable[Sequence[Any]], prepare: bool = True
+) -> tuple[Any, ...] | None:
     """Run `statement` on the alias `using` with a column for each of its placeholders; its first row, None without one.
+
+    `prepare`: the same text will come again and again.
 
     On psycopg's cursor: Django's would merge the arrays into the text. Raises django.db errors.
     """
@@ -126,7 +130,7 @@ def execute(using: str, statement: str, columns: Iterable[Sequence[Any]]) -> tup
     connection.ensure_connection()
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         cursor.adapters.register_dumper(Packed, PackedDumper)
-        cursor.execute(statement, packed, prepare=True)
+        cursor.execute(statement, packed, prepare=prepare)
         return cursor.fetchone() if cursor.description else None
 
 

@@ -67,7 +67,7 @@ class Question(TypedDict):
 
 
 def sections() -> list[Question]:
-    """Those of this app."""
+    """Those of this app, but for the archive's, which `tracking/history/standing.py` has."""
     return [
         {
             "name": "postgresql",
@@ -93,8 +93,8 @@ def postgresql() -> Answer:
         cursor.execute("SELECT pg_is_in_recovery()")
         (is_standby,) = cursor.fetchone()
     if is_standby:
-        return _answer("degraded", "answers, but takes no writes: it is a standby")
-    return _answer("ok", "answers and takes writes")
+        return answered("degraded", "answers, but takes no writes: it is a standby")
+    return answered("ok", "answers and takes writes")
 
 
 def live() -> Answer:
@@ -102,9 +102,9 @@ def live() -> Answer:
     try:
         get_redis_connection("live").execute_command("JSON.GET", "tracking:check")
     except redis.ResponseError:  # it speaks, so it is there: what it lacks is the module
-        return _answer("down", "Redis answers, but it has no RedisJSON")
+        return answered("down", "Redis answers, but it has no RedisJSON")
     counts = {kind: LiveState(kind).count() for kind in Kind}
-    answer = _answer("ok", f"{sum(counts.values()):,} targets")
+    answer = answered("ok", f"{sum(counts.values()):,} targets")
     answer["columns"] = ["kind", "targets"]
     answer["rows"] = [[kind.value, f"{count:,}"] for kind, count in counts.items()]
     samples = (({"kind": kind.value}, count) for kind, count in counts.items())
@@ -122,5 +122,5 @@ def gauge(name: str, text: str, samples: Iterable[tuple[Mapping[str, str], float
     }
 
 
-def _answer(state: State, summary: str) -> Answer:
+def answered(state: State, summary: str) -> Answer:
     return {"state": state, "summary": summary, "columns": [], "rows": [], "metrics": []}

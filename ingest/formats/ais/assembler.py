@@ -9,8 +9,10 @@ remains of the message before. What is never completed is counted as `group_inco
 Sentences that different stations heard, by tag block, group or what the US Coast Guard writes behind them, are never
 joined; one that names no station belongs to the youngest message that lacks it.
 
-The time of a message is the first that its lines give: tag block, epoch suffix, time in front, `$PGHP` line before;
-else what the clock says (`ingest/clocks.py`). A time that is there and cannot be read is a remark; in a recording,
+The time of a message is the first that its lines give: tag block, the last `$PGHP` line before, epoch suffix, time in
+front; else what the clock says (`ingest/clocks.py`). A `$PGHP` line tells when all that follows was heard, up to the
+next; a suffix beside it is often the time of delivery, hours later (exactEarth). Of a live feed it may be mended
+(`station_clocks`). A time that is there and cannot be read is a remark; in a recording,
 where nothing else could be true, a message with a time without year or zone is refused.
 
 "Lines" are what stands in them: a line with three sentences counts as three, one with none as one.
@@ -26,6 +28,7 @@ from ingest.clocks import Clock, UnknownTime, possible
 from ingest.errors import Malformed
 from ingest.formats.ais import sentence as nmea
 from ingest.formats.ais.sentence_columns import are_messages
+from ingest.formats.ais.station_clocks import StationClocks
 from ingest.formats.common.counting import Counting
 from ingest.formats.common.framing import TOO_LONG
 from ingest.reports import Message
@@ -40,7 +43,7 @@ _APART = b"\x00"  # the station of sentences that are joined with none of other 
 
 
 class _Group(msgspec.Struct):
-    """The sentences of one message heard so far; `offset` and `index` are where a resumed run must start for them."""
+    """The sentences of one message heard so far; `place` is (offset, index) where a resumed run must start for them."""
 
     address: tuple[bytes, bytes, int]  # channel, sequence id or group, number of sentences
     station: bytes
@@ -49,7 +52,7 @@ class _Group(msgspec.Struct):
     time: int | None
     arrival: int | None
     heard: int | None
-    offset: int
+    place: tuple[int, int]
     index: int
 
 
@@ -59,9 +62,10 @@ class Assembler(Counting):
     `index` is the number of the next message, `offset` the end of the lines read, both for resuming a recording.
     """
 
-    def __init__(self, clock: Clock, offset: int = 0, index: int = 0) -> None:
+    def __init__(self, clock: Clock, offset: int = 0, index: int = 0, mend_clocks: bool = False) -> None:
         super().__init__()
         self._clock = clock
+        self._stations = StationClocks() if mend_clocks else None
         self._pending: dict[int, _Group] = {}  # the oldest first, by a number of their own
         self._by_address: dict[tuple[bytes, bytes, int], list[int]] = {}
         self._next_number = 0
@@ -69,24 +73,29 @@ class Assembler(Counting):
         self._spans: list[tuple[int, int, int]] = []  # (offset, index, end) of whole messages, see `resume_at`
         self._forget_at = 64  # so many of them
         self._line_time: int | None = None
-        self._line_start = 0  # where the time line begins
+        self._line_place = (0, 0)  # offset and index where the time line begins
         self.offset = offset
         self.index = index
 
     def resume_at(self) -> tuple[int, int]:
         """(offset, index) from which a run gives the same messages under the same numbers, none missing.
 
-        That is the oldest pending sentence, else the end of what was read; but never amid the sentences of a message
-        that is already whole: its later ones, read again alone, would make no message and shift all numbers.
+        That is the oldest pending sentence, else the end of what was read, else the time line that still holds; but
+        never amid the sentences of a message that is already whole: its later ones, read again alone, would make no
+        message and shift all numbers.
         """
         oldest = next(iter(self._pending.values()), None)
-        offset, index = (oldest.offset, oldest.index) if oldest else (self.offset, self.index)
+        offset, index = oldest.place if oldest else self._place(self.offset)
         if self._line_at is not None and self._line_at < (offset, index):
             offset, index = self._line_at
         for start, number, end in reversed(self._spans):
             if start < offset < end:
                 offset, index = start, number
         return offset, index
+
+    def _place(self, offset: int) -> tuple[int, int]:
+        """Where a run must begin to read what follows `offset`: at the time line that holds there, if one does."""
+        return (offset, self.index) if self._line_time is None else self._line_place
 
     def _remember(self, span: tuple[int, int, int]) -> None:
         """Keep a whole message for `resume_at`; now and then, those that it needs no more are forgotten."""
@@ -172,7 +181,6 @@ class Assembler(Counting):
         before = self.foreign, self.sentences
         try:
             if isinstance(found, str):
-                self._line_time = None
                 raise Malformed(found)
             return self._take(found, start, arrival)
         except UnknownTime:
@@ -185,11 +193,8 @@ class Assembler(Counting):
 
     def _take(self, sentence: nmea.Sentence, start: int, arrival: int | None) -> Message | None:
         """The message that a sentence completes. Raises Malformed where that was not counted."""
-        if self._line_time is not None:
-            start = self._line_start
-            if sentence.time is None and not sentence.void_time:
-                sentence.time = self._line_time
-            self._line_time = None
+        if self._line_time is not None and not sentence.tagged and not sentence.void_time:
+            sentence.time = self._line_time
         if sentence.void_time:
             self.remarks["tag_block_checksum"] += 1
         if sentence.unreadable and sentence.time is None:
@@ -199,7 +204,7 @@ class Assembler(Counting):
         if sentence.total == 1:
             self.lines += 1
             self.sentences += 1
-            return self._message(sentence.text, sentence.time, arrival)
+            return self._message(sentence.text, sentence.time, arrival, sentence.station)
         return self._join(sentence, start, arrival)
 
     def flush(self) -> None:
@@ -218,12 +223,20 @@ class Assembler(Counting):
         self.foreign += others
         time = nmea.time_line(line)
         if time is not None:
-            self._line_time, self._line_start = time, start
+            self._line_time, self._line_place = time, (start, self.index)
 
-    def _message(self, raw: bytes, time: int | None, arrival: int | None) -> Message:
+    def _message(self, raw: bytes, time: int | None, arrival: int | None, station: bytes) -> Message:
+        if time is not None and arrival is not None and self._stations is not None:
+            time = self._mended(self._stations.heard_at(station, raw, time, arrival), time, arrival)
         heard = possible(self._clock(self.index, time, arrival))
         self.index += 1
         return Message(heard, raw)
+
+    def _mended(self, mended: int, time: int, arrival: int) -> int:
+        """The time by the station's clock; what was mended is remarked."""
+        if mended != time:
+            self.remarks["clock_arrival" if mended == arrival else "clock_offset"] += 1
+        return mended
 
     def _join(self, sentence: nmea.Sentence, start: int, arrival: int | None) -> Message | None:
         """Add a sentence to its message; the message once it is whole."""
@@ -245,8 +258,9 @@ class Assembler(Counting):
         self.lines += sentence.total
         self.sentences += sentence.total
         if arrival is None:  # only a recording is resumed
-            self._remember((group.offset, group.index, self.offset))
-        return self._message(b"\n".join(part for part in group.parts if part), group.time, group.arrival)
+            self._remember((*group.place, self.offset))
+        raw = b"\n".join(part for part in group.parts if part)
+        return self._message(raw, group.time, group.arrival, group.station)
 
     def _group_of(self, sentence: nmea.Sentence, heard: int | None) -> int | None:
         """The youngest message that lacks this sentence; those of the same sender that cannot become whole are given
@@ -275,7 +289,7 @@ class Assembler(Counting):
             None,
             arrival,
             heard,
-            start,
+            self._place(start),
             self.index,
         )
         self._by_address.setdefault(address, []).append(number)

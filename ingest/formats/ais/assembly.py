@@ -27,7 +27,7 @@ class NmeaAssembly(Assembler):
     max_line_bytes = MAX_LINE_BYTES
 
     def __init__(self, setup: Setup) -> None:
-        super().__init__(setup.clock, setup.offset, setup.index)
+        super().__init__(setup.clock, setup.offset, setup.index, setup.mend_clocks)
         self._framer = LineFramer(MAX_LINE_BYTES)
 
     @staticmethod

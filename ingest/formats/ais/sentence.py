@@ -32,7 +32,8 @@ class Sentence(msgspec.Struct, gc=False):
 
     `time` is when it was heard in ms since 1970, None where the line does not say; `group` is the tag block's group
     id and `station` who heard it, b"" where there is none; `text` runs from the `!` to the checksum; `void_time`: a tag
-    block's checksum is wrong; `unreadable`: why a time that is there cannot be read, empty if it can.
+    block's checksum is wrong; `tagged`: `time` is that of a tag block; `unreadable`: why a time that is there cannot be
+    read, empty if it can.
     """
 
     text: bytes
@@ -45,6 +46,7 @@ class Sentence(msgspec.Struct, gc=False):
     void_time: bool = False
     station: bytes = b""
     unreadable: str = ""
+    tagged: bool = False
 
 
 def parse(line: bytes) -> Sentence | None:
@@ -187,7 +189,8 @@ def _read_tag_block(sentence: Sentence, block: bytes) -> None:
     for field in body.split(b","):
         if field.startswith(b"c:"):
             sentence.time = times.epoch(field[2:])
-            sentence.unreadable = "" if sentence.time is not None else "time_unreadable"
+            sentence.tagged = sentence.time is not None
+            sentence.unreadable = "" if sentence.tagged else "time_unreadable"
         elif field.startswith(b"g:"):
             sentence.group = field.rpartition(b"-")[2]
         elif field.startswith(b"s:"):

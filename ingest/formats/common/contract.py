@@ -20,6 +20,7 @@ class Setup(msgspec.Struct, frozen=True):
     where unknown. `recorded`: the bytes are of the past. `head`: asks for the first bytes of a recording that goes on
     at `offset`, none where they cannot be had; raises SourceError. `columns`: names of the columns of a CSV whose
     header nobody knows, by what is in them. `zone`: of times that name none, by its name in the IANA database.
+    `mend_clocks`: times that stations give are judged by what ships say of the time, where a format can.
     """
 
     clock: Clock
@@ -30,6 +31,7 @@ class Setup(msgspec.Struct, frozen=True):
     head: Callable[[], bytes] = bytes
     columns: dict[str, str] = {}
     zone: str = "UTC"
+    mend_clocks: bool = False
 
 
 class Assembly(Protocol):

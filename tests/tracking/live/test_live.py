@@ -1,5 +1,6 @@
 """Live state on a real Redis with RedisJSON: who wins, what ages, what expires, what a box holds."""
 
+import json
 import random
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -220,6 +221,7 @@ def test_a_report_without_position_keeps_the_old_one_with_its_age_on_the_map(ves
     vessels.write([at(now - 30, speed=1.0)])
     vessels.write([LiveUpdate("211", now, fields={"speed": 2.0})])
     (document,) = vessels.in_box(10, 54, 11, 55)
+    assert [json.loads(raw) for raw in vessels.encoded_in_box(10, 54, 11, 55, 1)] == [document]
     assert document == {"id": "211", "ts": now, "lat": 54.5, "lon": 10.25, "speed": 2.0, "ages": {"position": now - 30}}
 
 

@@ -30,9 +30,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Days are YYYY-MM-DD, in UTC; first is dropped, then made, then listed."""
         parser.add_argument("--ahead", type=_count, metavar="N", help="make yesterday's to the one N days from now")
-        parser.add_argument("--make", nargs=2, type=_day, metavar=("FROM", "TO"), help="make these days, TO included")
+        parser.add_argument("--make", nargs=2, type=day_of, metavar=("FROM", "TO"), help="make these days, TO included")
         which = parser.add_mutually_exclusive_group()
-        which.add_argument("--drop-before", type=_day, metavar="DATE", help="drop the positions of the days before")
+        which.add_argument("--drop-before", type=day_of, metavar="DATE", help="drop the positions of the days before")
         which.add_argument(
             "--retention", action="store_true", help="drop now what KEEP_VESSEL_/KEEP_AIRCRAFT_POSITIONS_DAYS let go"
         )
@@ -84,7 +84,7 @@ class Command(BaseCommand):
         return _counts(partitions.make(days), Dropped(*map(sum, zip(Dropped(), *dropped, strict=True))))
 
 
-def _day(text: str) -> dt.date:
+def day_of(text: str) -> dt.date:
     try:
         return dt.date.fromisoformat(text)
     except ValueError as error:

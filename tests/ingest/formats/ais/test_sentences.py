@@ -203,20 +203,20 @@ def heard(lines: list[bytes], assembler: Assembler, arrival: int | None = NOW) -
     return [said.received_at for line in lines if (said := push_one(assembler, line, len(line) + 1, arrival))]
 
 
-def test_a_time_line_gives_the_time_of_the_sentence_after_it_only():
-    assert heard([time_line(49), WHOLE, WHOLE], Assembler(arrival_clock)) == [T, NOW]
+def test_a_time_line_gives_the_time_of_all_sentences_that_follow_it_up_to_the_next():
+    assert heard([time_line(49), WHOLE, WHOLE, time_line(50), WHOLE], Assembler(arrival_clock)) == [T, T, T + 1000]
 
 
 def test_other_lines_may_stand_between_a_time_line_and_its_sentence():
-    assert heard([time_line(49), b"$GPRMC", b"", WHOLE], Assembler(arrival_clock)) == [T]
+    assert heard([time_line(49), b"$GPRMC", b"", WHOLE[:-3], WHOLE], Assembler(arrival_clock)) == [T]
 
 
-def test_the_time_line_of_a_malformed_sentence_is_not_that_of_the_next():
-    assert heard([time_line(49), WHOLE[:-3], WHOLE], Assembler(arrival_clock)) == [NOW]
+def test_a_time_line_goes_before_a_suffix_which_may_be_the_time_of_delivery():
+    assert heard([time_line(49), WHOLE + b",1661788549", WHOLE], Assembler(arrival_clock)) == [T, T]
 
 
-def test_a_time_in_the_sentences_own_line_goes_before_the_time_line():
-    assert heard([time_line(50), WHOLE + b",1661782369"], Assembler(arrival_clock)) == [T]
+def test_a_tag_block_goes_before_the_time_line():
+    assert heard([time_line(50), b"\\c:1661782369\\" + WHOLE], Assembler(arrival_clock)) == [T]
 
 
 def test_neither_a_time_line_nor_the_arrival_of_another_part_repairs_a_void_time():
@@ -302,6 +302,10 @@ def test_a_run_is_not_resumed_amid_a_message_that_is_already_whole():
 
 def test_the_time_line_of_a_pending_sentence_is_read_again():
     assert_resumes_anywhere(b"\n".join([time_line(49), part(1), WHOLE, part(2), b""]))
+
+
+def test_the_time_line_that_still_holds_is_read_again():
+    assert_resumes_anywhere(b"\n".join([time_line(49), WHOLE, WHOLE, part(1), WHOLE, part(2), WHOLE, b""]))
 
 
 def test_a_lone_sentence_holds_back_a_resumed_run_for_a_thousand_messages_at_most():

@@ -1,0 +1,69 @@
+"""The map's page and tiles as they are served, and what was brought in for it."""
+
+import gzip
+import re
+
+import pytest
+from django.contrib.staticfiles import finders
+from django.test import Client
+from django.urls import reverse
+
+from tracking.map import vendor, views
+
+
+def test_what_was_brought_in_is_what_was_locked() -> None:
+    assert vendor.complaints() == []
+
+
+def test_a_file_that_was_changed_or_added_is_noticed(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(vendor, "PROJECT", tmp_path)
+    assert all("is missing" in line for line in vendor.complaints())
+
+
+def test_the_page_loads_nothing_from_elsewhere_and_has_no_script_of_its_own(settings) -> None:
+    settings.LIVE_PUBLIC = True
+    shown = Client().get("/")
+    policy = shown.headers["Content-Security-Policy"]
+    assert "unsafe" not in policy and "https:" not in policy
+    text = shown.content.decode()
+    assert re.findall(r"(?:src|href)=\"(https?:|//)", text) == []
+    assert re.findall(r"<script(?![^>]*src=)|style=\"|onclick", text) == []
+
+
+@pytest.mark.parametrize("zoom", [0, 3, 7])
+def test_tiles_are_gzipped_vectors(zoom: int) -> None:
+    middle = (1 << zoom) // 2
+    shown = Client().get(reverse("map-tile", args=[zoom, middle, max(0, middle - 1)]))
+    assert shown.status_code == 200
+    assert shown.headers["Content-Encoding"] == "gzip"
+    assert b"land" in gzip.decompress(shown.content)
+    assert "max-age" in shown.headers["Cache-Control"]
+
+
+@pytest.mark.parametrize(("path", "status"), [("/tiles/0/1/0", 404), ("/tiles/30/0/0", 404), ("/tiles/20/0/0", 204)])
+def test_tiles_that_are_none_are_no_error(path: str, status: int) -> None:
+    assert Client().get(path).status_code == status
+
+
+def test_a_user_s_own_tiles_take_the_place_of_the_basemap(settings, tmp_path) -> None:
+    settings.MAP_TILES = str(tmp_path / "own.pmtiles")
+    (tmp_path / "own.pmtiles").write_bytes(views.BASEMAP.read_bytes())
+    assert Client().get("/tiles/0/0/0").status_code == 200
+
+
+def test_every_script_of_the_page_is_there() -> None:
+    for name in (
+        "main",
+        "store",
+        "layer",
+        "list",
+        "card",
+        "labels",
+        "feed",
+        "style",
+        "geo",
+        "kinds",
+        "format",
+        "address",
+    ):
+        assert finders.find(f"map/js/{name}.js"), name

@@ -1,0 +1,274 @@
+"""The judge over stored rows: its verdicts depend on the set of rows alone."""
+
+import datetime as dt
+import json
+import random
+from collections import Counter
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection, transaction
+
+from ingest import pipeline
+from ingest.reports import MessageBatch
+from resilience.breaker.registry import in_process_breaker
+from tests.support.messages import NOON_MS, batch, position
+from tests.truth.faults import START, Sea
+from tests.truth.pure import collected
+from tracking import tasks
+from tracking.history import partitions
+from tracking.models import AircraftPosition, VesselPosition
+from tracking.truth import budget, judge, quarantine, rule
+from tracking.truth.models import Dispute, Jump, RefusedPosition, Subject, Unjudged
+from tracking.truth.notes import note_rows
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "direct"])
+
+Numbers = dict[tuple[int, dt.datetime], tuple[float, float, int]]
+
+
+def numbers() -> Numbers:
+    rows = VesselPosition.objects.values_list("vessel_id", "timestamp", "latitude", "longitude", "track")
+    return {(row[0], row[1]): row[2:] for row in rows}
+
+
+def forget_everything() -> None:
+    for model in (VesselPosition, Dispute, Jump, RefusedPosition, Unjudged):
+        with connection.cursor() as cursor:
+            cursor.execute(f"TRUNCATE {model._meta.db_table}")
+
+
+def cut(messages: dict[str, list], chance: random.Random, most: int) -> list[MessageBatch]:
+    """The messages of each feed in batches of any size."""
+    found = []
+    for feed, said in messages.items():
+        at = 0
+        while at < len(said):
+            size = chance.randrange(1, most)
+            found.append(batch([], source=feed, messages=said[at : at + size], live=False, recorded=True))
+            at += size
+    return found
+
+
+def process(one: MessageBatch) -> None:
+    pipeline.process(one, breakers=in_process_breaker, derived=())
+
+
+@pytest.fixture(scope="module")
+def sea() -> dict[str, list]:
+    """Twelve minutes of a sea with faults: the messages by feed."""
+    return collected(event for event in Sea(seed=3, minutes=12).heard() if event.group != "clean")
+
+
+CUTS = [(2000, 0.0, False), (400, 0.05, True), (60, 0.3, True), (150, 0.1, False)]  # most messages, judged, shuffled
+
+
+def ingest(sea: dict[str, list], trial: int) -> Numbers:
+    """The numbers after all of it, in another cut and order for each trial, some batches twice."""
+    most, judged, shuffled = CUTS[trial]
+    chance = random.Random(trial)
+    forget_everything()
+    batches = sorted(cut(sea, chance, most), key=lambda one: one.messages[0].received_at)
+    if shuffled:
+        chance.shuffle(batches)
+    for one in batches:
+        process(one)
+        if chance.random() < 0.05:
+            process(one)
+        if chance.random() < judged:
+            judge.judge(chance.choice([1, 3, 1000]))
+    judge.judge_all()
+    return numbers()
+
+
+def test_the_order_of_batches_their_cut_and_the_time_of_the_judge_choose_no_number(sea: dict[str, list]):
+    partitions.make([START.date()])
+    first, *others = (ingest(sea, trial) for trial in range(len(CUTS)))
+    found = Counter(number for _, _, number in first.values())
+    assert min(found[n] for n in (0, 1, rule.Refusal.OUTLIER, rule.Refusal.SPOOFED, rule.Refusal.NULL_ISLAND)) > 0
+    assert [{key for key in first if first[key] != other.get(key)} for other in others] == [set()] * len(others)
+    refused = {key for key, (_, _, number) in others[-1].items() if number < 0}
+    quarantined = RefusedPosition.objects.values_list("identity", "timestamp")
+    assert {(int(identity), at) for identity, at in quarantined} == refused
+    assert judged_again() == others[-1]
+
+
+def judged_again() -> Numbers:
+    """The numbers after all was judged anew, which changes none of them."""
+    out = StringIO()
+    call_command("judge", "--since", "2026-01-01", "--json", stdout=out)
+    assert json.loads(out.getvalue())["changed"] == 0
+    return numbers()
+
+
+# --- one ship ---------------------------------------------------------------------------------------------------------
+MMSI = 244660123
+
+
+def sail(count: int, teleports: tuple[int, ...] = (), start: int = 0, **fields: object) -> list[MessageBatch]:
+    """A ship that sails north, a batch a report; some of her reports lie elsewhere."""
+    places = [(20.00001 if n in teleports else 52.00001 + n * 0.0005, 4.00001) for n in range(start, start + count)]
+    reports = [position(lat=lat, lon=lon, speed=11.0, course=0.5, second=60) for lat, lon in places]
+    at = NOON_MS + start * 10_000
+    return [batch([raw], received_at=at + n * 10_000, **fields) for n, raw in enumerate(reports)]
+
+
+def tracks() -> list[int]:
+    return list(VesselPosition.objects.order_by("timestamp").values_list("track", flat=True))
+
+
+def test_a_teleport_is_refused_with_its_reason_and_numbers_and_the_row_stays():
+    for one in sail(10, teleports=(5,)):
+        process(one)
+    assert tasks.judge_history() == "10 positions of 1 targets read, 1 numbers changed"
+    assert tracks() == [0] * 5 + [-1] + [0] * 4
+    refused = RefusedPosition.objects.get()
+    assert (refused.identity, refused.get_reason_display(), refused.source) == (str(MMSI), "outlier", "test")
+    assert (refused.distance_m > 3_000_000, refused.seconds, 150 < refused.budget_m < 1000) == (True, 10.0, True)
+    assert Dispute.objects.get().until is None
+    assert tasks.judge_history() == "0 positions of 0 targets read, 0 numbers changed"
+
+
+def test_a_row_that_comes_late_is_judged_and_so_is_what_follows_it():
+    batches = sail(10, teleports=(0,))
+    process(batches[0])
+    judge.judge_all()
+    assert tracks() == [0]
+    for one in reversed(batches[1:]):
+        process(one)
+        judge.judge_all()
+    assert tracks() == [-1] + [0] * 9
+
+
+def test_a_judge_that_dies_leaves_its_notes_and_no_half_verdict(monkeypatch: pytest.MonkeyPatch):
+    for one in sail(10, teleports=(5,)):
+        process(one)
+    with monkeypatch.context() as patch:
+        patch.setattr(judge.notes, "forget", lambda taken: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            judge.judge_all()
+    assert (tracks(), Unjudged.objects.count(), RefusedPosition.objects.count()) == ([0] * 10, 10, 0)
+    judge.judge_all()
+    assert (tracks()[5], Unjudged.objects.count()) == (-1, 0)
+
+
+def test_a_batch_that_is_not_committed_leaves_no_note():
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        process(sail(1)[0])
+        assert Unjudged.objects.exists()
+        raise ZeroDivisionError
+    assert not Unjudged.objects.exists()
+
+
+def test_an_operator_accepts_and_it_stays_so_when_judged_anew(django_user_model):
+    user = django_user_model.objects.create(username="mate")
+    for one in sail(10, teleports=(5,)):
+        process(one)
+    judge.judge_all()
+    quarantine.decide(RefusedPosition.objects.get(), quarantine.Decision.ACCEPT, "seen from the pier", user)
+    judge.judge_all()
+    assert tracks()[5] == rule.ACCEPTED
+    assert judged_again() == numbers()
+    for one in sail(10, start=10):
+        process(one)
+    judge.judge_all()
+    assert tracks() == [0] * 5 + [rule.ACCEPTED] + [0] * 14
+    quarantine.decide(RefusedPosition.objects.get(), quarantine.Decision.NONE, "it was a gull", user)
+    judge.judge_all()
+    assert tracks()[5] == rule.Refusal.OUTLIER
+
+
+def test_an_operator_refuses_what_the_rule_accepts(django_user_model):
+    user = django_user_model.objects.create(username="mate")
+    for one in sail(6):
+        process(one)
+    judge.judge_all()
+    quarantine.refuse(Subject.VESSEL, VesselPosition.objects.order_by("timestamp")[3], "not she", user)
+    judge.judge_all()
+    assert tracks() == [0, 0, 0, rule.Refusal.BY_HAND, 0, 0]
+
+
+def test_a_looser_rule_accepts_and_the_first_one_gives_the_first_numbers_again(monkeypatch: pytest.MonkeyPatch):
+    for one in sail(12, teleports=(5,)):
+        process(one)
+    judge.judge_all()
+    before = numbers()
+    loose = budget.VESSEL._replace(slack_m=3e7)
+    with monkeypatch.context() as patch:
+        patch.setattr(judge, "budget_of", lambda identity: loose)
+        call_command("judge", "--since", "2026-01-01", "--identity", str(MMSI))
+        assert tracks() == [0] * 12
+        assert not RefusedPosition.objects.exists() and not Dispute.objects.exists()
+    out = StringIO()
+    call_command("judge", "--since", "2026-01-01", "--dry-run", stdout=out)
+    assert "1 numbers would change" in out.getvalue() and "outlier" in out.getvalue()
+    assert tracks() == [0] * 12
+    call_command("judge", "--since", "2026-01-01")
+    assert numbers() == before
+
+
+@pytest.mark.parametrize(("arguments", "complaint"), [
+    (["--identity", "244660123"], "goes with --since"), (["--since", "2026-01-01", "--identity", "1"], "no positions"),
+    (["--since", "yesterday"], "not a time"),
+])  # fmt: skip
+def test_the_command_says_what_it_cannot_do(arguments: list[str], complaint: str):
+    with pytest.raises(CommandError, match=complaint):
+        call_command("judge", *arguments)
+
+
+def test_the_track_of_the_api_shows_the_refused_ones_on_request_only(admin_client):
+    for one in sail(10, teleports=(5,)):
+        process(one)
+    judge.judge_all()
+    shown, everything = (
+        admin_client.get(f"/api/vessels/{MMSI}/track/?{query}").json()["points"] for query in ("", "refused=1")
+    )
+    assert [point["track"] for point in shown] == [0] * 9
+    assert sorted(point["track"] for point in everything) == [-1] + [0] * 9
+    outline = admin_client.get(f"/api/vessels/{MMSI}/track/?points=12").json()["points"]
+    assert all(point["latitude"] > 50 for point in outline)
+
+
+def test_aircraft_are_judged_by_their_own_budget():
+    lines = [(n, 50.0001 + n * 0.005, 8.0001) for n in range(20)]
+    lines[10] = (10, 20.0001, 8.0001)
+    at = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
+    rows = [
+        AircraftPosition(
+            aircraft_id="3c6444",
+            timestamp=at + dt.timedelta(seconds=5 * n),
+            received_at=at,
+            latitude=latitude,
+            longitude=longitude,
+            ground_speed=220,
+            source="roof",
+            score=80,
+        )
+        for n, latitude, longitude in lines
+    ]
+    AircraftPosition.objects.bulk_create(rows)
+    note_rows({AircraftPosition: rows})
+    judge.judge_all()
+    assert (
+        list(AircraftPosition.objects.order_by("timestamp").values_list("track", flat=True))
+        == [0] * 10 + [-1] + [0] * 9
+    )
+    assert RefusedPosition.objects.get().identity == "3c6444"
+
+
+def test_the_quarantine_shows_why_and_takes_a_decision(admin_client):
+    for one in sail(10, teleports=(5,)):
+        process(one)
+    judge.judge_all()
+    refused = RefusedPosition.objects.get()
+    page = admin_client.get("/admin/tracking/refusedposition/").content.decode()
+    assert "outlier" in page and str(MMSI) in page
+    url = f"/admin/tracking/refusedposition/{refused.pk}/change/"
+    assert "positions of that day" in admin_client.get(url).content.decode()
+    assert admin_client.post(url, {"decision": 1, "note": "seen from the pier"}).status_code == 302
+    judge.judge_all()
+    refused.refresh_from_db()
+    assert (refused.decision, refused.note, refused.decided_by.username) == (1, "seen from the pier", "admin")
+    assert tracks()[5] == rule.ACCEPTED
+    assert str(MMSI) in admin_client.get("/admin/tracking/dispute/").content.decode()

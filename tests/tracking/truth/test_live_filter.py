@@ -1,0 +1,121 @@
+"""What may move a live document, by the rule alone, by Redis, and in a sea with faults."""
+
+import time
+from collections import Counter, defaultdict
+
+import pytest
+
+from ingest.pipeline import process
+from ingest.stages import live
+from ingest.stages.work import Fused
+from resilience.breaker.registry import in_process_breaker
+from tests.support.messages import batch, position
+from tests.truth.faults import Sea
+from tests.truth.pure import reports
+from tracking.live.state import Kind, LiveState
+from tracking.truth.budget import AIRCRAFT, VESSEL, Budget
+from tracking.truth.live_filter import hidden
+from tracking.truth.live_rule import FULL, LiveTrack, Outcome, decide
+from tracking.truth.models import Subject
+
+T = 1_767_225_600_000
+
+
+def said(second: float, latitude: float = 51.00001, score: int = 80, speed: float = 12.0) -> LiveTrack:
+    return LiveTrack(T + round(second * 1000), latitude, 3.00001, speed, 1, score, 0)
+
+
+def outcomes(given: list[LiveTrack], budget: Budget = VESSEL) -> list[Outcome]:
+    tracks: object = ()
+    found = []
+    for report in given:
+        outcome, after = decide(tracks, report, budget)  # type: ignore[arg-type]
+        tracks = tracks if after is None else after
+        found.append(outcome)
+    return found
+
+
+def sailing(count: int, latitude: float = 51.00001, start: float = 0) -> list[LiveTrack]:
+    return [said(start + 10 * n, latitude + n * 0.0005) for n in range(count)]
+
+
+def test_a_ship_that_sails_is_shown():
+    assert set(outcomes(sailing(20))) == {Outcome.SHOWN}
+
+
+def test_a_teleport_is_hidden_and_what_follows_is_shown():
+    given = sailing(10)
+    given[5] = given[5]._replace(latitude=20.00001)
+    assert outcomes(given) == [Outcome.SHOWN] * 5 + [Outcome.HIDDEN] + [Outcome.SHOWN] * 4
+
+
+def test_a_wrong_first_fix_is_replaced_by_the_second_that_agrees_with_another():
+    given = sailing(4)
+    given[0] = given[0]._replace(latitude=20.00001)
+    assert outcomes(given) == [Outcome.SHOWN, Outcome.HIDDEN, Outcome.TAKEN_OVER, Outcome.SHOWN]
+
+
+def test_another_ship_takes_the_document_over_only_when_the_first_is_silent():
+    others = [said(5 + 10 * n, -33.00001 - n * 0.0005) for n in range(20)]
+    both = outcomes(sorted([*sailing(20), *others]))
+    assert Counter(both)[Outcome.SHOWN] == 20 and Outcome.TAKEN_OVER not in both
+    alone = outcomes([*sailing(6), *(track._replace(ts=track.ts + 60_000) for track in others)])
+    assert alone.index(Outcome.TAKEN_OVER) > 6 + FULL - 1
+
+
+def test_null_island_is_hidden():
+    assert outcomes([said(0, 0.0)._replace(longitude=0.0)]) == [Outcome.HIDDEN]
+
+
+def test_a_coarse_report_does_not_move_a_fine_one():
+    coarse = said(30, round(51.002 * 600) / 600)._replace(longitude=3.0)
+    assert outcomes([*sailing(3), coarse])[-1] == Outcome.HIDDEN
+    assert outcomes([coarse, coarse._replace(ts=T + 200_000)]) == [Outcome.SHOWN] * 2
+
+
+@pytest.mark.parametrize(("seconds", "outcome"), [(10, Outcome.HIDDEN), (16, Outcome.SHOWN)])
+def test_a_worse_source_takes_over_only_what_is_stale(seconds: int, outcome: Outcome):
+    assert outcomes([said(0), said(seconds, 51.0002, score=40)], AIRCRAFT)[-1] == outcome
+    assert outcomes([said(0), said(seconds, 51.0002, score=90)], AIRCRAFT)[-1] == Outcome.SHOWN
+
+
+def test_an_older_report_is_left_to_the_document():
+    assert outcomes([said(10), said(0)]) == [Outcome.SHOWN, Outcome.LATE]
+
+
+# --- with Redis -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "direct"])
+@pytest.mark.usefixtures("live_redis")
+def test_a_teleport_does_not_move_the_document_of_the_pipeline():
+
+    now = round(time.time() * 1000) - 60_000
+    for n, latitude in enumerate((52.00001, 52.0005, 20.00001, 52.0015)):
+        one = batch([position(lat=latitude, lon=4.00001)], received_at=now + n * 10_000, live=True, recorded=False)
+        process(one, in_process_breaker)
+        document = LiveState(Kind.VESSEL).get("244660123")
+        assert document is not None and document["lat"] > 50
+
+
+@pytest.mark.usefixtures("live_redis")
+def test_without_a_refused_position_static_data_still_comes():
+    updates = live.live_updates(Fused(), {0})
+    assert updates == {Kind.VESSEL: [], Kind.AIRCRAFT: [], Kind.STATION: []}
+
+
+@pytest.mark.usefixtures("live_redis")
+def test_in_a_sea_with_faults_nothing_false_is_shown():
+    heard = Sea(seed=1, minutes=14).heard()
+    faults = ("teleport", "null_island", "spoof", "coarse")
+    wrong = {event.place for event in heard if event.wrong and event.group in faults}
+    found = [report for report in reports(heard) if report.source == "main" or report.source == "sat"]
+    shown: defaultdict[bool, int] = defaultdict(int)
+    for start in range(0, len(found), 200):
+        some = found[start : start + 200]
+        without = hidden(Subject.VESSEL, some)
+        for index, report in enumerate(some):
+            place = report.vessel_id, round(report.latitude * 600_000), round(report.longitude * 600_000)
+            shown[place in wrong] += index not in without
+    assert shown[True] == 0
+    assert shown[False] > 0.9 * len(found) - len(wrong)

@@ -1,0 +1,77 @@
+"""What changed of live state in a box since a cursor: what the map asks every second or two.
+
+A plain answer of columns, made once a second for all who look at the same box; its own throttle lets a page poll. From
+Redis alone, so it serves on while PostgreSQL is away.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+from django.http import HttpResponse
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+
+from tracking.api.compression import takes_gzip
+from tracking.api.errors import documented
+from tracking.api.live import LiveView
+from tracking.api.query import LiveQuery
+from tracking.api.throttles import ChangesRate
+from tracking.live.mirror import mirror, number
+from tracking.live.state import Kind
+
+
+class ChangesQuery(LiveQuery):
+    """The box, which kinds, and from where on."""
+
+    limit = None  # a map draws everything
+    kinds = serializers.CharField(required=False, help_text="vessel, aircraft, station, comma separated; all if absent")
+    since = serializers.CharField(required=False, max_length=40, help_text="`next` of the answer before")
+
+    def validate_kinds(self, value: str) -> tuple[Kind, ...]:
+        """Those named, in the order of Kind."""
+        names = set(value.split(","))
+        if not names <= set(Kind):
+            raise serializers.ValidationError(f"Kinds are {', '.join(Kind)}.")
+        return tuple(kind for kind in Kind if kind in names)
+
+    def validate_since(self, value: str) -> str:
+        """A cursor."""
+        try:
+            number(value)
+        except ValueError as error:
+            raise serializers.ValidationError("A cursor is the `next` of an answer.") from error
+        return value
+
+
+class LiveChanges(LiveView):
+    """Changes of live state."""
+
+    throttle_classes = [ChangesRate]
+
+    @extend_schema(
+        summary="What changed of live state in a box",
+        description=(
+            "Columns by kind. `lat` and `lon` are differences of 1e-5 degrees from one row to the next, `age` is in "
+            "0.1 s, speed in 0.1 knots, altitude in 25 ft, climb in 64 ft a minute; -32768 is unknown. `static` is of "
+            "the rows `at` (differences) whose static data changed. A target that left the box comes once more. "
+            "`reset`: what is not in the answer is gone. A target dies `ttl` seconds after its last report."
+        ),
+        parameters=[ChangesQuery],
+        responses={200: OpenApiResponse(description="the changes"), **documented(400, 503)},
+    )
+    def get(self, request: Request) -> HttpResponse:
+        """The changes."""
+        query = ChangesQuery(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        given: dict[str, Any] = query.validated_data
+        body = mirror.changes(given.get("kinds", tuple(Kind)), given["bbox"], given.get("since"))
+        if not takes_gzip(request._request):
+            return HttpResponse(zlib.decompress(body, wbits=31), content_type="application/json")
+        response = HttpResponse(body, content_type="application/json")
+        response["Content-Encoding"] = "gzip"
+        response["Cache-Control"] = "no-store"
+        response["Vary"] = "Accept-Encoding"
+        return response

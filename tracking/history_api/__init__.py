@@ -1,0 +1,1 @@
+"""History over HTTP: `timetravel` the state at a moment and films, `positions` whole spans in every format, `urls`."""

@@ -1,0 +1,62 @@
+"""The page of the map, and the tiles under it.
+
+The page asks for nothing beyond this site, and its policy holds it to that. Tiles come from one PMTiles file: the one
+that is here, or MAP_TILES. A visitor who may not see live state is sent to log in.
+"""
+
+from __future__ import annotations
+
+import mmap
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+from pmtiles.reader import Reader
+from pmtiles.tile import Compression
+
+BASEMAP = Path(__file__).with_name("basemap.pmtiles")
+TILE_AGE_SECONDS = 86_400
+POLICY = (
+    "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+LARGEST_ZOOM = 22
+
+
+@require_safe
+def page(request: HttpRequest) -> HttpResponseBase:
+    """The map."""
+    if not settings.LIVE_PUBLIC and not request.user.is_authenticated:
+        return redirect_to_login(request.get_full_path(), "admin:login")
+    response = render(request, "tracking/map.html")
+    response.headers["Content-Security-Policy"] = POLICY
+    return response
+
+
+@require_safe
+def tile(request: HttpRequest, zoom: int, x: int, y: int) -> HttpResponse:
+    """A vector tile; 204 where the basemap has none."""
+    if zoom > LARGEST_ZOOM or max(x, y) >= 1 << zoom:
+        return HttpResponse(status=404)
+    reader, compressed = _tiles(settings.MAP_TILES or str(BASEMAP))
+    data = reader.get(zoom, x, y)
+    response = HttpResponse(data or b"", status=200 if data else 204, content_type="application/x-protobuf")
+    response.headers["Cache-Control"] = f"public, max-age={TILE_AGE_SECONDS}"
+    if data and compressed:
+        response.headers["Content-Encoding"] = "gzip"
+    return response
+
+
+@lru_cache(maxsize=2)
+def _tiles(path: str) -> tuple[Any, bool]:
+    """The reader of a file, and whether its tiles are gzipped. The file is mapped, not read."""
+    with Path(path).open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    reader = Reader(lambda offset, length: mapped[offset : offset + length])
+    return reader, reader.header()["tile_compression"] == Compression.GZIP

@@ -1,0 +1,306 @@
+// The page: wires the map, the targets, the list, the card and the keyboard together.
+
+import { Map as WorldMap } from "../vendor/maplibre-gl-6.17.0/maplibre-gl.mjs";
+import { html, nothing, render } from "../vendor/lit-html-3.3.3/lit-html.js";
+import * as address from "./address.js";
+import { Card } from "./card.js";
+import { Feed } from "./feed.js";
+import { age, altitude, clock, distance, place, speed, units, whole } from "./format.js";
+import { between, beyond, latitudeOf, longitudeOf, mercatorX, mercatorY } from "./geo.js";
+import { AIRCRAFT, CATEGORIES, KINDS, SHAPES, STATION, VESSEL, altitudeColour } from "./kinds.js";
+import { Labels } from "./labels.js";
+import { Layer } from "./layer.js";
+import { List, glyph, kindWord, legend, titleOf } from "./list.js";
+import { CHOSEN, HIDDEN, HOVERED, Store } from "./store.js";
+import { EMPTY, repaint, style } from "./style.js";
+
+const $ = (id) => document.getElementById(id);
+const { changes, tiles, api, admin, status, member } = $("map").dataset;
+const begun = address.read();
+const HOME = { center: [8, 30], zoom: 1.7 };
+const AHEAD_SECONDS = [600, 120, 0], GAP_SECONDS = [3600, 600, 0];
+const RINGS_MILES = [10, 25, 50, 100, 200];
+
+// --- what is shown ---------------------------------------------------------------------------------------------------
+let theme = begun.theme ?? (matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark");
+let chosen = begun.sel ?? "", hovered = -1, following = begun.follow === "1", tracking = begun.track !== "0";
+let details = {}, measuring = null, rings = null;
+const store = new Store();
+const filters = { hidden: new Set((begun.hide ?? "").split(",").filter(Boolean)), moving: begun.moving === "1", slowest: +begun.slowest || 0, low: +begun.low || 0, high: +begun.high || 0, feed: begun.feed ?? "" };
+units.name = begun.units ?? localStorage.getItem("units") ?? "nautical";
+
+store.passes = (row) => {
+  const kind = store.kind[row];
+  if (filters.hidden.has(KINDS[kind])) return false;
+  if (kind === VESSEL && filters.hidden.has(CATEGORIES[store.category[row]][0])) return false;
+  if (filters.feed && store.source[row] !== filters.feed) return false;
+  if (kind === STATION) return true;
+  if (filters.moving && !(store.speed[row] > 0.5)) return false;
+  if (filters.slowest && !(store.speed[row] >= filters.slowest)) return false;
+  if (kind === AIRCRAFT && filters.low && !(store.altitude[row] >= filters.low)) return false;
+  return !(kind === AIRCRAFT && filters.high && !(store.altitude[row] <= filters.high));
+};
+const numberOfFilters = () => filters.hidden.size + ["moving", "slowest", "low", "high", "feed"].filter((name) => filters[name]).length;
+
+// --- the map and the canvases over it --------------------------------------------------------------------------------
+const map = new WorldMap({
+  container: "map", style: style(theme, tiles), minZoom: 1, maxZoom: 18, maxPitch: 0, fadeDuration: 0, attributionControl: false, dragRotate: false, pitchWithRotate: false, touchPitch: false,
+  ...(begun.view ? { center: [begun.view.lon, begun.view.lat], zoom: begun.view.zoom } : HOME),
+});
+map.touchZoomRotate.disableRotation();
+const layer = new Layer($("targets"), store), labels = new Labels($("labels"), store);
+const bounds = () => { const box = map.getBounds(); return [box.getWest(), box.getSouth(), box.getEast(), box.getNorth()]; };
+const eye = () => { const middle = map.getCenter(), [west, , east] = bounds(); return { lon: middle.lng, lat: middle.lat, zoom: map.getZoom(), west, east }; };
+
+/** Mercator to pixels of the copy of the world that is nearest to the middle. */
+function project(x, y) {
+  const middle = map.getCenter(), size = 512 * 2 ** map.getZoom(), far = x - mercatorX(middle.lng), canvas = $("targets");
+  return [(far - Math.round(far)) * size + canvas.clientWidth / 2, (y - mercatorY(middle.lat)) * size + canvas.clientHeight / 2];
+}
+function paint() { const view = eye(); layer.draw(view); labels.draw(view, project, () => store.within(bounds())); }
+let frame = 0;
+function wake() { frame ||= requestAnimationFrame(() => { frame = 0; paint(); }); }
+map.on("render", paint); // so both canvases move in one frame
+
+/** As many frames a second as the fastest target needs to move half a pixel, from 1 to 30. */
+function pace() {
+  const perMetre = (512 * 2 ** map.getZoom()) / 40075016.686;
+  setTimeout(() => { if (!document.hidden) { if (following) keepUp(); wake(); } pace(); }, 1000 / Math.min(30, Math.max(1, 500 * perMetre)));
+}
+function keepUp() { const row = store.row(chosen); if (row >= 0) { const [x, y] = store.drawn(row); map.jumpTo({ center: [longitudeOf(x), latitudeOf(y)] }); } }
+function fit() { const ratio = Math.min(2, devicePixelRatio || 1); layer.resize(ratio); labels.resize(ratio); wake(); }
+new ResizeObserver(fit).observe($("stage"));
+
+// --- choosing --------------------------------------------------------------------------------------------------------
+const actions = {
+  chosen: () => store.row(chosen), choose, hover, relist: () => listNow(),
+  close: () => choose(-1), following: () => following, tracking: () => tracking,
+  follow() { if (!chosen) return; following = !following; drawCard(); keep(); },
+  track() { if (!chosen) return; tracking = !tracking; drawTrack(); drawCard(); keep(); },
+  copy() { navigator.clipboard?.writeText(location.href); tell("The link is copied"); },
+  adminOf: (row) => `${admin}tracking/${["vessel", "aircraft", "station"][store.kind[row]]}/${encodeURIComponent(store.id[row])}/change/`,
+};
+const list = new List($("list"), store, actions), card = new Card($("card"), store, actions);
+
+function choose(row) {
+  store.flag(store.row(chosen), CHOSEN, false);
+  chosen = row < 0 ? "" : KINDS[store.kind[row]][0] + store.id[row];
+  details = {}; following = following && row >= 0;
+  store.flag(row, CHOSEN, true);
+  document.body.classList.toggle("carded", row >= 0);
+  drawTrack(); drawCard(); list.draw(); keep(); wake();
+  if (row < 0) return;
+  $("side").classList.remove("open");
+  const [x, y] = project(...store.drawn(row)), { clientWidth: width, clientHeight: height } = $("targets");
+  const narrow = width < 760; // the card is a sheet over the lower half
+  if (narrow || x < 60 || y < 60 || x > width - 400 || y > height - 60) map.easeTo({ center: [store.lon[row], store.lat[row]], offset: narrow ? [0, -height / 4] : [-150, 0], duration: 500 });
+  fetchDetails(chosen);
+}
+function hover(row) { if (row === hovered) return; store.flag(hovered, HOVERED, false); store.flag(row, HOVERED, true); hovered = row; labels.chosenAt = 0; wake(); }
+function drawCard() { card.draw(store.row(chosen), details); }
+
+async function got(url) {
+  try {
+    const response = await fetch(url, { headers: { Accept: "application/json" }, signal: AbortSignal.timeout(15000) });
+    return response.ok ? await response.json() : { refused: response.status };
+  } catch { return { refused: 0 }; }
+}
+async function fetchDetails(key) {
+  if (member === undefined) { details.missing = "Log in to see static data and the track."; return drawCard(); }
+  const path = `${api}${{ v: "vessels", a: "aircraft", s: "stations" }[key[0]]}/${encodeURIComponent(key.slice(1))}/`;
+  const [known, track] = await Promise.all([got(path), key[0] === "s" ? {} : got(`${path}track/?points=600`)]);
+  if (key !== chosen) return;
+  const missing = known.refused === 503 ? "The database is away: static data and the track come back with it." : known.refused === 401 || known.refused === 403 ? "Log in to see static data and the track." : known.refused === 404 ? "Not in the tables yet." : "";
+  const points = track.points?.map((point) => ({ at: Date.parse(point.timestamp) / 1000, lat: point.latitude, lon: point.longitude, speed: point.speed ?? point.ground_speed, altitude: point.altitude })) ?? null;
+  details = { known: known.refused === undefined ? known : null, live: known.live ?? null, track: points, missing };
+  drawTrack(); drawCard();
+}
+
+/** The track by colour, cut at gaps, unrolled over the antimeridian; and where the target will be. */
+function drawTrack() {
+  const row = store.row(chosen), pieces = [], kind = store.kind[row];
+  if (row >= 0 && tracking && details.track?.length) {
+    let turn = 0, last = null;
+    for (const point of [...details.track, { at: store.heard[row], lat: store.lat[row], lon: store.lon[row], altitude: store.altitude[row] }]) {
+      if (last && Math.abs(point.lon - last.lon) > 180) turn += point.lon < last.lon ? 360 : -360;
+      const colour = kind === AIRCRAFT && Number.isFinite(point.altitude) ? `rgb(${altitudeColour(Math.round(point.altitude / 2500) * 2500, store.dark).join()})` : null;
+      const here = [point.lon + turn, point.lat], piece = pieces[pieces.length - 1], gap = last && point.at - last.at > GAP_SECONDS[kind];
+      if (!piece || gap || piece.properties.colour !== colour) pieces.push({ type: "Feature", properties: { colour }, geometry: { type: "LineString", coordinates: piece && !gap ? [piece.geometry.coordinates[piece.geometry.coordinates.length - 1], here] : [here] } });
+      else piece.geometry.coordinates.push(here);
+      last = point;
+    }
+  }
+  setData("trail", { type: "FeatureCollection", features: pieces.filter((piece) => piece.geometry.coordinates.length > 1) });
+  drawAhead(row);
+}
+function drawAhead(row) {
+  const seconds = row >= 0 ? AHEAD_SECONDS[store.kind[row]] : 0;
+  if (!seconds || !(store.vx[row] || store.vy[row])) return setData("ahead", EMPTY);
+  const [x, y] = store.drawn(row), to = [longitudeOf(x + store.vx[row] * seconds), latitudeOf(y + store.vy[row] * seconds)];
+  setData("ahead", lineOf([[longitudeOf(x), latitudeOf(y)], to]));
+}
+const lineOf = (coordinates) => ({ type: "Feature", properties: {}, geometry: { type: "LineString", coordinates } });
+const setData = (name, data) => map.getSource(name)?.setData(data);
+
+// --- from the server -------------------------------------------------------------------------------------------------
+const feed = new Feed(changes, {
+  view: bounds, zoom: () => map.getZoom(),
+  take(body) {
+    store.apply(body); store.sweep();
+    if (chosen && !details.asked) { const row = store.row(chosen); if (row >= 0) { details.asked = true; if (!(store.flags[row] & CHOSEN)) choose(row); } }
+    drawKinds(); listSoon(); drawCard(); drawAhead(store.row(chosen)); wake();
+  },
+  told: drawHealth,
+});
+map.on("load", () => { feed.ask(); pace(); drawFoot(); });
+document.addEventListener("visibilitychange", () => { if (!document.hidden) feed.ask(); });
+
+// --- the page --------------------------------------------------------------------------------------------------------
+function drawKinds() {
+  const words = ["Ships", "Aircraft", "Stations"], shapes = ["cargo", "jet", "base"];
+  render(KINDS.map((kind, number) => (kind === "station" && !store.totals.station ? nothing : html`<button aria-pressed=${!filters.hidden.has(kind)} title="${words[number]}: show or hide (${number + 1})" @click=${() => toggle(kind)}><svg viewBox="0 0 100 100" aria-hidden="true"><path d=${SHAPES[shapes[number]]}></path></svg><span>${words[number]}</span><b>${whole(store.totals[kind] ?? 0)}</b></button>`)), $("kinds"));
+}
+function drawHealth() {
+  const { seconds, late, problem, begun: heard } = feed.state();
+  $("state").dataset.state = late ? (heard ? "late" : "begin") : "live";
+  render(html`<i></i><span>${late ? (heard ? `No news for ${age(seconds)}${problem ? `: ${problem}` : ""}` : problem || "Connecting") : "Live"}</span>`, $("state"));
+  render(html`${clock(store.now())} <small>UTC</small>`, $("clock"));
+}
+let servers = null;
+async function watchServers() {
+  const told = document.hidden ? null : await got(`${status}?format=json`);
+  if (told && !told.refused) servers = Object.values(told.sections ?? {}).filter((section) => ["degraded", "down"].includes(section.state));
+  render(servers?.length ? html`<a href=${status}>${servers.map((section) => section.title ?? section.name).join(", ")}: not well. The map goes on with live state.</a>` : nothing, $("notice"));
+}
+let listing = 0;
+const listNow = () => { const rows = store.within(bounds()); $("inview").textContent = `${whole(rows.length)} in view`; document.title = `${whole(rows.length)} · Tracking`; list.show(rows); };
+function listSoon() { listing ||= setTimeout(() => { listing = 0; listNow(); }, 400); }
+function drawFoot() {
+  const metres = (40075016.686 * Math.cos((map.getCenter().lat * Math.PI) / 180)) / (512 * 2 ** map.getZoom()), unit = units.name === "metric" ? 1000 : 1852;
+  const best = [1000, 500, 200, 100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1].find((step) => (step * unit) / metres < 120) ?? 0.1;
+  $("bar").style.width = `${Math.round((best * unit) / metres)}px`;
+  $("barword").textContent = `${best} ${units.name === "metric" ? "km" : "nm"}`;
+}
+let telling = 0;
+function tell(text) { $("toast").textContent = text; $("toast").hidden = false; clearTimeout(telling); telling = setTimeout(() => { $("toast").hidden = true; }, 2500); }
+function keep() {
+  const middle = map.getCenter();
+  address.write({ zoom: map.getZoom(), lat: middle.lat, lon: middle.lng }, { sel: chosen, follow: following && "1", track: !tracking && "0", hide: [...filters.hidden].join(), moving: filters.moving && "1", slowest: filters.slowest, low: filters.low, high: filters.high, feed: filters.feed, theme, units: units.name === "metric" && "metric" });
+}
+function refilter() { store.rewrite(); drawFilters(); drawKinds(); listNow(); keep(); labels.chosenAt = 0; wake(); }
+function toggle(id) { if (!filters.hidden.delete(id)) filters.hidden.add(id); refilter(); }
+function drawFilters() {
+  const feeds = [...new Set(store.source.filter(Boolean))].sort(), field = (name, word, step) => html`<label>${word}<input type="number" min="0" step=${step} .value=${filters[name] || ""} @change=${(event) => { filters[name] = +event.target.value || 0; refilter(); }}></label>`;
+  $("filterscount").textContent = numberOfFilters() || "";
+  legend($("legend"), store, filters, toggle);
+  render(html`<label class="check"><input type="checkbox" .checked=${filters.moving} @change=${(event) => { filters.moving = event.target.checked; refilter(); }}>Only what moves</label>
+    ${field("slowest", "Knots, at least", 1)}${field("low", "Feet, at least", 500)}${field("high", "Feet, at most", 500)}
+    <label>Feed<select @change=${(event) => { filters.feed = event.target.value; refilter(); }}><option value="">all</option>${feeds.map((name) => html`<option ?selected=${name === filters.feed}>${name}</option>`)}</select></label>
+    <label>Units<select @change=${(event) => { units.name = event.target.value; localStorage.setItem("units", units.name); drawFoot(); refilter(); drawCard(); }}><option value="nautical">nautical</option><option value="metric" ?selected=${units.name === "metric"}>metric</option></select></label>
+    <button @click=${() => { Object.assign(filters, { hidden: new Set(), moving: false, slowest: 0, low: 0, high: 0, feed: "" }); refilter(); }}>Show everything</button>`, $("filters"));
+}
+function setTheme(next) {
+  theme = next; document.documentElement.dataset.theme = theme; store.dark = theme === "dark";
+  if (map.isStyleLoaded()) repaint(map, theme, tiles);
+  refilter(); drawCard(); drawTrack();
+}
+
+// --- pointer ---------------------------------------------------------------------------------------------------------
+const under = (event) => store.nearest(mercatorX(event.lngLat.lng), mercatorY(event.lngLat.lat), 16 / (512 * 2 ** map.getZoom()));
+map.on("mousemove", (event) => {
+  const row = measuring ? -1 : under(event);
+  hover(row); drawTip(row, event.point); map.getCanvas().style.cursor = measuring ? "crosshair" : row >= 0 ? "pointer" : "";
+  $("where").textContent = place(event.lngLat.lat, event.lngLat.lng);
+  if (measuring?.from) drawRuler(event.lngLat);
+});
+map.on("mouseout", () => { hover(-1); drawTip(-1); });
+map.on("click", (event) => (measuring ? measure(event.lngLat) : choose(under(event))));
+map.on("contextmenu", (event) => { rings = rings ? null : [event.lngLat.lng, event.lngLat.lat]; drawRings(); });
+map.on("dragstart", () => { if (following) { following = false; drawCard(); keep(); } });
+map.on("moveend", () => { keep(); drawFoot(); listSoon(); feed.moved(); });
+map.on("error", (event) => console.error(event.error?.message ?? event.error));
+
+function drawTip(row, point) {
+  const tip = $("tip");
+  tip.hidden = row < 0;
+  if (row < 0) return;
+  const kind = store.kind[row];
+  render(html`<b>${titleOf(store, row)}</b><span>${store.alarm[row] ?? kindWord(store, row)}</span><span>${kind === STATION ? nothing : `${speed(store.speed[row])} · `}${kind === AIRCRAFT && !store.ground[row] ? `${altitude(store.altitude[row])} · ` : ""}${age(store.now() - store.heard[row])}</span>`, tip);
+  const right = point.x > $("targets").clientWidth - 240;
+  tip.style.transform = `translate(${right ? point.x - tip.offsetWidth - 14 : point.x + 16}px, ${point.y + 14}px)`;
+}
+function setMeasuring(on) { measuring = on ? { from: null } : null; $("measure").hidden = !on; $("measure").textContent = "Click the first point"; $("b-ruler").setAttribute("aria-pressed", on); setData("ruler", EMPTY); }
+function measure(at) { if (measuring.from && !measuring.done) { measuring.done = true; drawRuler(at, true); } else measuring = { from: at }; }
+function drawRuler(to, last) {
+  if (measuring.done && !last) return;
+  const { miles, bearing } = between(measuring.from.lat, measuring.from.lng, to.lat, to.lng);
+  $("measure").textContent = `${distance(miles)} · ${String(Math.round(bearing) % 360).padStart(3, "0")}°`;
+  setData("ruler", lineOf([[measuring.from.lng, measuring.from.lat], [to.lng, to.lat]]));
+}
+function drawRings() {
+  if (!rings) return setData("rings", EMPTY);
+  const circle = (miles) => lineOf(Array.from({ length: 121 }, (_, step) => beyond(rings[1], rings[0], miles, step * 3)));
+  setData("rings", { type: "FeatureCollection", features: RINGS_MILES.map(circle) });
+  tell(`Rings of ${RINGS_MILES.join(", ")} nautical miles; the same click again removes them`);
+}
+
+// --- search: what is live at once, the silent ones from the tables ---------------------------------------------------
+let hits = [], cursor = 0, asking = 0;
+function search(text) {
+  const wanted = text.trim().toLowerCase();
+  clearTimeout(asking);
+  if (!wanted) return showHits(null);
+  hits = [];
+  for (let row = 0; row < store.count && hits.length < 60; row++) if (store.live[row] && (store.name[row].toLowerCase().includes(wanted) || store.id[row].includes(wanted))) hits.push({ row });
+  hits.sort((a, b) => store.name[b.row].toLowerCase().startsWith(wanted) - store.name[a.row].toLowerCase().startsWith(wanted) || store.name[a.row].localeCompare(store.name[b.row]));
+  hits = hits.slice(0, 8); cursor = 0; showHits(wanted);
+  if (wanted.length >= 3 && member !== undefined) asking = setTimeout(() => searchTables(wanted), 350);
+}
+async function searchTables(wanted) {
+  const found = await Promise.all(["vessels", "aircraft"].map((kind) => got(`${api}${kind}/?search=${encodeURIComponent(wanted)}`)));
+  if ($("q").value.trim().toLowerCase() !== wanted) return;
+  const silent = found.flatMap(({ results }, number) => (results ?? []).slice(0, 6).map((one) => ({ key: "va"[number] + (one.mmsi ?? one.icao), name: one.name || one.callsign || String(one.mmsi ?? one.icao).toUpperCase(), seen: one.last_seen })));
+  hits = [...hits, ...silent.filter(({ key }) => store.row(key) < 0)]; showHits(wanted);
+}
+function showHits(wanted) {
+  $("hits").hidden = wanted === null; $("q").setAttribute("aria-expanded", wanted !== null);
+  if (wanted === null) return;
+  render(hits.length ? hits.map((hit, number) => html`<li role="option" aria-selected=${number === cursor} @mousedown=${(event) => { event.preventDefault(); go(hit); }}>${hit.row === undefined ? html`<span class="glyph"></span><b>${hit.name}</b><small>silent, heard ${age(Date.now() / 1000 - Date.parse(hit.seen) / 1000)} ago</small>` : html`${glyph(store, hit.row)}<b>${titleOf(store, hit.row)}</b><small>${kindWord(store, hit.row)}</small>`}</li>`) : html`<li class="none">Nothing of that name is live in what was loaded</li>`, $("hits"));
+}
+function go(hit) {
+  showHits(null); $("q").blur();
+  if (hit.row === undefined) { location.href = `${admin}tracking/${hit.key[0] === "v" ? "vessel" : "aircraft"}/${encodeURIComponent(hit.key.slice(1))}/change/`; return; }
+  choose(hit.row); map.easeTo({ center: [store.lon[hit.row], store.lat[hit.row]], zoom: Math.max(map.getZoom(), 9), duration: 800 });
+}
+$("q").addEventListener("input", (event) => search(event.target.value));
+$("q").addEventListener("blur", () => showHits(null));
+$("q").addEventListener("keydown", (event) => {
+  event.stopPropagation();
+  if (event.key === "ArrowDown" || event.key === "ArrowUp") { event.preventDefault(); cursor = (cursor + (event.key === "ArrowDown" ? 1 : -1) + hits.length) % Math.max(1, hits.length); showHits(""); }
+  else if (event.key === "Enter" && hits[cursor]) go(hits[cursor]);
+  else if (event.key === "Escape") { event.target.value = ""; showHits(null); event.target.blur(); }
+});
+
+// --- keyboard, as users of tar1090 know it where the meaning is the same ---------------------------------------------
+const KEYS = {
+  "/": () => $("q").focus(), q: () => map.zoomOut(), e: () => map.zoomIn(), h: () => map.flyTo(HOME), f: actions.follow, t: actions.track, c: () => chosen && actions.copy(),
+  l: () => { labels.on = !labels.on; labels.chosenAt = 0; wake(); tell(labels.on ? "Names are shown" : "Names are hidden"); },
+  x: () => { store.still = !store.still; wake(); tell(store.still ? "Drawn where they were heard" : "Drawn where they should be now"); },
+  m: () => setMeasuring(!measuring), d: () => setTheme(theme === "dark" ? "light" : "dark"), v: () => $("side").classList.toggle("closed"),
+  1: () => toggle("vessel"), 2: () => toggle("aircraft"), 3: () => toggle("station"), "?": () => $("help").showModal(),
+  Escape: () => (measuring ? setMeasuring(false) : choose(-1)),
+};
+addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || /INPUT|SELECT|TEXTAREA/.test(event.target.tagName) || $("help").open) return;
+  const act = KEYS[event.key];
+  if (act) { event.preventDefault(); act(); }
+});
+for (const [id, key] of Object.entries({ "b-in": "e", "b-out": "q", "b-home": "h", "b-theme": "d", "b-ruler": "m", "b-help": "?" })) $(id).addEventListener("click", KEYS[key]);
+$("b-list").addEventListener("click", () => { $("side").classList.toggle("open"); listNow(); });
+$("b-filters").addEventListener("click", (event) => { const open = $("filterbox").toggleAttribute("hidden"); event.currentTarget.setAttribute("aria-expanded", !open); drawFilters(); });
+
+document.documentElement.dataset.theme = theme; store.dark = theme === "dark";
+if (begun.kiosk === "1") document.body.classList.add("kiosk");
+layer.big = +begun.scale || 1;
+fit(); drawKinds(); drawFilters(); drawHealth(); watchServers();
+setInterval(drawHealth, 1000); setInterval(watchServers, 15000); setInterval(() => { listSoon(); drawCard(); }, 2000);

@@ -1,0 +1,127 @@
+"""The filter of live state: which reports of a batch may move documents, in one round trip to the live Redis and back.
+
+    v2:vessels:filter:{period}   hash, identity -> up to three tracks of 36 bytes (`live_rule`), aircraft alike
+    v2:vessels:jumps:{y}:{x}     sorted set of who jumped to a place of 0.2 degrees, by time
+
+Tracks are kept for two periods of PERIOD_SECONDS. Two workers that hold the same target at the same moment cost a track
+some support at worst, never a wrong document. A track to which many identities jump takes no document over: that is a
+spoofed fleet (`fleets`). Errors of Redis reach the caller, who has the breaker.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django_redis import get_redis_connection
+
+from tracking.truth.budget import budget_of
+from tracking.truth.fleets import LEAST, WINDOW_MS, ZONE_DEGREES
+from tracking.truth.live_rule import LiveTrack, Outcome, decide
+from tracking.truth.models import Subject
+from tracking.truth.notes import Key, milliseconds
+
+PERIOD_SECONDS = 6 * 3600
+_LAYOUT = struct.Struct("<qdddBBH")
+_PLURAL = {Subject.VESSEL: "vessels", Subject.AIRCRAFT: "aircraft"}
+_SPEED = {Subject.VESSEL: "speed", Subject.AIRCRAFT: "ground_speed"}
+_WHOSE = {Subject.VESSEL: "vessel_id", Subject.AIRCRAFT: "aircraft_id"}
+
+Tracks = Sequence[LiveTrack]
+
+
+def hidden(subject: Subject, reports: Sequence[Any]) -> set[int]:
+    """The indexes of the reports that must not move a document; what is known of the targets is updated."""
+    if not reports:
+        return set()
+    found = _Filter(subject, {getattr(report, _WHOSE[subject]) for report in reports})
+    for index in sorted(range(len(reports)), key=lambda index: reports[index].timestamp):
+        found.take(index, reports[index])
+    found.save()
+    return found.hidden
+
+
+class _Filter:
+    """The tracks of the targets of one batch."""
+
+    def __init__(self, subject: Subject, keys: Iterable[Key]) -> None:
+        self.hidden: set[int] = set()
+        self._subject = subject
+        self._redis = get_redis_connection("live")
+        self._known = self._load(list(keys))
+        self._changed: dict[Key, Tracks] = {}
+
+    def take(self, index: int, report: Any) -> None:
+        """Decide on one report."""
+        key = getattr(report, _WHOSE[self._subject])
+        speed = getattr(report, _SPEED[self._subject])
+        said = LiveTrack(
+            milliseconds(report.timestamp),
+            report.latitude,
+            report.longitude,
+            math.nan if speed is None else speed,
+            1,
+            report.score,
+            0,
+        )
+        outcome, tracks = decide(self._known.get(key, ()), said, budget_of(key))
+        if outcome in (Outcome.CONFIRMED, Outcome.TAKEN_OVER) and self._is_fleet(key, said):
+            self.hidden.add(index)
+            return
+        if outcome in (Outcome.HIDDEN, Outcome.CONFIRMED):
+            self.hidden.add(index)
+        if tracks is not None:
+            self._known[key] = self._changed[key] = tracks
+
+    def save(self) -> None:
+        """Write the tracks that changed."""
+        if not self._changed:
+            return
+        name = self._name(_period())
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.hset(name, mapping={key: _packed(tracks) for key, tracks in self._changed.items()})
+        pipeline.expire(name, 2 * PERIOD_SECONDS)
+        pipeline.execute()
+
+    def _load(self, keys: list[Key]) -> dict[Key, Tracks]:
+        pipeline = self._redis.pipeline(transaction=False)
+        for period in (_period(), _period() - 1):
+            pipeline.hmget(self._name(period), keys)
+        newer, older = pipeline.execute()
+        pairs = ((key, new or old) for key, new, old in zip(keys, newer, older, strict=True))
+        return {key: _unpacked(packed) for key, packed in pairs if packed}
+
+    def _name(self, period: int) -> str:
+        return f"v2:{_PLURAL[self._subject]}:filter:{period}"
+
+    def _is_fleet(self, key: Key, said: LiveTrack) -> bool:
+        """Enter a jump, and say whether enough others jumped to its place."""
+        row, column = int(said.latitude // ZONE_DEGREES), int(said.longitude // ZONE_DEGREES)
+        pipeline = self._redis.pipeline(transaction=False)
+        here = self._jumps(row, column)
+        pipeline.zadd(here, {str(key): said.ts})
+        pipeline.expire(here, 2 * WINDOW_MS // 1000)
+        for down in (-1, 0, 1):
+            for right in (-1, 0, 1):
+                near = self._jumps(row + down, column + right)
+                pipeline.zrangebyscore(near, said.ts - WINDOW_MS, said.ts + WINDOW_MS)
+        _, _, *zones = pipeline.execute()
+        return len({member for zone in zones for member in zone}) >= LEAST
+
+    def _jumps(self, row: int, column: int) -> str:
+        return f"v2:{_PLURAL[self._subject]}:jumps:{row}:{column}"
+
+
+def _period() -> int:
+    return int(time.time() // PERIOD_SECONDS)
+
+
+def _packed(tracks: Tracks) -> bytes:
+    return b"".join(_LAYOUT.pack(*track) for track in tracks)
+
+
+def _unpacked(packed: bytes) -> Tracks:
+    return [LiveTrack(*values) for values in _LAYOUT.iter_unpack(packed)]

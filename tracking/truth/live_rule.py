@@ -1,0 +1,135 @@
+"""The rule for live state: may a report move the document of its target?
+
+Enter the tracks that are known of a target, main first, and a report; leaves whether it is shown and the tracks
+afterwards. The budgets are those of history (`budget`), but reports are taken as they arrive, so live state hides what
+it does not understand, and what it hides may turn out to be true in history. A track that was refused takes the
+document over when it has more support than a young main track, or when it has full support and the main one is silent.
+
+A report of a lower score than the document's, which is a worse source or method, is shown only where the document is
+stale: after STALE_SECONDS for aircraft, after three of its own intervals for ships. Pure.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tracking.truth.budget import Budget, metres
+from tracking.truth.rule import CONFIRM, is_coarse, is_null_island
+
+FULL = 4  # the support at which a track is as sure as it gets
+MOST_TRACKS = 3
+STALE_SECONDS = 15
+STALE_INTERVALS = 3
+SILENT_SECONDS = 60  # of a ship's main track
+SILENT_AIRCRAFT_SECONDS = 10
+_MOST_INTERVAL = 65_535
+
+
+class LiveTrack(NamedTuple):
+    """The last report of a track: ms, degrees, knots (NaN: unknown), how many agreed with it, `interval` in tenths of
+    a second between them. A report is a track of support 1."""
+
+    ts: int
+    latitude: float
+    longitude: float
+    speed: float
+    support: int
+    score: int
+    interval: int
+
+
+class Outcome(enum.Enum):
+    """What is done with a report."""
+
+    SHOWN = enum.auto()
+    LATE = enum.auto()  # older than the document, which decides by itself
+    HIDDEN = enum.auto()
+    CONFIRMED = enum.auto()  # hidden; from now on another track has enough support to count as one
+    TAKEN_OVER = enum.auto()  # shown: another track is main from now on
+
+
+def decide(
+    tracks: Sequence[LiveTrack], report: LiveTrack, budget: Budget
+) -> tuple[Outcome, Sequence[LiveTrack] | None]:
+    """(what is done, the tracks afterwards, None where they stay)."""
+    if is_null_island(report.latitude, report.longitude):
+        return Outcome.HIDDEN, None
+    if not tracks:
+        return Outcome.SHOWN, (report,)
+    main = tracks[0]
+    if report.ts <= main.ts and len(tracks) == 1:
+        return Outcome.LATE, None
+    seconds = (report.ts - main.ts) / 1000
+    if seconds > 0:
+        if _is_hidden_by(main, report, seconds, budget):
+            return Outcome.HIDDEN, None
+        if seconds > budget.gap_s or _fits(main, report, seconds, budget):
+            if _says_again(main, report, budget):
+                return Outcome.HIDDEN, None
+            others = (track for track in tracks[1:] if report.ts - track.ts <= budget.candidate_s * 1000)
+            return Outcome.SHOWN, (_joined(main, report, seconds), *others)
+    return _beside(tracks, report, seconds, budget)
+
+
+def _beside(
+    tracks: Sequence[LiveTrack], report: LiveTrack, silent: float, budget: Budget
+) -> tuple[Outcome, Sequence[LiveTrack] | None]:
+    """A report that does not continue the main track: it continues another one, or begins one."""
+    main, others = tracks[0], list(tracks[1:])
+    for place, track in enumerate(others):
+        seconds = (report.ts - track.ts) / 1000
+        if seconds <= 0 or not _fits(track, report, seconds, budget):
+            continue
+        others[place] = joined = _joined(track, report, seconds)
+        if _takes_over(joined, main, silent, budget):
+            others[place] = main
+            return Outcome.TAKEN_OVER, (joined, *others)
+        confirmed = track.support < CONFIRM <= joined.support
+        return Outcome.CONFIRMED if confirmed else Outcome.HIDDEN, (main, *others)
+    if report.ts <= main.ts:
+        return Outcome.LATE, None
+    young = [track for track in others if report.ts - track.ts <= budget.candidate_s * 1000]
+    return Outcome.HIDDEN, (main, *young[2 - MOST_TRACKS :], report)
+
+
+def _is_hidden_by(main: LiveTrack, report: LiveTrack, seconds: float, budget: Budget) -> bool:
+    """Whether the document says it better: it is fine and this coarse, or of a better source and fresh."""
+    if seconds <= budget.fine_s and _is_coarse(report):
+        return not _is_coarse(main)
+    if report.score >= main.score:
+        return False
+    own = STALE_INTERVALS * main.interval / 10 if budget.once_a_second else 0
+    return seconds <= max(STALE_SECONDS, own)
+
+
+def _fits(track: LiveTrack, report: LiveTrack, seconds: float, budget: Budget) -> bool:
+    distance = metres(track.latitude, track.longitude, report.latitude, report.longitude)
+    if distance <= budget.slack_m:
+        return True
+    rough = _is_coarse(report) or _is_coarse(track)
+    return distance <= budget.allowed(track.speed, report.speed, seconds, rough)
+
+
+def _says_again(main: LiveTrack, report: LiveTrack, budget: Budget) -> bool:
+    """Whether a ship that moves says word for word what it said before."""
+    moves = budget.once_a_second and report.speed >= budget.repeat_kn
+    return moves and report[1:4] == main[1:4] and not _is_coarse(report)
+
+
+def _joined(track: LiveTrack, report: LiveTrack, seconds: float) -> LiveTrack:
+    gap = min(_MOST_INTERVAL, int(seconds * 10))
+    interval = (3 * track.interval + gap) // 4 if track.interval else gap
+    return report._replace(support=min(FULL, track.support + 1), interval=interval)
+
+
+def _takes_over(other: LiveTrack, main: LiveTrack, silent: float, budget: Budget) -> bool:
+    if other.support > main.support:
+        return True
+    patience = SILENT_SECONDS if budget.once_a_second else SILENT_AIRCRAFT_SECONDS
+    return other.support >= FULL and silent > max(patience, STALE_INTERVALS * main.interval / 10 + 10)
+
+
+def _is_coarse(track: LiveTrack) -> bool:
+    return is_coarse(track.latitude, track.longitude, track.speed)

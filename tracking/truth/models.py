@@ -1,0 +1,131 @@
+"""What the judging of history keeps beside the rows: what is left to do, disputes, jumps, and refused positions.
+
+A position itself carries only its number (`track`). Identities are text here, an MMSI without leading zeros, so that
+ships and aircraft share the tables.
+"""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+
+from tracking.truth import rule
+
+
+class Subject(models.TextChoices):
+    """Whose positions."""
+
+    VESSEL = "vessel", "vessel"
+    AIRCRAFT = "aircraft", "aircraft"
+
+
+class Refusal(models.IntegerChoices):
+    """Why a position is refused (`tracking/truth/rule.py`)."""
+
+    OUTLIER = rule.Refusal.OUTLIER, "outlier"
+    REPEAT = rule.Refusal.REPEAT, "repeat"
+    SPOOFED = rule.Refusal.SPOOFED, "spoofed"
+    COARSE = rule.Refusal.COARSE, "coarse"
+    NULL_ISLAND = rule.Refusal.NULL_ISLAND, "null island"
+    BY_HAND = rule.Refusal.BY_HAND, "by hand"
+
+
+class Unjudged(models.Model):
+    """What one batch touched, written in its transaction and deleted in that of the judge."""
+
+    subject = models.CharField(max_length=8, choices=Subject.choices)
+    touched = models.BinaryField(help_text="msgpack: [identities], [first ms], [last ms] since 1970")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"batch {self.pk} of {self.subject}s"
+
+
+class Dispute(models.Model):
+    """More than one track under one identity: two ships with one MMSI, a teleport, a spoofed receiver."""
+
+    subject = models.CharField(max_length=8, choices=Subject.choices)
+    identity = models.CharField(max_length=9, help_text="MMSI or ICAO address")
+    since = models.DateTimeField(help_text="time of the first position that nothing confirms, UTC")
+    until = models.DateTimeField(null=True, help_text="when one track was left and had gone on, UTC; NULL: open")
+    judged_until = models.DateTimeField(help_text="time of the last position that `state` knows of, UTC")
+    state = models.JSONField(null=True, help_text="the open tracks, as the rule goes on with them")
+
+    class Meta:
+        ordering = ["-since"]
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(fields=["subject", "identity", "since"], name="dispute_once"),
+        ]
+        indexes = [models.Index(fields=["-since"], name="dispute_since")]  # the list's order
+
+    def __str__(self) -> str:
+        return f"{self.identity} since {self.since:%Y-%m-%d %H:%M:%S}"
+
+
+class Jump(models.Model):
+    """A confirmed track that began beside another: many to one place are a spoofed fleet."""
+
+    subject = models.CharField(max_length=8, choices=Subject.choices)
+    identity = models.CharField(max_length=9, help_text="MMSI or ICAO address")
+    at = models.DateTimeField(help_text="time of its first position, UTC")
+    latitude = models.FloatField(help_text="degrees north, WGS 84")
+    longitude = models.FloatField(help_text="degrees east, WGS 84")
+    from_latitude = models.FloatField(help_text="of the track that it left, degrees north")
+    from_longitude = models.FloatField(help_text="of the track that it left, degrees east")
+    number = models.SmallIntegerField(help_text="of the track, within its dispute")
+    fleet = models.BooleanField(default=False, help_text="one of many that jumped to one place")
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["subject", "identity", "at"], name="jump_once")]
+        indexes = [models.Index(fields=["at"], name="jump_at")]  # who else jumped then
+
+    def __str__(self) -> str:
+        return f"{self.identity} at {self.at:%Y-%m-%d %H:%M:%S}"
+
+
+class RefusedPosition(models.Model):
+    """A position that the judge or an operator refused; its row stays where it is, with the number of the reason."""
+
+    class Decision(models.IntegerChoices):
+        """What an operator said."""
+
+        REFUSE = rule.Decision.REFUSE, "refused by hand"
+        NONE = rule.Decision.NONE, "as judged"
+        ACCEPT = rule.Decision.ACCEPT, "accepted by hand"
+
+    subject = models.CharField(max_length=8, choices=Subject.choices)
+    identity = models.CharField(max_length=9, help_text="MMSI or ICAO address")
+    timestamp = models.DateTimeField(help_text="time of the position, UTC")
+    latitude = models.FloatField(help_text="degrees north, WGS 84")
+    longitude = models.FloatField(help_text="degrees east, WGS 84")
+    source = models.CharField(max_length=32, help_text="label of the feed")
+    reason = models.SmallIntegerField(choices=Refusal.choices, help_text="why it belongs to no track")
+    distance_m = models.FloatField(null=True, help_text="metres from the nearest track; NULL: there was none")
+    seconds = models.FloatField(null=True, help_text="since that track's last position")
+    budget_m = models.FloatField(null=True, help_text="metres that were possible in that time")
+    decision = models.SmallIntegerField(choices=Decision.choices, default=Decision.NONE, help_text="of an operator")
+    note = models.CharField(max_length=200, blank=True, default="", help_text="why, in the operator's words")
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", help_text="which operator"
+    )
+    decided_at = models.DateTimeField(null=True, help_text="when, UTC")
+
+    class Meta:
+        ordering = ["-timestamp"]
+        default_permissions = ("view", "change")
+        constraints = [
+            models.UniqueConstraint(fields=["subject", "identity", "timestamp"], name="refusedposition_once"),
+        ]
+        indexes = [
+            models.Index(fields=["-timestamp"], name="refusedposition_time"),  # the list's order
+            models.Index(fields=["reason", "-timestamp"], name="refusedposition_reason"),  # its filter
+            # What operators said, asked for by every pass of the judge.
+            models.Index(fields=["subject"], condition=~models.Q(decision=0), name="refusedposition_decided"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.identity} at {self.timestamp:%Y-%m-%d %H:%M:%S}: {self.get_reason_display()}"

@@ -1,0 +1,94 @@
+"""What is left to judge: a batch notes in its own transaction what it touched, and the judge takes the notes.
+
+So nothing that is committed is forgotten by a crash of either, and nothing is judged that is not committed.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+from django.db import connection
+
+from tracking.truth.models import Subject, Unjudged
+
+Key = int | str
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MILLISECOND = dt.timedelta(milliseconds=1)
+_NAMES = {"VesselPosition": (Subject.VESSEL, "vessel_id"), "AircraftPosition": (Subject.AIRCRAFT, "aircraft_id")}
+
+
+class Touched(NamedTuple):
+    """First and last time of what has to be judged of an identity, ms since 1970."""
+
+    since: int
+    until: int
+
+
+class Taken(NamedTuple):
+    """Notes that were taken: what they name, by identity, and their ids."""
+
+    subjects: dict[Subject, dict[Key, Touched]]
+    ids: list[int]
+
+
+def milliseconds(moment: dt.datetime) -> int:
+    """Since 1970."""
+    return (moment - _EPOCH) // _MILLISECOND
+
+
+def moment(ms: int) -> dt.datetime:
+    """The same back, aware UTC."""
+    return _EPOCH + ms * _MILLISECOND
+
+
+def note_rows(rows_by_model: Mapping[type[Any], Iterable[Any]]) -> None:
+    """Note what rows of positions touch, in the transaction that stores them. Raises django.db errors."""
+    for model, rows in rows_by_model.items():
+        subject, key = _NAMES[model.__name__]
+        spans: dict[Key, list[dt.datetime]] = {}
+        for row in rows:
+            identity, at = getattr(row, key), row.timestamp
+            span = spans.get(identity)
+            if span is None:
+                spans[identity] = [at, at]
+            elif at > span[1]:
+                span[1] = at
+            elif at < span[0]:
+                span[0] = at
+        note(subject, {key: Touched(*map(milliseconds, span)) for key, span in spans.items()})
+
+
+def note(subject: Subject, touched: Mapping[Key, Touched]) -> None:
+    """Note what has to be judged. Raises django.db errors."""
+    if touched:
+        columns = [list(touched), *(list(column) for column in zip(*touched.values(), strict=True))]
+        packed = msgspec.msgpack.encode(columns)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"INSERT INTO {Unjudged._meta.db_table} (subject, touched) VALUES (%s, %s)", [subject.value, packed]
+            )
+
+
+def take(limit: int) -> Taken:
+    """The oldest notes, at most `limit`; `forget` deletes them. Raises django.db errors."""
+    taken = Taken({}, [])
+    for row in Unjudged.objects.order_by("id")[:limit]:
+        taken.ids.append(row.pk)
+        known = taken.subjects.setdefault(Subject(row.subject), {})
+        for key, since, until in zip(*msgspec.msgpack.decode(row.touched), strict=True):
+            before = known.get(key)
+            known[key] = Touched(since, until) if before is None else _both(before, since, until)
+    return taken
+
+
+def forget(taken: Taken) -> None:
+    """Delete notes that are done. Raises django.db errors."""
+    Unjudged.objects.filter(id__in=taken.ids).delete()
+
+
+def _both(touched: Touched, since: int, until: int) -> Touched:
+    return Touched(min(touched.since, since), max(touched.until, until))
