@@ -1,4 +1,4 @@
-"""The filter of live state: which reports of a batch may move documents, in one round trip to the live Redis and back.
+"""The filter of live state: which reports of a batch may move documents; one question to the live Redis and one answer.
 
     v2:vessels:filter:{period}   hash, identity -> up to three tracks of 36 bytes (`live_rule`), aircraft alike
     v2:vessels:jumps:{y}:{x}     sorted set of who jumped to a place of 0.2 degrees, by time
@@ -14,6 +14,7 @@ import math
 import struct
 import time
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Any
 
 from django_redis import get_redis_connection
@@ -38,7 +39,8 @@ def hidden(subject: Subject, reports: Sequence[Any]) -> set[int]:
     if not reports:
         return set()
     found = _Filter(subject, {getattr(report, _WHOSE[subject]) for report in reports})
-    for index in sorted(range(len(reports)), key=lambda index: reports[index].timestamp):
+    times = [report.timestamp for report in reports]
+    for index in sorted(range(len(reports)), key=times.__getitem__):
         found.take(index, reports[index])
     found.save()
     return found.hidden
@@ -50,14 +52,14 @@ class _Filter:
     def __init__(self, subject: Subject, keys: Iterable[Key]) -> None:
         self.hidden: set[int] = set()
         self._subject = subject
+        self._values = attrgetter(_WHOSE[subject], _SPEED[subject])
         self._redis = get_redis_connection("live")
         self._known = self._load(list(keys))
         self._changed: dict[Key, Tracks] = {}
 
     def take(self, index: int, report: Any) -> None:
         """Decide on one report."""
-        key = getattr(report, _WHOSE[self._subject])
-        speed = getattr(report, _SPEED[self._subject])
+        key, speed = self._values(report)
         said = LiveTrack(
             milliseconds(report.timestamp),
             report.latitude,
@@ -87,12 +89,13 @@ class _Filter:
         pipeline.execute()
 
     def _load(self, keys: list[Key]) -> dict[Key, Tracks]:
-        pipeline = self._redis.pipeline(transaction=False)
+        """What is known of the targets; the period before is asked only of those that this one does not know."""
+        known: dict[Key, Tracks] = {}
         for period in (_period(), _period() - 1):
-            pipeline.hmget(self._name(period), keys)
-        newer, older = pipeline.execute()
-        pairs = ((key, new or old) for key, new, old in zip(keys, newer, older, strict=True))
-        return {key: _unpacked(packed) for key, packed in pairs if packed}
+            missing = [key for key in keys if key not in known] if known else keys
+            packed = self._redis.hmget(self._name(period), missing) if missing else []
+            known |= {key: _unpacked(found) for key, found in zip(missing, packed, strict=True) if found}
+        return known
 
     def _name(self, period: int) -> str:
         return f"v2:{_PLURAL[self._subject]}:filter:{period}"

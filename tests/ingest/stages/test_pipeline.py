@@ -99,7 +99,7 @@ def test_reports_of_one_moment_are_folded_and_each_is_counted():
 
 
 def test_the_feed_with_the_greater_trust_wins_whatever_comes_first():
-    weak = batch([position(lat=10.0)], source="weak", trust=40)
+    weak = batch([position(lat=20.0001)], source="weak", trust=40)
     strong = batch([position(lat=20.0)], source="strong", trust=90)
     outcomes = set()
     for order in ([weak, strong], [strong, weak]):
