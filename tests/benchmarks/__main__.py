@@ -28,6 +28,7 @@ MODULES = {
     "live_api": "live_api",
     "track": "history",
     "big_day": "history",
+    "archive": "archive",
     "pipeline": "pipeline",
     "backfill": "backfill",
     "worker_memory": "worker_memory",

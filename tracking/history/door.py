@@ -134,10 +134,12 @@ def stream(span: Span, after: tuple[Any, dt.datetime] | None = None) -> Iterator
     With `after`, an identity and a time in the span, those that follow.
     """
     day = max(span.start, after[1] if after else span.start).astimezone(dt.UTC).date()
-    while dt.datetime.combine(day, dt.time(), dt.UTC) < span.end:
-        begin = dt.datetime.combine(day, dt.time(), dt.UTC)
-        one = replace(span, start=max(span.start, begin), end=min(span.end, begin + DAY))
-        yield from _day(one, after if after and begin <= after[1] < begin + DAY else None)
+    while (begin := dt.datetime.combine(day, dt.time(), dt.UTC)) < span.end:
+        is_last = day == dt.date.max
+        one = replace(span, start=max(span.start, begin), end=span.end if is_last else min(span.end, begin + DAY))
+        yield from _day(one, after if after and begin <= after[1] < one.end else None)
+        if is_last:
+            return
         day += DAY
 
 

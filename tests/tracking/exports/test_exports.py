@@ -125,6 +125,13 @@ def test_a_thinned_track_is_exported_thinned(api: APIClient) -> None:
     assert 6 <= len(body(answer).splitlines()) <= 12
 
 
+def test_a_track_to_the_end_of_the_calendar_is_exported(api: APIClient) -> None:
+    query = {"from": "9999-12-30", "to": "9999-12-31T23:59:59", "format": "ndjson"}
+    assert body(api.get(f"/api/vessels/{SHIP}/track/", query)) == b""
+    query = {"from": "0001-01-01", "to": "0001-01-02", "format": "csv"}
+    assert body(api.get(f"/api/vessels/{SHIP}/track/", query)).count(b"\n") == 1
+
+
 def test_what_is_refused_is_json(api: APIClient) -> None:
     for path, status in ((f"vessels/{SHIP}/track/?points=1", 400), ("vessels/1/track/?", 404)):
         answer = api.get(f"/api/{path}&format=csv")
