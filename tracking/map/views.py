@@ -1,7 +1,9 @@
 """The page of the map, and the tiles under it.
 
 The page asks for nothing beyond this site, and its policy holds it to that. Tiles come from one PMTiles file: the one
-that is here, or MAP_TILES. A visitor who may not see live state is sent to log in.
+that is here, or MAP_TILES. A visitor who may not see live state is sent to log in. Who asks is known by the copy of the
+session in the live Redis, and where nobody can say, the page opens and the API decides: it goes on while PostgreSQL is
+away.
 """
 
 from __future__ import annotations
@@ -13,12 +15,18 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
+from django.db import Error as DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.views.decorators.http import require_safe
+from django_redis.exceptions import ConnectionInterrupted
 from pmtiles.reader import Reader
 from pmtiles.tile import Compression
+from redis import RedisError
+from rest_framework.request import Request
+
+from tracking.access.key_copies import CopiedSession
 
 BASEMAP = Path(__file__).with_name("basemap.pmtiles")
 TILE_AGE_SECONDS = 86_400
@@ -32,11 +40,20 @@ LARGEST_ZOOM = 22
 @require_safe
 def page(request: HttpRequest) -> HttpResponseBase:
     """The map."""
-    if not settings.LIVE_PUBLIC and not request.user.is_authenticated:
+    member = _is_member(request)
+    if not settings.LIVE_PUBLIC and not member:
         return redirect_to_login(request.get_full_path(), "admin:login")
-    response = render(request, "tracking/map.html")
+    # Without the request: no context processor may ask who is looking.
+    response = HttpResponse(render_to_string("tracking/map.html", {"member": member}))
     response.headers["Content-Security-Policy"] = POLICY
     return response
+
+
+def _is_member(request: HttpRequest) -> bool:
+    try:
+        return CopiedSession().authenticate(Request(request)) is not None
+    except (DatabaseError, RedisError, ConnectionInterrupted):
+        return settings.SESSION_COOKIE_NAME in request.COOKIES
 
 
 @require_safe

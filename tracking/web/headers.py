@@ -21,6 +21,7 @@ ADMIN = (
     "default-src 'self'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     f"{_COMMON}"
 )
+WORKER = "default-src 'none'; connect-src 'self'"  # of a script: as a worker it goes by it, and the map's fetches tiles
 PRIVATE = "no-store, private"
 LIVE = "public, max-age=1"  # of LIVE_PUBLIC: the same for everybody, and old a second later
 
@@ -47,7 +48,10 @@ def describe_responses(
 
 def policy(request: HttpRequest, response: HttpResponseBase) -> str:
     """What a browser may load for the response."""
-    if not response.headers.get("Content-Type", "").startswith("text/html"):
+    kind = response.headers.get("Content-Type", "")
+    if kind.startswith("text/javascript"):
+        return WORKER
+    if not kind.startswith("text/html"):
         return NOTHING
     if request.path_info.startswith("/admin/"):
         return ADMIN

@@ -5,9 +5,12 @@ import re
 
 import pytest
 from django.contrib.staticfiles import finders
+from django.db import OperationalError
 from django.test import Client
 from django.urls import reverse
+from redis import RedisError
 
+from tracking.access.key_copies import CopiedSession
 from tracking.map import vendor, views
 
 
@@ -28,6 +31,23 @@ def test_the_page_loads_nothing_from_elsewhere_and_has_no_script_of_its_own(sett
     text = shown.content.decode()
     assert re.findall(r"(?:src|href)=\"(https?:|//)", text) == []
     assert re.findall(r"<script(?![^>]*src=)|style=\"|onclick", text) == []
+
+
+@pytest.mark.parametrize("away", [OperationalError, RedisError, None])
+def test_the_page_opens_for_whoever_has_a_session_while_the_database_is_away(settings, monkeypatch, away) -> None:
+    """No `django_db`: a query would fail the test."""
+    settings.LIVE_PUBLIC = False
+
+    def ask(*args) -> None:
+        if away:
+            raise away
+
+    monkeypatch.setattr(CopiedSession, "authenticate", ask)
+    client = Client()
+    client.cookies[settings.SESSION_COOKIE_NAME] = "abc"
+    shown = client.get("/")
+    assert shown.status_code == (200 if away else 302)
+    assert (b"data-member" in shown.content) == bool(away)
 
 
 @pytest.mark.parametrize("zoom", [0, 3, 7])

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.cache import caches
-from django.test import Client
+from django.http import HttpResponse
+from django.test import Client, RequestFactory
 from rest_framework.test import APIRequestFactory
 
 from tracking.api.throttles import AnonymousRate
+from tracking.web import headers
 from tracking.web.networks import client_address
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -32,6 +34,13 @@ def policy(path: str, client: Client | None = None, **more: Any) -> dict[str, st
 )
 def test_what_is_no_page_may_load_nothing(path: str) -> None:
     assert policy(path, HTTP_ACCEPT="application/json, */*;q=0.1")["default-src"] == "'none'"
+
+
+def test_a_script_may_ask_this_site_where_it_runs_as_a_worker() -> None:
+    """A worker goes by the policy of its own response: with the strictest one the map's would get no tile."""
+    script = HttpResponse(content_type='text/javascript; charset="utf-8"')
+    assert headers.policy(RequestFactory().get("/static/map/worker.mjs"), script) == headers.WORKER
+    assert "connect-src 'self'" in headers.WORKER
 
 
 @pytest.mark.django_db
