@@ -250,7 +250,8 @@ def _merged(span: Span, stored: Iterable[Row], archived: Iterable[Row], by: Call
     for _, rows in groupby(heapq.merge(stored, archived, key=by), key=same):
         first, *others = rows
         if others:
-            [first] = [vars(row) for row in upsert.fold([SimpleNamespace(**row) for row in (first, *others)])[0]]
+            # A twin of the winner is shown when the day is merged.
+            first, *_ = [vars(row) for row in upsert.fold([SimpleNamespace(**row) for row in (first, *others)])[0]]
         yield first
 
 

@@ -75,12 +75,12 @@ def test_a_late_row_makes_the_day_whole_again_by_the_conflict_rule(archive_dir: 
     partitions.make([DAY])
     upsert(Report(**LATE, speed=5.0, score=50), Report(**LATE, vessel_id=211000002))
     archive_all()
-    upsert(Report(**LATE, latitude=55.0, heading=90, score=60), Report(**LATE, vessel_id=211000003))
+    upsert(Report(**LATE, latitude=54.0001, heading=90, score=60), Report(**LATE, vessel_id=211000003))
     archive_all()
     assert stored() == set() and ArchivedDay.objects.get().rows == 3
     restore_all()
     winner = VesselPosition.objects.get(vessel_id=211000001)
-    assert (winner.latitude, winner.heading, winner.speed, winner.score) == (55.0, 90, 5.0, 60)
+    assert (winner.latitude, winner.heading, winner.speed, winner.score) == (54.0001, 90, 5.0, 60)
 
 
 def test_an_archived_day_is_not_read_and_written_anew_for_each_late_row() -> None:
