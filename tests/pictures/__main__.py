@@ -48,7 +48,7 @@ class Demo(NamedTuple):
 class Picture(NamedTuple):
     """A file and the page it shows, in pixels; the admin has its side bar from 1280 on.
 
-    `ready`: JavaScript that is true once there is something to see.
+    `ready`: a selector of what is there once there is something to see.
     """
 
     name: str
@@ -56,11 +56,11 @@ class Picture(NamedTuple):
     width: int = 1440
     height: int = 700
     scheme: Literal["light", "dark"] = "light"
-    ready: str = "true"
+    ready: str = "body"
 
 
 TAKEN = (
-    Picture(*("map", "/#5/51/1"), width=1152, height=720, scheme="dark", ready="parseInt(inview.textContent) > 0"),
+    Picture(*("map", "/#5/51/1"), width=1152, height=720, scheme="dark", ready='#inview:not(:text-is("0 in view"))'),
     Picture("vessels", "/admin/tracking/vessel/"),
     Picture("feeds", "/admin/ingest/feed/", height=380),
     Picture("status", "/status", width=1100, height=1020),
@@ -108,7 +108,7 @@ def _shoot(page: Page, picture: Picture) -> int:
     page.goto(picture.path)
     page.wait_for_timeout(ANSWERED_SECONDS * 1000)  # /status shows what it was told after the visit before
     page.reload(wait_until="load")
-    page.wait_for_function(picture.ready, timeout=PATIENCE_SECONDS * 1000)
+    page.wait_for_selector(picture.ready, timeout=PATIENCE_SECONDS * 1000)
     page.wait_for_timeout(ANSWERED_SECONDS * 1000)  # the last tiles
     file = PICTURES / f"{picture.name}.png"
     page.screenshot(path=file, animations="disabled")
