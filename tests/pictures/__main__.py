@@ -46,17 +46,21 @@ class Demo(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """A file and the page it shows, in pixels; the admin has its side bar from 1280 on."""
+    """A file and the page it shows, in pixels; the admin has its side bar from 1280 on.
+
+    `ready`: a selector of what is there once there is something to see.
+    """
 
     name: str
     path: str
     width: int = 1440
     height: int = 700
     scheme: Literal["light", "dark"] = "light"
+    ready: str = "body"
 
 
 TAKEN = (
-    Picture("map", "/#5/51/1", width=1152, height=720, scheme="dark"),
+    Picture(*("map", "/#5/51/1"), width=1152, height=720, scheme="dark", ready='#inview:not(:text-is("0 in view"))'),
     Picture("vessels", "/admin/tracking/vessel/"),
     Picture("feeds", "/admin/ingest/feed/", height=380),
     Picture("status", "/status", width=1100, height=1020),
@@ -101,9 +105,11 @@ def _log_in(page: Page, demo: Demo) -> None:
 
 def _shoot(page: Page, picture: Picture) -> int:
     """Bytes of the file."""
-    page.goto(picture.path, wait_until="networkidle")
+    page.goto(picture.path)
     page.wait_for_timeout(ANSWERED_SECONDS * 1000)  # /status shows what it was told after the visit before
-    page.reload(wait_until="networkidle")
+    page.reload(wait_until="load")
+    page.wait_for_selector(picture.ready, timeout=PATIENCE_SECONDS * 1000)
+    page.wait_for_timeout(ANSWERED_SECONDS * 1000)  # the last tiles
     file = PICTURES / f"{picture.name}.png"
     page.screenshot(path=file, animations="disabled")
     return file.stat().st_size

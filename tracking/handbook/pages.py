@@ -43,24 +43,24 @@ PAGES = {
 _STATIC = "../static/"
 
 
-class Section(NamedTuple):
+class PageSection(NamedTuple):
     """A heading of the second level, and what follows # in its address."""
 
     anchor: str
     title: str
 
 
-class Page(NamedTuple):
+class RenderedPage(NamedTuple):
     """A rendered page; `body` is safe HTML."""
 
     name: str
     title: str
     body: str
-    sections: list[Section]
+    sections: list[PageSection]
 
 
 @lru_cache(maxsize=len(PAGES))
-def page(name: str) -> Page:
+def page(name: str) -> RenderedPage:
     """The page of that name. Raises KeyError for any other."""
     title = PAGES[name]
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
@@ -70,11 +70,11 @@ def page(name: str) -> Page:
         if token.type == "heading_open":
             token.attrSet("id", anchor(content.content))
             if token.tag == "h2":
-                sections.append(Section(anchor(content.content), content.content.replace("`", "")))
+                sections.append(PageSection(anchor(content.content), content.content.replace("`", "")))
     for token in tokens:
         for child in token.children or ():
             _resolve(child)
-    return Page(name, title, parser.renderer.render(tokens, parser.options, {}), sections)
+    return RenderedPage(name, title, parser.renderer.render(tokens, parser.options, {}), sections)
 
 
 def address(name: str) -> str:
