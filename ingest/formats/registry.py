@@ -66,7 +66,7 @@ class FormatSpec(NamedTuple):
 
 def _of_documents(kind: type[DocumentAssembly], decode: Decode) -> FormatSpec:
     """A format whose bytes are JSON documents."""
-    return FormatSpec(kind, decode, kind.looks_like, split=partial(Documents, kind.keys, kind.lists))  # type: ignore[attr-defined]
+    return FormatSpec(kind, decode, kind.looks_like, split=partial(Documents, kind.keys, kind.lists, kind.nested))  # type: ignore[attr-defined]
 
 
 def _of_lines(kind: Any, decode: Decode, begins: bytes, editable: bool = True) -> FormatSpec:

@@ -46,7 +46,7 @@ class AisJsonAssembly(DocumentAssembly):
     """Documents of AIS services."""
 
     keys = (b"mmsi", b"MMSI", b"type", b"class", b"courseOverGround", b"protocol", b"name", b"geometry", b"timestamp")
-    lists = True
+    lists = nested = True
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)

@@ -45,11 +45,18 @@ class Frame(NamedTuple):
 class DocumentFramer:
     """Cuts a byte stream into JSON documents; `keys` as told above, each at most 24 characters.
 
-    `lists`: a list of objects is a document too.
+    `lists`: a list of objects is a document too. `nested`: objects in a document begin as documents do; then only one
+    that follows nothing which a value may follow is a document of its own.
     """
 
-    def __init__(self, keys: tuple[bytes, ...], max_bytes: int = MAX_DOCUMENT_BYTES, lists: bool = False) -> None:
-        self._lists = lists
+    def __init__(
+        self,
+        keys: tuple[bytes, ...],
+        max_bytes: int = MAX_DOCUMENT_BYTES,
+        lists: bool = False,
+        nested: bool = False,
+    ) -> None:
+        self._lists, self._nested = lists, nested
         self._head = re.compile(rb'\{[ \t\r\n]{0,16}+"(?:%b)"' % b"|".join(keys))
         self._max = max_bytes
         self._buffer = bytearray()
@@ -100,9 +107,9 @@ class DocumentFramer:
         while self._at < len(self._buffer):
             character = self._buffer[self._at]
             if character in _OPENING:
-                if self._open and self._head_at(self._at):
+                if self._open and not self._is_value(self._at) and self._head_at(self._at):
                     return self._none(self._at, "document_cut_off")
-                if self._open and self._may_be_head():
+                if self._open and not self._is_value(self._at) and self._may_be_head():
                     break
                 self._open.append(character)
                 self._brackets += 1
@@ -175,6 +182,10 @@ class DocumentFramer:
     def _end_of(self, pattern: re.Pattern[bytes], start: int) -> int:
         found = pattern.match(self._buffer, start)
         return found.end() if found else start
+
+    def _is_value(self, at: int) -> bool:
+        """Whether what begins at `at` is part of the document in hand, though it looks like another's beginning."""
+        return self._nested and bytes(self._buffer[max(0, at - _LONGEST_HEAD) : at]).rstrip()[-1:] in (b",", b"[", b":")
 
     def _head_at(self, at: int) -> bool:
         return self._head.match(self._buffer, at) is not None

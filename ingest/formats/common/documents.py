@@ -53,6 +53,7 @@ class DocumentAssembly(Counting, ABC):
 
     keys: ClassVar[tuple[bytes, ...]]
     lists: ClassVar[bool] = False  # whether a list of objects is a document
+    nested: ClassVar[bool] = False  # whether objects in a document begin as documents do
 
     def __init__(self, setup: Setup) -> None:
         super().__init__()
@@ -60,7 +61,7 @@ class DocumentAssembly(Counting, ABC):
         self.index = setup.index
         self._first = setup.index  # number of the first message of the document at `offset`
         self._clock = setup.clock
-        self._framer = DocumentFramer(self.keys, lists=self.lists)
+        self._framer = DocumentFramer(self.keys, lists=self.lists, nested=self.nested)
 
     @abstractmethod
     def entries(self, document: bytes) -> Iterator[Entry] | None:

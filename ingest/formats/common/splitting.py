@@ -16,6 +16,9 @@ from ingest.formats.common.framing import MAX_LINE_BYTES, LineFramer
 MAX_DATAGRAM_REST = 64 * 1024
 _MAX_DOCUMENT = 4 * 1024 * 1024  # of a sender, of which there may be many
 _NO_DOCUMENT = b"}\n"  # stands for bytes that are none, so that they are counted
+_BEGUN_FRAME = re.compile(rb"(?:^|[ \t])[*@<][0-9A-Fa-f]*$")
+_TIME_ALONE = re.compile(rb"[\d:.TZ+-]{1,40}")
+_BASESTATION = re.compile(rb"(?:^|[ ,;\t])(?:MSG|MLAT)(?:,|$)")
 _CHECKSUM = re.compile(rb"\*[0-9A-Fa-f]{2}")
 
 
@@ -59,8 +62,8 @@ class Documents:
 
     header = b""
 
-    def __init__(self, keys: tuple[bytes, ...], lists: bool) -> None:
-        self._framer = DocumentFramer(keys, _MAX_DOCUMENT, lists)
+    def __init__(self, keys: tuple[bytes, ...], lists: bool, nested: bool) -> None:
+        self._framer = DocumentFramer(keys, _MAX_DOCUMENT, lists, nested)
 
     def feed(self, data: bytes) -> bytes:
         """Documents, a line feed behind each."""
@@ -89,7 +92,8 @@ class Datagrams:
         if self._inner is not None:
             return self._inner.feed(data)
         rest, self._rest = self._rest, b""
-        if rest and self._begins is not None and self._begins.match(data):
+        begins = self._begins is not None and self._begins.match(data) is not None
+        if rest and begins and not _TIME_ALONE.fullmatch(rest.strip()):
             rest += b"\n"
         data = rest + data
         if data.endswith((b"\n", b"\r")):
@@ -111,10 +115,10 @@ def is_cut(line: bytes) -> bool:
     text = line.strip()
     if text[:1] in (b"{", b"["):
         return not text.endswith((b"}", b"]"))
-    if text[:1] in (b"*", b"@", b"<"):
-        return b";" not in text
-    if text[:4] in (b"MSG,", b"MLAT"):
-        return text.count(b",") < 21
+    if _BEGUN_FRAME.search(text) or _TIME_ALONE.fullmatch(text):
+        return True
+    if (message := _BASESTATION.search(text)) is not None:
+        return text.count(b",", message.start()) < 21
     start = max(text.rfind(b"!"), text.rfind(b"$"))
     if start < 0:
         return text.count(b"\\") % 2 == 1
