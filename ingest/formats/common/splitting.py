@@ -17,7 +17,7 @@ MAX_DATAGRAM_REST = 64 * 1024
 _MAX_DOCUMENT = 4 * 1024 * 1024  # of a sender, of which there may be many
 _NO_DOCUMENT = b"}\n"  # stands for bytes that are none, so that they are counted
 _BEGUN_FRAME = re.compile(rb"(?:^|[ \t])[*@<][0-9A-Fa-f]*$")
-_TIME_ALONE = re.compile(rb"[\d:.TZ+-]{4,40}")
+_TIME_ALONE = re.compile(rb"[\d:.TZ+-]{1,40}")
 _BASESTATION = re.compile(rb"(?:^|[ ,;\t])(?:MSG|MLAT)(?:,|$)")
 _CHECKSUM = re.compile(rb"\*[0-9A-Fa-f]{2}")
 
@@ -92,7 +92,8 @@ class Datagrams:
         if self._inner is not None:
             return self._inner.feed(data)
         rest, self._rest = self._rest, b""
-        if rest and self._begins is not None and self._begins.match(data):
+        begins = self._begins is not None and self._begins.match(data) is not None
+        if rest and begins and not _TIME_ALONE.fullmatch(rest.strip()):
             rest += b"\n"
         data = rest + data
         if data.endswith((b"\n", b"\r")):

@@ -69,10 +69,7 @@ def test_static_data_come_with_the_position_or_alone() -> None:
     assert (one.static.name, one.static.ship_type, one.static.draught) == ("ANNA", 70, 7.5)
     ((_, hub),) = said(AISHUB)
     assert (hub.static.name, hub.static.to_stern, hub.static.draught) == ("PIET", 4, 2.5)
-    meta = (
-        b'{"mmsi":255805753,"name":"CHRISTIAN","shipType":80,"referencePointA":79,"draught":61,'
-        b'"timestamp":1487938960141}'
-    )
+    meta = b'{"mmsi":255805753,"name":"CHRISTIAN","referencePointA":79,"draught":61,"timestamp":1487938960141}'
     ((_, alone),) = said(meta)
     assert (alone.position, alone.static.name, alone.static.draught) == (None, "CHRISTIAN", 6.1)
 
