@@ -80,6 +80,7 @@ BESIDES = {
 # Everything else: sessions and keys that GET, sessions and keys that POST.
 OPEN = ("......", ".....", "MMMMMM", "MMMMM")
 LIVE = ("U.....", ".FF.U", "UMMMMM", "MFFMU")
+LIVE_ONE = ("UNNNNN", "NFFNU", "UMMMMM", "MFFMU")  # of one that is not live
 HISTORY = ("U.....", "F.F.U", "UMMMMM", "FFMMU")
 LETTERS = ("UFF...", "F.FFU", "UFFMMM", "FFMFU")
 API = {
@@ -99,6 +100,11 @@ API = {
     "live-aircraft": LIVE,
     "live-stations": LIVE,
     "live-changes": LIVE,
+    "live-vessel": LIVE_ONE,
+    "live-vessel-track": LIVE_ONE,
+    "live-aircraft-one": LIVE_ONE,
+    "live-aircraft-track": LIVE_ONE,
+    "live-station": LIVE_ONE,
     "vessel-list": HISTORY,
     "vessel-detail": HISTORY,
     "vessel-track": HISTORY,

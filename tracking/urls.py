@@ -4,14 +4,12 @@ from django.contrib import admin
 from django.urls import include, path
 
 from tracking.handbook.views import handbook
-from tracking.map import views as map_views
 from tracking.status import metrics
 from tracking.status import page as status_page
 from tracking.status import probes as health
 
 urlpatterns = [
-    path("", map_views.page, name="map"),
-    path("tiles/<int:zoom>/<int:x>/<int:y>", map_views.tile, name="map-tile"),
+    path("", include("tracking.map.urls")),
     path("admin/", admin.site.urls),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),

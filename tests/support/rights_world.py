@@ -141,6 +141,7 @@ def address(path: str, rows: dict[str, Any]) -> str:
         "label": "pier",
         "mmsi": rows["station" if "stations" in path else "vessel"].pk,
         "icao": rows["aircraft"].pk,
+        "key": row,  # of a live target
         "pk": _key_of(path, rows),
     }
     path = re.sub(r"\(\?P<(\w+)>(?:[^()]|\([^()]*\))*\)", r"<\1>", path).replace("^", "").replace("$", "")

@@ -105,16 +105,18 @@ async function got(url) {
     return response.ok ? await response.json() : { refused: response.status };
   } catch { return { refused: 0 }; }
 }
+/** The live document and track, which are as public as live state, and for members the row in the tables. */
 async function fetchDetails(key) {
-  if (member === undefined) { details.missing = "Log in to see static data and the track."; return drawCard(); }
-  const path = `${api}${{ v: "vessels", a: "aircraft", s: "stations" }[key[0]]}/${encodeURIComponent(key.slice(1))}/`;
-  const [known, track] = await Promise.all([got(path), key[0] === "s" ? {} : got(`${path}track/?points=600`)]);
+  const path = `${{ v: "vessels", a: "aircraft", s: "stations" }[key[0]]}/${encodeURIComponent(key.slice(1))}/`;
+  const live = `${api}live/${path}`, none = { refused: 401 };
+  const [document, track, known] = await Promise.all([got(live), key[0] === "s" ? none : got(`${live}track/`), member === undefined ? none : got(`${api}${path}`)]);
   if (key !== chosen) return;
-  const missing = known.refused === 503 ? "The database is away: static data and the track come back with it." : known.refused === 401 || known.refused === 403 ? "Log in to see static data and the track." : known.refused === 404 ? "Not in the tables yet." : "";
-  const points = track.points?.map((point) => ({ at: Date.parse(point.timestamp) / 1000, lat: point.latitude, lon: point.longitude, speed: point.speed ?? point.ground_speed, altitude: point.altitude })) ?? null;
-  details = { known: known.refused === undefined ? known : null, live: known.live ?? null, track: points, missing };
+  const missing = [track, known].some(({ refused }) => refused === 503) ? "The database is away: the track and the tables come back with it." : "";
+  const found = document.refused === undefined ? document : null;
+  details = { known: known.refused === undefined ? known : found, live: found ?? known.live ?? null, track: track.refused === undefined ? pointsOf(track) : null, missing };
   drawTrack(); drawCard();
 }
+const pointsOf = ({ at, lat, lon, speed, altitude }) => at.map((seconds, point) => ({ at: seconds, lat: lat[point], lon: lon[point], speed: speed[point], altitude: altitude?.[point] }));
 
 /** The track by colour, cut at gaps, unrolled over the antimeridian; and where the target will be. */
 function drawTrack() {

@@ -1,0 +1,145 @@
+"""One live target: its whole document, and its last track, for the card of the map.
+
+As public as live state is. The document comes from Redis alone; the track is of PostgreSQL and answers 503 while that
+is away. Only who is live has a track here, of the last 24 hours and at most TRACK_POINTS: more is history, and that
+takes a key.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, ClassVar
+
+from django.conf import settings
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from rest_framework import serializers
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from tracking import search
+from tracking.api.errors import documented
+from tracking.api.live import LiveView
+from tracking.api.serializers import LiveSerializer
+from tracking.api.throttles import ChangesRate
+from tracking.history import tracks
+from tracking.live.state import Kind, LiveState
+from tracking.models import AircraftPosition, Position, VesselPosition
+
+TRACK_HOURS = 24
+TRACK_POINTS = 600
+_KEY = OpenApiParameter("key", OpenApiTypes.STR, OpenApiParameter.PATH, description="MMSI, or ICAO address")
+
+
+class TrackColumns(serializers.Serializer[Any]):
+    """A track in columns, in order of time; null where a value is not known."""
+
+    at = serializers.ListField(child=serializers.FloatField(), help_text="epoch seconds")
+    lat = serializers.ListField(child=serializers.FloatField(), help_text="degrees north, WGS 84")
+    lon = serializers.ListField(child=serializers.FloatField(), help_text="degrees east, WGS 84")
+    speed = serializers.ListField(child=serializers.FloatField(allow_null=True), help_text="knots")
+    course = serializers.ListField(child=serializers.FloatField(allow_null=True), help_text="degrees")
+    altitude = serializers.ListField(
+        child=serializers.FloatField(allow_null=True), required=False, help_text="feet, of aircraft"
+    )
+    ground = serializers.ListField(
+        child=serializers.BooleanField(allow_null=True), required=False, help_text="whether on the ground, of aircraft"
+    )
+
+
+class LiveTarget(LiveView):
+    """The document of one target."""
+
+    throttle_classes = [ChangesRate]
+
+    @extend_schema(parameters=[_KEY], responses={200: LiveSerializer, **documented(404, 503)})
+    def get(self, request: Request, key: str) -> Response:
+        """Everything that is known of a live target, with the ages of its values."""
+        return Response(_document(self.kind, key))
+
+
+class LiveTrack(LiveView):
+    """The last track of one target."""
+
+    throttle_classes = [ChangesRate]
+    model: ClassVar[type[Position]]
+    column: ClassVar[str]
+    # What a point tells, and the column it is of.
+    values: ClassVar[dict[str, str]]
+
+    @extend_schema(parameters=[_KEY], responses={200: TrackColumns, **documented(404, 503)})
+    def get(self, request: Request, key: str) -> Response:
+        """Its last 24 hours in at most 600 points that show the same line."""
+        document = _document(self.kind, key)
+        end = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=1)  # a sender's clock may be ahead
+        start = end - dt.timedelta(hours=TRACK_HOURS)
+        fields = ("timestamp", "latitude", "longitude", *self.values.values())
+        asked = (self.model, self.column, self.identity(document["id"]), start, end, fields)
+        points = tracks.points(*asked, limit=TRACK_POINTS + 1)
+        if len(points) > TRACK_POINTS:
+            points = tracks.outline(*asked, limit=TRACK_POINTS)
+        return Response(
+            {
+                "at": [round(point["timestamp"].timestamp(), 1) for point in points],
+                "lat": [round(point["latitude"], 6) for point in points],
+                "lon": [round(point["longitude"], 6) for point in points],
+                **{name: [point[field] for point in points] for name, field in self.values.items()},
+            }
+        )
+
+    def identity(self, key: str) -> Any:
+        """What the column holds of a target: its MMSI as a number."""
+        return int(key)
+
+
+def _document(kind: Kind, text: str) -> dict[str, Any]:
+    """The live document. Raises NotFound, and redis.RedisError."""
+    key: Any = search.icao(text) if kind is Kind.AIRCRAFT else search.mmsi(text)
+    found = LiveState(kind).get(str(key)) if key is not None else None
+    if found is None:
+        raise NotFound(f"{text!r} was not heard within the last {settings.LIVE_TTL_SECONDS} seconds.")
+    return found
+
+
+@extend_schema_view(get=extend_schema(operation_id="live_vessel"))
+class LiveVessel(LiveTarget):
+    """A ship."""
+
+    kind = Kind.VESSEL
+
+
+@extend_schema_view(get=extend_schema(operation_id="live_aircraft_one"))
+class LiveAircraftOne(LiveTarget):
+    """An aircraft."""
+
+    kind = Kind.AIRCRAFT
+
+
+@extend_schema_view(get=extend_schema(operation_id="live_station"))
+class LiveStation(LiveTarget):
+    """A base station or an aid to navigation."""
+
+    kind = Kind.STATION
+
+
+@extend_schema_view(get=extend_schema(operation_id="live_vessel_track"))
+class LiveVesselTrack(LiveTrack):
+    """The track of a ship."""
+
+    kind = Kind.VESSEL
+    model, column = VesselPosition, "vessel_id"
+    values = {"speed": "speed", "course": "course"}
+
+
+@extend_schema_view(get=extend_schema(operation_id="live_aircraft_track"))
+class LiveAircraftTrack(LiveTrack):
+    """The track of an aircraft."""
+
+    kind = Kind.AIRCRAFT
+    model, column = AircraftPosition, "aircraft_id"
+    values = {"speed": "ground_speed", "course": "heading", "altitude": "altitude", "ground": "on_ground"}
+
+    def identity(self, key: str) -> Any:
+        """The ICAO address."""
+        return key

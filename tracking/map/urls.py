@@ -1,0 +1,15 @@
+"""Addresses of the map: its page, its tiles, and below /api/ what its card asks."""
+
+from django.urls import URLPattern, path
+
+from tracking.map import target, views
+
+urlpatterns: list[URLPattern] = [
+    path("", views.page, name="map"),
+    path("tiles/<int:zoom>/<int:x>/<int:y>", views.tile, name="map-tile"),
+    path("api/live/vessels/<str:key>/", target.LiveVessel.as_view(), name="live-vessel"),
+    path("api/live/vessels/<str:key>/track/", target.LiveVesselTrack.as_view(), name="live-vessel-track"),
+    path("api/live/aircraft/<str:key>/", target.LiveAircraftOne.as_view(), name="live-aircraft-one"),
+    path("api/live/aircraft/<str:key>/track/", target.LiveAircraftTrack.as_view(), name="live-aircraft-track"),
+    path("api/live/stations/<str:key>/", target.LiveStation.as_view(), name="live-station"),
+]
