@@ -63,6 +63,17 @@ _ENVELOPES = [
     _HEAD % b"ShipStaticData" + b'{"ShipStaticData":{"MessageID":5,"UserID":211000001,"Name":"NORDIC","ImoNumber":1,'
     b'"Dimension":{"A":100,"B":20,"C":10,"D":10},"Eta":{"Month":8,"Day":29,"Hour":14,"Minute":12},"Valid":true}}}',
 ]
+_DECODED = [
+    b'{"mmsi":257099001,"msgtime":"2026-02-17T12:37:34+01:00","latitude":60.19,"longitude":5.2,"speedOverGround":7.6,'
+    b'"courseOverGround":143.4,"trueHeading":141,"name":"NORDIC","shipType":70,"draught":75}',
+    b'{"class":"AIS","type":1,"mmsi":371798000,"scaled":true,"status":0,"speed":12.3,"lon":-123.4,"lat":48.4,"second":33}',
+    b'[{"ERROR":false,"RECORDS":1},[{"MMSI":244750034,"TIME":1790000000,"LONGITUDE":-1980000,"LATITUDE":28860000,'
+    b'"COG":900,"SOG":15,"HEADING":511,"NAVSTAT":0,"NAME":"PIET","A":3,"B":4,"C":1,"D":2}]]',
+]
+_AIRCRAFT_LIST = (
+    b'{"acList":[{"Icao":"ABD031","Lat":51.2,"Long":4.2,"Alt":37000,"Spd":450.1,"Trak":271.3,"Call":"BAW1234",'
+    b'"PosTime":1790000000000}]}'
+)
 
 
 def _beast(frame: bytes) -> bytes:
@@ -81,4 +92,6 @@ EXAMPLES: dict[str, tuple[bytes, list[bytes]]] = {
     Format.READSB_TRACE: (b"", [_TRACE + b"\n"]),
     Format.OPENSKY: (b"", [_STATES + b"\n"]),
     Format.TRACKS: (b"", [line + b"\n" for line in _POINTS]),
+    Format.AIS_JSON: (b"", [line + b"\n" for line in _DECODED]),
+    Format.VIRTUAL_RADAR: (b"", [_AIRCRAFT_LIST + b"\n"]),
 }

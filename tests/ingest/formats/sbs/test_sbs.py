@@ -251,7 +251,7 @@ def test_the_receivers_time_in_front_is_used_else_the_arrival():
 
 def test_a_recording_without_times_needs_a_clock():
     with pytest.raises(UnknownTime):
-        list(SbsAssembly(Setup(recorded_clock(), recorded=True)).feed(line(8) + b"\n", None))
+        list(SbsAssembly(Setup(recorded_clock(), recorded=True)).feed(b"MSG,8,1,1,4CA2D6,1,,,,,,,,,,,,,,,,0\n", None))
 
 
 @pytest.mark.parametrize(
