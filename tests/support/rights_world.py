@@ -139,6 +139,9 @@ def address(path: str, rows: dict[str, Any]) -> str:
         "entry_id": "1-1",
         "name": "glossary" if "handbook" in path else "database",
         "label": "pier",
+        "zoom": 0,
+        "x": 0,
+        "y": 0,
         "mmsi": rows["station" if "stations" in path else "vessel"].pk,
         "icao": rows["aircraft"].pk,
         "key": row,  # of a live target

@@ -20,6 +20,7 @@ TARGETS = (
     "chaos",
     "outage",
     "siege",
+    "truth",
     "fuzz",
     "pictures",
     "clean",

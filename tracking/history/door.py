@@ -200,6 +200,8 @@ def _archived_after(span: Span, days: Sequence[dt.date], after: tuple[Any, ...] 
 
 def archived_days(span: Span) -> list[dt.date]:
     """The days of the span that lie in the archive."""
+    if span.end <= span.start:
+        return []
     last = (span.end - dt.timedelta(microseconds=1)).astimezone(dt.UTC).date()
     found = ArchivedDay.objects.filter(
         kind=kind_of(span.model), day__gte=span.start.astimezone(dt.UTC).date(), day__lte=last, restored_at=None

@@ -120,9 +120,12 @@ class Assembler(Counting):
                     self.foreign += 1
                     continue
                 if not is_message or self._line_time is not None:
-                    self._line_at = self.offset, self.index
-                    yield from self.push(line, size, arrival)
-                    self._line_at = None
+                    begins = self.offset, self.index
+                    messages = self.push(line, size, arrival)
+                    for number, message in enumerate(messages, 1):
+                        # Amid a line a run goes on at its beginning, after the last message at its end.
+                        self._line_at = begins if number < len(messages) else None
+                        yield message
                     continue
                 heard = self._clock(self.index, None, arrival)
                 if heard is None:

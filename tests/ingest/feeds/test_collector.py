@@ -25,6 +25,9 @@ class Bytes:
     def __init__(self, chunks, recorded=True, failure=None, forever=False):
         self._chunks, self.recorded, self._failure, self._forever = chunks, recorded, failure, forever
 
+    def split_by(self, make):
+        """Its chunks are as they are."""
+
     async def chunks(self, offset=0):
         for chunk in self._chunks:
             yield chunk if isinstance(chunk, Chunk) else Chunk(chunk, None if self.recorded else NOON_MS)

@@ -289,10 +289,10 @@ def test_a_track_opens_the_partitions_of_its_days_and_no_other(api):
     [
         ("vessels/", 2),
         ("vessels/211000001/", 4),
-        ("vessels/211000001/track/", 3),
+        ("vessels/211000001/track/", 4),
         ("aircraft/", 2),
-        ("aircraft/3c6444/", 4),
-        ("aircraft/3c6444/track/", 3),
+        ("aircraft/3c6444/", 5),
+        ("aircraft/3c6444/track/", 4),
         ("stations/", 2),
         ("stations/2320001/", 2),
         ("feeds/", 2),
@@ -376,7 +376,7 @@ def test_without_postgresql_the_answer_is_a_503_and_public_live_state_serves_on(
 def test_every_address_is_documented_with_its_errors():
     schema = Client().get("/api/schema/?format=json").json()
     paths = {path: methods for path, methods in schema["paths"].items() if path.split("/")[2] in OURS}
-    assert len(paths) == 14
+    assert len(paths) == 20
     for path, methods in paths.items():
         expected = {"200", "401", "429", "503"} | ({"404"} if "{" in path else {"400"})
         assert expected <= set(methods["get"]["responses"]), path

@@ -144,7 +144,7 @@ def test_on_a_phone_the_list_and_the_card_are_sheets(visit: Visit) -> None:
 
 
 def test_it_says_when_no_news_comes_and_goes_on_by_itself(visit: Visit) -> None:
-    page = visit("#12/52.4/3.4")
+    page = visit("#9/52.4/3.4")
     page.context.set_offline(True)
     page.locator("#state[data-state=late]").wait_for(timeout=PATIENCE_SECONDS * 1000)
     expect(page.locator("#state")).to_contain_text("No news")

@@ -86,7 +86,7 @@ def test_the_order_of_batches_their_cut_and_the_time_of_the_judge_choose_no_numb
     partitions.make([START.date()])
     first, *others = (ingest(sea, trial) for trial in range(len(CUTS)))
     found = Counter(number for _, _, number in first.values())
-    assert min(found[n] for n in (0, 1, rule.Refusal.OUTLIER, rule.Refusal.SPOOFED, rule.Refusal.NULL_ISLAND)) > 0
+    assert min(found[n] for n in (0, 1, rule.Refusal.OUTLIER, rule.Refusal.SPOOFED)) > 0
     assert [{key for key in first if first[key] != other.get(key)} for other in others] == [set()] * len(others)
     refused = {key for key, (_, _, number) in others[-1].items() if number < 0}
     quarantined = RefusedPosition.objects.values_list("identity", "timestamp")
