@@ -31,7 +31,8 @@ RENDERERS = [
     type(f"{name.capitalize()}Renderer", (ExportRenderer,), {"media_type": made.media_type, "format": name})
     for name, made in FORMATS.items()
 ]
-SCHEMA = {("200", made.media_type): {"type": "string", "format": "binary"} for made in FORMATS.values()}
+_FILE, _DOCUMENT = {"type": "string", "format": "binary"}, {"type": "object"}
+SCHEMA = {("200", made.media_type): _DOCUMENT if "geo+json" in made.media_type else _FILE for made in FORMATS.values()}
 
 
 def chosen(request: Request) -> Format | None:
