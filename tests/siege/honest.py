@@ -108,12 +108,15 @@ class HonestSender(ABC):
         keys: list[Key] = []
         now = time.time()
         for number in numbers:
+            due = (
+                now - (numbers.stop - 1 - number) / self._rate
+            )  # a sender that was held up has more than one of a ship
             if number % _STATIC_OF == 1:
-                lines += self._static(now)
+                lines += self._static(due)
             else:
                 ship = next(self._ships)
-                keys.append((ship.identity.mmsi, int(now)))
-                lines.append(self._line(ship, now))
+                keys.append((ship.identity.mmsi, int(due)))
+                lines.append(self._line(ship, due))
         return lines, keys
 
     def _line(self, ship: Ship, now: float) -> bytes:
