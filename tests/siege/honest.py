@@ -108,9 +108,7 @@ class HonestSender(ABC):
         keys: list[Key] = []
         now = time.time()
         for number in numbers:
-            due = (
-                now - (numbers.stop - 1 - number) / self._rate
-            )  # a sender that was held up has more than one of a ship
+            due = now - (numbers.stop - 1 - number) / self._rate  # one held up has several of a ship
             if number % _STATIC_OF == 1:
                 lines += self._static(due)
             else:
