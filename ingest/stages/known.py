@@ -40,18 +40,13 @@ class KnownTargets:
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
         self._known: OrderedDict[int | str, _Known] = OrderedDict()
-        self.asked = 0
-        self.spared = 0
 
     def __len__(self) -> int:
         return len(self._known)
 
     def news(self, sightings: Sequence[S]) -> list[S]:
         """Those that change something: unknown, with other static data, or seen a minute after or before."""
-        news = [sighting for sighting in sightings if self._is_news(sighting)]
-        self.asked += len(sightings)
-        self.spared += len(sightings) - len(news)
-        return news
+        return [sighting for sighting in sightings if self._is_news(sighting)]
 
     def remember(self, sightings: Sequence[VesselSighting | AircraftSighting]) -> None:
         """These are written and committed."""
