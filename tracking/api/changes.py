@@ -19,7 +19,8 @@ from tracking.api.errors import documented
 from tracking.api.live import LiveView
 from tracking.api.query import LiveQuery
 from tracking.api.throttles import ChangesRate
-from tracking.live.mirror import mirror, number
+from tracking.live.log import number
+from tracking.live.mirror import mirror
 from tracking.live.state import Kind
 
 

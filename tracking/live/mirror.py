@@ -15,121 +15,24 @@ import time
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import numpy as np
 from django.conf import settings
 from django_redis import get_redis_connection
 
+from tracking.live.columns import EVERYWHERE, STATICS, VALUES, Columns, Drawn, decode, static_of, values_of
+from tracking.live.log import SEQUENCE_BITS, number, text
 from tracking.live.state import CHANGES, DOCUMENTS_PER_READ, Kind, LiveState
 
 TICK_SECONDS = 1.0
+ANSWER_SECONDS = 60.0  # what changed between two entries stays so
 SNAPSHOT_SECONDS = 10.0  # so old may be what a page begins with: it asks at once for the rest
 ANSWERS = 256
-UNKNOWN: Final = -32768
-_SEQUENCE_BITS = 20
 _FAR_AHEAD_MS = 10_000  # a cursor so much later than the log is of another server
-_EVERYWHERE = 2**31 - 1
 
 Box = tuple[float, float, float, float]
-
-
-class _Document(msgspec.Struct):
-    """What a page draws of a document."""
-
-    ts: float
-    lat: float | None = None
-    lon: float | None = None
-    ages: dict[str, float] = {}
-    source: str | None = None
-    name: str | None = None
-    callsign: str | None = None
-    speed: float | None = None
-    course: float | None = None
-    heading: float | None = None
-    status: int | None = None
-    ship_type: int | None = None
-    to_bow: int | None = None
-    to_stern: int | None = None
-    to_port: int | None = None
-    to_starboard: int | None = None
-    altitude: float | None = None
-    ground_speed: float | None = None
-    vertical_rate: float | None = None
-    on_ground: bool | None = None
-    type_code: str | None = None
-    squawk: str | None = None
-    kind: str | None = None
-
-
-_decode = msgspec.json.Decoder(list[_Document]).decode
-
-
-class _Columns:
-    """The targets of one kind; a freed row is used again.
-
-    `ts`: the document's time; `heard`: the position's; `seq` and `static_seq`: the entry that changed the target, and
-    its static data, last; `lat`, `lon` and where it was before, `was_lat`, `was_lon`: 1e-5 degrees. Numbers in `values`
-    are UNKNOWN where the document has none.
-    """
-
-    FLOATS = ("ts", "heard")
-    LONGS = ("seq", "static_seq", "lat", "lon", "was_lat", "was_lon")
-
-    def __init__(self, values: tuple[str, ...]) -> None:
-        self.values = values
-        self.rows: dict[str, int] = {}
-        self.keys: list[str] = []
-        self.statics: list[tuple[Any, ...]] = []
-        self._free: list[int] = []
-        self.column: dict[str, Any] = {}
-        self._grow(4096)
-
-    def __len__(self) -> int:
-        return len(self.keys)
-
-    def row(self, key: str) -> int:
-        """The row of a target, a new one if need be."""
-        found = self.rows.get(key)
-        if found is not None:
-            return found
-        if self._free:
-            row = self._free.pop()
-            self.keys[row], self.statics[row] = key, ()
-        else:
-            row = len(self.keys)
-            if row == len(self.column["ts"]):
-                self._grow(2 * row)
-            self.keys.append(key)
-            self.statics.append(())
-        self.rows[key] = row
-        self.column["was_lat"][row] = self.column["was_lon"][row] = _EVERYWHERE
-        return row
-
-    def drop_before(self, ts: float) -> None:
-        """Forget those that died."""
-        of = self.column["ts"][: len(self)]
-        for row in np.nonzero((of > 0) & (of <= ts))[0].tolist():
-            self.rows.pop(self.keys[row], None)
-            self.column["ts"][row] = self.column["seq"][row] = 0
-            self._free.append(row)
-
-    def _grow(self, size: int) -> None:
-        types = dict.fromkeys(self.FLOATS, "f8") | dict.fromkeys(self.LONGS, "i8") | dict.fromkeys(self.values, "i4")
-        for name, kind in types.items():
-            column = np.zeros(size, kind)
-            if name in self.column:
-                column[: len(self)] = self.column[name][: len(self)]
-            self.column[name] = column
-
-
-# What is drawn of each kind, besides the position and its age.
-_VALUES = {
-    Kind.VESSEL: ("speed", "course", "heading", "status"),
-    Kind.AIRCRAFT: ("speed", "heading", "altitude", "climb", "ground", "squawk"),
-    Kind.STATION: (),
-}
 
 
 class Mirror:
@@ -139,7 +42,7 @@ class Mirror:
         self._reading = threading.Lock()
         self._read_at = -TICK_SECONDS
         self._last = self._oldest = 0
-        self._columns = {kind: _Columns(_VALUES[kind]) for kind in Kind}
+        self._columns = {kind: Columns(VALUES[kind]) for kind in Kind}
         self._states = {kind: LiveState(kind) for kind in Kind}
         self._answers: OrderedDict[tuple[Any, ...], _Answer] = OrderedDict()
         self._answering = threading.Lock()
@@ -152,13 +55,15 @@ class Mirror:
         after = None if since is None else number(since)
         self._refresh()
         # Too old for the log, or of another server: everything again.
-        if after is not None and not self._oldest - 1 <= after <= self._last + (_FAR_AHEAD_MS << _SEQUENCE_BITS):
+        if after is not None and not self._oldest - 1 <= after <= self._last + (_FAR_AHEAD_MS << SEQUENCE_BITS):
             after = None
         key = (kinds, box, after, None if after is None else self._last)
-        answer = self._answer(key, SNAPSHOT_SECONDS if after is None else 60.0)
+        answer = self._answer(key, SNAPSHOT_SECONDS if after is None else ANSWER_SECONDS)
         with answer.making:
             if answer.body is None:
-                answer.body = zlib.compress(msgspec.json.encode(self._body(kinds, box, after)), 3, wbits=31)
+                with self._reading:  # columns must not move while they are cut
+                    told = self._body(kinds, box, after)
+                answer.body = zlib.compress(msgspec.json.encode(told), 3, wbits=31)
         return answer.body
 
     def _answer(self, key: tuple[Any, ...], seconds: float) -> _Answer:
@@ -192,10 +97,10 @@ class Mirror:
 
     def _load(self, client: Any, begins: int) -> None:
         """Everything; what the log still tells of gets its place in the sequence, the rest none."""
-        self._columns = {kind: _Columns(_VALUES[kind]) for kind in Kind}
+        self._columns = {kind: Columns(VALUES[kind]) for kind in Kind}
         with self._answering:
             self._answers.clear()
-        self._oldest = begins or time.time_ns() // 1_000_000 << _SEQUENCE_BITS
+        self._oldest = begins or time.time_ns() // 1_000_000 << SEQUENCE_BITS
         newest = client.xrevrange(CHANGES, count=1)
         end = number(newest[0][0]) if newest else self._oldest
         for kind in Kind:
@@ -227,9 +132,9 @@ class Mirror:
             replies = client.execute_command("JSON.MGET", *(prefix + key for key in some), "$")
             for key, reply in zip(some, replies, strict=True):
                 if reply is not None:
-                    self._take(kind, key, entries[key], _decode(reply)[0])
+                    self._take(kind, key, entries[key], decode(reply)[0])
 
-    def _take(self, kind: Kind, key: str, entry: int, document: _Document) -> None:
+    def _take(self, kind: Kind, key: str, entry: int, document: Drawn) -> None:
         if document.lat is None or document.lon is None:
             return
         columns = self._columns[kind]
@@ -240,9 +145,9 @@ class Mirror:
         column["ts"][row], column["seq"][row] = document.ts, entry
         column["heard"][row] = document.ages.get("position", document.ts)
         column["lat"][row], column["lon"][row] = round(document.lat * 1e5), round(document.lon * 1e5)
-        for name, value in zip(columns.values, _values(kind, document), strict=True):
+        for name, value in zip(columns.values, values_of(kind, document), strict=True):
             column[name][row] = value
-        static = _static(kind, document)
+        static = static_of(kind, document)
         if static != columns.statics[row]:
             columns.statics[row] = static
             column["static_seq"][row] = entry
@@ -298,68 +203,10 @@ class _Answer:
         self.body: bytes | None = None
 
 
-STATICS = {
-    Kind.VESSEL: ("name", "type", "length", "beam", "source"),
-    Kind.AIRCRAFT: ("name", "type", "source"),
-    Kind.STATION: ("name", "type", "source"),
-}
-
-
-def number(entry: bytes | str) -> int:
-    """The id of an entry as one number that orders them. Raises ValueError."""
-    words = entry.decode() if isinstance(entry, bytes) else entry
-    milliseconds, _, sequence = words.partition("-")
-    if not (milliseconds.isdecimal() and (sequence or "0").isdecimal() and len(words) < 40):
-        raise ValueError(f"no cursor: {words[:40]!r}")
-    return int(milliseconds) << _SEQUENCE_BITS | min(int(sequence or 0), (1 << _SEQUENCE_BITS) - 1)
-
-
-def text(entry: int) -> str:
-    """The number again as Redis writes it."""
-    return f"{entry >> _SEQUENCE_BITS}-{entry & (1 << _SEQUENCE_BITS) - 1}"
-
-
-def _values(kind: Kind, document: _Document) -> tuple[int, ...]:
-    """Numbers of a row in the order of _VALUES: speed in 0.1 knots, altitude in 25 ft, climb in 64 ft a minute."""
-    if kind is Kind.VESSEL:
-        return (
-            _scaled(document.speed, 10),
-            _scaled(document.course),
-            _scaled(document.heading),
-            _scaled(document.status),
-        )
-    if kind is Kind.AIRCRAFT:
-        return (
-            _scaled(document.ground_speed, 10),
-            _scaled(document.heading),
-            _scaled(document.altitude, 1 / 25),
-            _scaled(document.vertical_rate, 1 / 64),
-            UNKNOWN if document.on_ground is None else int(document.on_ground),
-            int(document.squawk) if document.squawk and document.squawk.isdecimal() else UNKNOWN,
-        )
-    return ()
-
-
-def _static(kind: Kind, document: _Document) -> tuple[Any, ...]:
-    """What seldom changes, in the order of STATICS; lengths in metres, 0 where unknown."""
-    source = document.source or ""
-    if kind is Kind.VESSEL:
-        length = (document.to_bow or 0) + (document.to_stern or 0)
-        beam = (document.to_port or 0) + (document.to_starboard or 0)
-        return document.name or "", _scaled(document.ship_type), length, beam, source
-    if kind is Kind.AIRCRAFT:
-        return document.callsign or "", document.type_code or "", source
-    return document.name or "", document.kind or "", source
-
-
-def _scaled(value: float | None, scale: float = 1) -> int:
-    return UNKNOWN if value is None else round(value * scale)
-
-
 def _inside(lat: Any, lon: Any, box: Box) -> Any:
     west, south, east, north = (round(edge * 1e5) for edge in box)
     spans = (lon >= west) & (lon <= east) if west <= east else (lon >= west) | (lon <= east)
-    return (lat >= south) & (lat <= north) & (lat != _EVERYWHERE) & spans
+    return (lat >= south) & (lat <= north) & (lat != EVERYWHERE) & spans
 
 
 def _differences(values: Iterable[int]) -> list[int]:

@@ -7,7 +7,7 @@ behind the cache alias "live" (here vessels; aircraft and stations alike):
     v2:vessels:active   sorted set of every target, by the document's ts: newest wins by it, and the reaper goes by it
     v2:vessels:geo      positions below 85.05112878 degrees of latitude, the limit of GEOADD
     v2:vessels:polar    sorted set of the targets beyond it, by latitude
-    v2:vessels:fields   hash of which dynamic fields each document has, by which live.lua keeps `ages`
+    v2:vessels:fields   hash of which dynamic fields each document has, by which write.lua keeps `ages`
 
 A document is {"id", "ts", "lat", "lon", dynamic fields, "ages", static fields}. `ts` is the event time of the newest
 dynamic value, epoch seconds; `ages` holds the event time of each field (or "position") whose value is older than `ts`,
@@ -237,7 +237,7 @@ class LiveState:
 
 
 def _target(kind: Kind, update: LiveUpdate) -> tuple[Any, ...]:
-    """An update as live.lua takes it: {key, ts, latitude, longitude, fields, ages, document, static}."""
+    """An update as write.lua takes it: {key, ts, latitude, longitude, fields, ages, document, static}."""
     _check(update)
     document: Document = {"id": update.key, "ts": update.ts}
     if update.latitude is not None:
@@ -269,7 +269,7 @@ def _check(update: LiveUpdate) -> None:
 
 @functools.lru_cache(maxsize=1024)
 def _bits(kind: Kind, names: tuple[str, ...], has_position: bool, older: tuple[str, ...]) -> int:
-    """The fields as live.lua compares them: those older than ts 15 bits above the others. Raises KeyError."""
+    """The fields as write.lua compares them: those older than ts 15 bits above the others. Raises KeyError."""
     given = {*names, "position"} if has_position else {*names}
     bits = {name: 1 << place for place, name in enumerate(FIELDS[kind])}
     return sum(bits[name] << 15 if name in older else bits[name] for name in given)

@@ -7,19 +7,14 @@ import zlib
 import pytest
 from redis import Redis
 
-from tracking.live.mirror import UNKNOWN, Mirror, number, text
+from tracking.live.columns import UNKNOWN
+from tracking.live.log import number, text
+from tracking.live.mirror import Mirror
 from tracking.live.state import CHANGES, Kind, LiveState, LiveUpdate
 
 pytestmark = pytest.mark.usefixtures("live_redis")
 BOX = (0.0, 50.0, 10.0, 60.0)
 ALL = tuple(Kind)
-
-
-def mirror() -> Mirror:
-    """One that looks at Redis whenever it is asked."""
-    made = Mirror()
-    made.__dict__["_fresh"] = True
-    return made
 
 
 def ask(asked, since=None, box=BOX, kinds=ALL):
@@ -36,7 +31,7 @@ def ids(body, kind="vessel"):
 
 
 def test_a_page_begins_with_everything_in_its_box_and_goes_on_with_what_changed():
-    one = mirror()
+    one = Mirror()
     ship(speed=12.3, course=90.0, status=0, static={"name": "NORDIC", "ship_type": 70, "to_bow": 100, "to_stern": 20})
     ship("244660124", lat=40.0)
     first = ask(one)
@@ -61,13 +56,13 @@ def test_a_page_begins_with_everything_in_its_box_and_goes_on_with_what_changed(
 def test_rows_are_differences_of_neighbours():
     for number_, lon in enumerate((4.0, 4.5, 5.0)):
         ship(str(244660000 + number_), lon=lon)
-    body = ask(mirror())
+    body = ask(Mirror())
     assert body["vessel"]["lon"] == [400_000, 50_000, 50_000]
     assert sum(body["vessel"]["lat"]) == 5_200_000
 
 
 def test_static_data_alone_are_told():
-    one = mirror()
+    one = Mirror()
     ship()
     since = ask(one)["next"]
     LiveState(Kind.VESSEL).write([LiveUpdate("244660123", time.time(), static={"name": "LATE"})])
@@ -76,7 +71,7 @@ def test_static_data_alone_are_told():
 
 
 def test_a_target_that_leaves_the_box_is_told_once_more():
-    one = mirror()
+    one = Mirror()
     ship()
     since = ask(one)["next"]
     ship(lat=61.0, ts=time.time() + 1)
@@ -87,12 +82,12 @@ def test_a_target_that_leaves_the_box_is_told_once_more():
 
 
 def test_every_process_answers_every_cursor_alike():
-    one = mirror()
+    one = Mirror()
     ship()
     ship("244660124")
     since = ask(one)["next"]
     ship("244660124", lat=53.0, ts=time.time() + 1)
-    other = mirror()
+    other = Mirror()
     assert ids(ask(one, since)) == ids(ask(other, since)) == ["244660124"]
 
 
@@ -100,12 +95,12 @@ def test_a_box_over_the_antimeridian_holds_both_sides():
     ship(lon=179.9)
     ship("244660124", lon=-179.9)
     ship("244660125", lon=0.0)
-    assert sorted(ids(ask(mirror(), box=(170.0, 50.0, -170.0, 60.0)))) == ["244660123", "244660124"]
+    assert sorted(ids(ask(Mirror(), box=(170.0, 50.0, -170.0, 60.0)))) == ["244660123", "244660124"]
 
 
 @pytest.mark.parametrize("spoil", ["flush", "trim", "future"])
 def test_a_cursor_that_nobody_can_answer_begins_anew(live_redis: Redis, spoil):
-    one = mirror()
+    one = Mirror()
     ship()
     since = ask(one)["next"]
     if spoil == "flush":
@@ -121,7 +116,7 @@ def test_a_cursor_that_nobody_can_answer_begins_anew(live_redis: Redis, spoil):
 
 
 def test_what_dies_leaves_the_totals_and_comes_back_as_new(settings):
-    one = mirror()
+    one = Mirror()
     ship()
     assert ask(one)["total"]["vessel"] == 1
     settings.LIVE_TTL_SECONDS = 0.001
@@ -142,3 +137,15 @@ def test_the_log_keeps_two_minutes(live_redis: Redis):
 def test_a_cursor_that_is_none_is_refused(given):
     with pytest.raises(ValueError, match="no cursor"):
         number(given)
+
+
+def test_columns_stand_still_while_an_answer_is_cut(monkeypatch):
+    one, cut, held = Mirror(), Mirror._cut, []
+
+    def watched(self, *args):
+        held.append(self._reading.locked())
+        return cut(self, *args)
+
+    monkeypatch.setattr(Mirror, "_cut", watched)
+    ask(one)
+    assert held == [True] * len(ALL)
