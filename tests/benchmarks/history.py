@@ -1,7 +1,7 @@
 """History that stays fast: a track among 20 million rows, and upserts into a day that holds 5 million.
 
 `track`: 20 days of 1,000 vessels, 1,000 positions each a day. One vessel-day through the project's own query
-(`tracking.history.tracks.points` by Django's ORM, dictionaries out) against the same rows by psycopg alone, in the
+(`tracking.history.tracks.points`, dictionaries out) against the same rows by psycopg alone, in the
 order of the index, both by turns over vessels and days chosen by chance. p99 over all questions of a round. Verified:
 each answer is the vessel's day, whole and in order; the plan opens the partitions of that day alone.
 
@@ -31,6 +31,7 @@ from tests.benchmarks.positions_table import reports
 from tests.benchmarks.recording import BEGAN
 from tests.benchmarks.upsert import ours
 from tracking.history import partitions, tracks
+from tracking.history.door import Span
 from tracking.models import VesselPosition
 
 VESSELS = 1_000
@@ -142,7 +143,7 @@ def _timed(question: Callable[[int, dt.datetime], int], vessel: int, begin: dt.d
 
 
 def _ours(vessel: int, begin: dt.datetime) -> int:
-    points = tracks.points(VesselPosition, "vessel_id", vessel, begin, begin + DAY, FIELDS, A_DAY + 1)
+    points = tracks.points(Span(VesselPosition, begin, begin + DAY, vessel), FIELDS, A_DAY + 1)
     if any(later["timestamp"] <= earlier["timestamp"] for earlier, later in itertools.pairwise(points)):
         raise Unverified("a track is not in order")
     return len(points)

@@ -135,15 +135,14 @@ class TrackedViewSet(IdentityViewSet):
         query.is_valid(raise_exception=True)
         start, end, wanted, refused = (query.validated_data[name] for name in ("from", "to", "points", "refused"))
         fields = self.position_serializer_class.Meta.fields  # type: ignore[attr-defined]
-        asked = (self.position_model, self.position_key, found.pk, start, end, fields)
-        points = tracks.points(*asked, limit=(wanted or TRACK_POINTS) + 1, refused=refused)
+        span = Span(self.position_model, start, end, found.pk, refused=refused)
+        points = tracks.points(span, fields, limit=(wanted or TRACK_POINTS) + 1)
         simplified = wanted is not None and len(points) > wanted
         if simplified:
-            points = tracks.outline(*asked, limit=wanted, refused=refused)
+            points = tracks.outline(span, fields, limit=wanted)
         if form is not None:
             own = {self.position_key: found.pk}
-            whole = Span(self.position_model, start, end, found.pk, refused=refused)
-            rows = ({**own, **point} for point in points) if simplified else door.stream(whole)
+            rows = ({**own, **point} for point in points) if simplified else door.stream(span)
             return http.streamed(form, self.position_model, rows, f"{found.pk}-{start:%Y-%m-%d}")
         further = points.pop()["timestamp"] if len(points) > (wanted or TRACK_POINTS) else None
         return Response(

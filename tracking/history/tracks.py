@@ -7,50 +7,29 @@ left covers the same pixels (the M4 aggregation of Jugel et al., VLDB 2014, for 
 is thinned once more, which keeps of each span the same extremes. Every point that stays is a report as it was stored.
 """
 
-import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from tracking.history import door
 from tracking.history.columns import columns_of
 from tracking.history.door import Span
-from tracking.models import Position
 
 Point = dict[str, Any]
 
 POINTS_PER_SPAN = 6
 
 
-def points(
-    model: type[Position],
-    key: str,
-    identity: Any,
-    start: dt.datetime,
-    end: dt.datetime,
-    fields: Sequence[str],
-    limit: int,
-    refused: bool = False,
-) -> list[Point]:
-    """The first `limit` positions from `start`, included, to `end`, excluded; `key` is the column of `identity`.
+def points(span: Span, fields: Sequence[str], limit: int) -> list[Point]:
+    """The first `limit` positions of one identity, in order of time.
 
-    `refused`: those that the judge refused, too. Plain dictionaries of `fields`: a serializer would take ten times as
-    long over 10,000 points.
+    Plain dictionaries of `fields`: a serializer would take ten times as long over 10,000 points.
     """
-    return _projected(door.positions_of(Span(model, start, end, identity, refused=refused), limit), fields)
+    return _projected(door.positions_of(span, limit), fields)
 
 
-def outline(
-    model: type[Position],
-    key: str,
-    identity: Any,
-    start: dt.datetime,
-    end: dt.datetime,
-    fields: Sequence[str],
-    limit: int,
-    refused: bool = False,
-) -> list[Point]:
-    """At most `limit` positions (6 at least) that show the line of all, first and last included."""
-    span, count = Span(model, start, end, identity, refused=refused), max(1, limit // POINTS_PER_SPAN)
+def outline(span: Span, fields: Sequence[str], limit: int) -> list[Point]:
+    """At most `limit` positions (6 at least) of one identity that show the line of all, first and last included."""
+    count = max(1, limit // POINTS_PER_SPAN)
     found = door.selected(span, _postgresql(span, count), _duckdb(span, count))
     return _projected(_thinned(found, span, count), fields)
 

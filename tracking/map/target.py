@@ -24,6 +24,7 @@ from tracking.api.live import LiveView
 from tracking.api.serializers import LiveSerializer
 from tracking.api.throttles import ChangesRate
 from tracking.history import tracks
+from tracking.history.door import Span
 from tracking.live.state import Kind, LiveState
 from tracking.models import AircraftPosition, Position, VesselPosition
 
@@ -64,7 +65,6 @@ class LiveTrack(LiveView):
 
     throttle_classes = [ChangesRate]
     model: ClassVar[type[Position]]
-    column: ClassVar[str]
     # What a point tells, and the column it is of.
     values: ClassVar[dict[str, str]]
 
@@ -75,10 +75,10 @@ class LiveTrack(LiveView):
         end = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=1)  # a sender's clock may be ahead
         start = end - dt.timedelta(hours=TRACK_HOURS)
         fields = ("timestamp", "latitude", "longitude", *self.values.values())
-        asked = (self.model, self.column, self.identity(document["id"]), start, end, fields)
-        points = tracks.points(*asked, limit=TRACK_POINTS + 1)
+        span = Span(self.model, start, end, self.identity(document["id"]))
+        points = tracks.points(span, fields, limit=TRACK_POINTS + 1)
         if len(points) > TRACK_POINTS:
-            points = tracks.outline(*asked, limit=TRACK_POINTS)
+            points = tracks.outline(span, fields, limit=TRACK_POINTS)
         return Response(
             {
                 "at": [round(point["timestamp"].timestamp(), 1) for point in points],

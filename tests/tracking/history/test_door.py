@@ -34,7 +34,7 @@ def everything() -> dict[str, Any]:
         "all": list(door.stream(Span(AircraftPosition, *TWO_DAYS))),
         "world": sorted(map(str, door.world_at(VesselPosition, NOON, ttl, None, 1000))),
         "box at midnight": sorted(map(str, door.world_at(VesselPosition, TWO_DAYS[0] + ttl * 24, ttl * 6, EAST, 1000))),
-        "outline": tracks.outline(VesselPosition, "vessel_id", SHIP, *TWO_DAYS, ("timestamp", "latitude"), 12),
+        "outline": tracks.outline(Span(VesselPosition, *TWO_DAYS, SHIP), ("timestamp", "latitude"), 12),
     }
 
 
