@@ -24,13 +24,12 @@ from typing import Literal, NamedTuple
 
 from playwright.sync_api import Page, ViewportSize, sync_playwright
 
+from tests.support.browser import CHROMIUM, SOFTWARE_GRAPHICS
 from tests.support.patience import PATIENCE_SECONDS
 from tracking.embedded import paths
 
 PROJECT = Path(__file__).resolve().parents[2]
 PICTURES = PROJECT / "tracking/static/handbook"
-CHROMIUM = "/usr/bin/chromium"
-ARGUMENTS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-first-run"]
 MAX_BYTES = 150_000
 SETTLED_SECONDS = 75  # after a minute the feeds have rates, and the lists are full
 ANSWERED_SECONDS = 3
@@ -81,7 +80,7 @@ def main(arguments: list[str]) -> int:
 def _take(demo: Demo) -> int:
     PICTURES.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(SOFTWARE_GRAPHICS))
         sizes = {}
         for picture in TAKEN:
             context = browser.new_context(base_url=demo.url, viewport=_size(picture), color_scheme=picture.scheme)

@@ -9,7 +9,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.db import connections
 from django.test import Client
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from pytest_django.live_server_helper import LiveServer
 
 from resilience import tasks
@@ -17,19 +17,14 @@ from resilience.breaker.registry import Phase, get_breaker
 from resilience.letters import redrive
 from resilience.models import DeadLetter, LetterJob
 from tests.resilience.conftest import UserWith
+from tests.support.browser import launched
 from tests.support.letters import SENTENCE, RecordingHandler, make_letter
 from tests.support.patience import PATIENCE_SECONDS
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
-    *["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"],
-    *["--disable-component-update", "--disable-sync"],
-]
 LIST = "/admin/resilience/deadletter/"
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs {CHROMIUM}"),
     pytest.mark.usefixtures("handler", "queue"),
 ]
 Visit = Callable[[User], Page]
@@ -38,14 +33,8 @@ Visit = Callable[[User], Page]
 @pytest.fixture(scope="module")
 def chromium(django_db_setup: None, live_server: LiveServer) -> Iterator[Browser]:
     """One browser for all; each test has a context, that is cookies, of its own."""
-    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
-        # Playwright's loop runs in this thread, so Django takes it for an asynchronous one.
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        browser = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=ARGUMENTS, timeout=PATIENCE_SECONDS * 1000
-        )
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -2,23 +2,17 @@
 
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from pytest_django.live_server_helper import LiveServer
 from redis import Redis
 
+from tests.support.browser import SOFTWARE_GRAPHICS, launched
 from tests.support.map_world import populate
 from tests.support.patience import PATIENCE_SECONDS
 
-CHROMIUM = Path("/usr/bin/chromium")
-# A graphics card that is none: WebGL works, and says nothing of frames a second.
-ARGUMENTS = [
-    *["--no-sandbox", "--no-first-run", "--disable-background-networking", "--disable-component-update"],
-    *["--use-angle=swiftshader", "--enable-unsafe-swiftshader"],
-]
 OFFLINE = "ERR_INTERNET_DISCONNECTED"  # a test takes the network away
 Visit = Callable[..., Page]
 
@@ -26,15 +20,8 @@ Visit = Callable[..., Page]
 @pytest.fixture(scope="module")
 def chromium(django_db_setup: None) -> Iterator[Browser]:
     """One browser for all tests of a module."""
-    if not CHROMIUM.exists():
-        pytest.skip(f"needs {CHROMIUM}")
-    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright's loop runs in this thread
-        browser = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=ARGUMENTS, timeout=PATIENCE_SECONDS * 1000
-        )
+    with launched(SOFTWARE_GRAPHICS) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

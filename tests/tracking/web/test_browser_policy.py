@@ -2,19 +2,18 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db import connections
 from django.test import Client
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from pytest_django.live_server_helper import LiveServer
 
+from tests.support.browser import launched
 from tests.support.patience import PATIENCE_SECONDS
 
-CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 LISTS = [f"/admin/{model._meta.app_label}/{model._meta.model_name}/" for model in admin.site._registry]
 FORMS = ["/admin/auth/user/add/", "/admin/auth/group/add/", "/admin/ingest/feed/add/", "/admin/auth/user/1/change/"]
@@ -22,7 +21,6 @@ PAGES = ["/admin/", "/admin/password_change/", "/api/vessels/", "/status"]
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.django_db(transaction=True, reset_sequences=True),
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs {CHROMIUM}"),
 ]
 # Runs before anything of a page; what the page's policy forbade is kept in the page.
 WATCH = """
@@ -35,14 +33,8 @@ document.addEventListener("securitypolicyviolation", event =>
 @pytest.fixture(scope="module")
 def chromium(django_db_setup: None, live_server: LiveServer) -> Iterator[Browser]:
     """One browser for all."""
-    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
-        # Playwright's loop runs in this thread, so Django takes it for an asynchronous one.
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        browser = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=ARGUMENTS, timeout=PATIENCE_SECONDS * 1000
-        )
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

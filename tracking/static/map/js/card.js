@@ -1,7 +1,7 @@
 // The card of the chosen target: every value with its age and its feed, and what the tables know of it.
 
 import { html, nothing, render } from "../vendor/lit-html-3.3.3/lit-html.js";
-import { age, altitude, clean, climb, course, distance, place, speed } from "./format.js";
+import { age, altitude, clean, climb, course, place, speed } from "./format.js";
 import { AIRCRAFT, STATION, VESSEL, statusWord, typeWord } from "./kinds.js";
 import { glyph, kindWord, titleOf } from "./list.js";
 import { MOVED_ON_SECONDS } from "./store.js";

@@ -11,7 +11,7 @@ import { AIRCRAFT, CATEGORIES, KINDS, SHAPES, STATION, VESSEL, altitudeColour } 
 import { Labels } from "./labels.js";
 import { Layer } from "./layer.js";
 import { List, glyph, kindWord, legend, titleOf } from "./list.js";
-import { CHOSEN, HIDDEN, HOVERED, Store } from "./store.js";
+import { CHOSEN, HOVERED, Store } from "./store.js";
 import { EMPTY, repaint, style } from "./style.js";
 
 const $ = (id) => document.getElementById(id);
