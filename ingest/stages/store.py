@@ -23,11 +23,12 @@ from typing import Any
 
 import msgspec
 from django.conf import settings
-from django.db import connection, models, transaction
+from django.db import models, transaction
 
 from ingest.errors import Rejected
 from ingest.models import Batch
 from ingest.reports import MessageBatch
+from ingest.stages.booking import insert_once, ledger_entry
 from ingest.stages.decode import FEW, NothingPasses
 from ingest.stages.known import KnownTargets
 from ingest.stages.work import OUTCOMES, Counts, Fused, Report, Work, key_of
@@ -179,37 +180,6 @@ def _refused(upsert: Callable[[Sequence[Any]], None], sightings: Sequence[Any]) 
         middle = len(ordered) // 2
         return _refused(upsert, ordered[:middle]) + _refused(upsert, ordered[middle:])
     return []
-
-
-def ledger_entry(batch: MessageBatch) -> Batch:
-    """The line of the ledger with what the collector counted."""
-    return Batch(
-        id=batch.id,
-        run=batch.run,
-        source=batch.source,
-        origin=batch.origin,
-        format=batch.format,
-        accepted_at=dt.datetime.fromtimestamp(batch.accepted_at / 1000, dt.UTC),
-        messages=len(batch.messages),
-        offset=batch.offset,
-        index=batch.index,
-        **msgspec.structs.asdict(batch.counts),
-    )
-
-
-def insert_once(entry: Batch) -> bool:
-    """Insert the line; whether it was not there yet. Another delivery in flight is waited for, up to its commit."""
-    # Its age decides when the line is rolled up, so the time of booking is the database's, never this host's.
-    fields = [field for field in Batch._meta.concrete_fields if field.name != "booked_at"]
-    names = ", ".join(f'"{field.column}"' for field in fields)
-    places = ", ".join(["%s"] * len(fields))
-    values = [field.get_db_prep_save(getattr(entry, field.attname), connection) for field in fields]
-    table = Batch._meta.db_table
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f'INSERT INTO "{table}" ({names}, booked_at) VALUES ({places}, now()) ON CONFLICT (id) DO NOTHING', values
-        )
-        return bool(cursor.rowcount == 1)
 
 
 def _store_positions(fused: Fused, counts: Counts, at_fault: Set[Verdict]) -> list[tuple[int, Report, Exception]]:

@@ -8,7 +8,7 @@ from django.db import connection
 from ingest.ledger import waiting
 from ingest.ledger.waiting import Outstanding
 from ingest.reports import Message, MessageBatch
-from ingest.stages import store
+from ingest.stages import booking
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.serial]
 
@@ -25,7 +25,7 @@ def test_booked_batches_are_forgotten_and_the_others_counted():
     for one in accepted:
         outstanding.add(one, [])
     for one in accepted[:3]:
-        store.insert_once(store.ledger_entry(one))
+        booking.insert_once(booking.ledger_entry(one))
     assert outstanding.messages() == 4
     assert set(outstanding.batches) == {one.id for one in accepted[3:]}
 
@@ -35,7 +35,7 @@ def test_a_long_run_remembers_only_what_waits(monkeypatch):
     outstanding = Outstanding()
     for _ in range(100):
         one = batch()
-        store.insert_once(store.ledger_entry(one))
+        booking.insert_once(booking.ledger_entry(one))
         outstanding.add(one, [])
         assert len(outstanding.batches) <= 10
 
