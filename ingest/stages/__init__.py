@@ -5,8 +5,9 @@ A stage takes a `Work` (`work`): a batch, and what earlier stages found. There a
 Pure (`decode`, `judge`, `fusion`): no server, no clock, no memory; the same batch gives the same result on any host. It
 may refuse single messages, counted under a reason. Whatever it raises keeps the whole batch.
 
-Booked (`partitions`, `store` with `booking`): runs behind the breaker "database" and may block up to DATABASE_DEADLINE_SECONDS. It may
-be run twice for one batch and must then change nothing. What it raises says that nothing of the batch was booked.
+Booked (`partitions`, `store` with `booking`): runs behind the breaker "database" and may block up to
+DATABASE_DEADLINE_SECONDS. It may be run twice for one batch and must then change nothing. What it raises says that
+nothing of the batch was booked.
 
 Derived (`live`): runs after the commit, for live batches. It has a breaker of its own and raises nothing: what it could
 not write it marks as missed, for others to make up for.

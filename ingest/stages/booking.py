@@ -1,4 +1,4 @@
-"""The line of the ledger that books a batch: inserted first, so that whatever follows in its transaction happens once."""
+"""The line of the ledger that books a batch: inserted first, so that what follows in its transaction happens once."""
 
 from __future__ import annotations
 
