@@ -15,6 +15,10 @@ INSTALLED := $(VENV)/installed
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links
 
+# Bytecode is kept, also where the environment says otherwise: without it each process that a test starts, and each that
+# `make run` does, compiles the product again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install lock run test quick lint bench chaos outage siege truth fuzz pictures clean
 

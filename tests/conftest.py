@@ -7,6 +7,7 @@ import hypothesis
 import pytest
 
 from resilience import memory
+from tests.support.properties import QUICK_EXAMPLES, QUICK_PROFILE
 
 _DAY_SECONDS = 86_400
 _LAST_SECONDS = 20.0  # of a day in UTC; longer than a test takes that books by today's date
@@ -43,7 +44,11 @@ QUICK_ROOMS = (
     *("ingest/formats", "ingest/stages", "ingest/ledger", "ingest/health", "ingest/backfill", "resilience"),
     *("tracking/positions", "tracking/live", "tracking/truth", "tracking/history", "tracking/handbook", "tracking/api"),
 )
-MEASURING = {"test_linear_work.py", "test_fuzz.py"}  # they measure, or mutate for seconds
+SLOW = {
+    "test_linear_work.py",
+    "test_fuzz.py",
+    "test_schema.py",
+}  # seconds each
 TESTS = Path(__file__).parent
 
 
@@ -54,9 +59,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Properties are tried with fewer examples."""
-    hypothesis.settings.register_profile("quick", max_examples=10)
+    hypothesis.settings.register_profile(QUICK_PROFILE, max_examples=QUICK_EXAMPLES)
     if config.getoption("--quick"):
-        hypothesis.settings.load_profile("quick")
+        hypothesis.settings.load_profile(QUICK_PROFILE)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -65,7 +70,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         return None
     room = collection_path.relative_to(TESTS).as_posix()
     near = room.startswith(QUICK_ROOMS) or any(quick.startswith(room) for quick in QUICK_ROOMS)
-    return None if near and collection_path.name not in MEASURING else True
+    return None if near and collection_path.name not in SLOW else True
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -81,4 +86,4 @@ def _is_quick(item: pytest.Item) -> bool:
     room = item.path.relative_to(TESTS).as_posix()
     markers = {marker.name for marker in item.iter_markers()}
     needs_server = markers & SERVER_MARKERS or set(getattr(item, "fixturenames", ())) & SERVER_FIXTURES
-    return room.startswith(QUICK_ROOMS) and item.path.name not in MEASURING and not needs_server
+    return room.startswith(QUICK_ROOMS) and item.path.name not in SLOW and not needs_server

@@ -15,7 +15,7 @@ class TrackingConfig(AppConfig):
 
     def ready(self) -> None:
         from tracking import checks  # noqa: F401  registering is what the import is for
-        from tracking.access import copies, schemes  # noqa: F401  so it is of the schemes
+        from tracking.access import copies
 
         copies.connect()
 

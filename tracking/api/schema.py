@@ -15,6 +15,8 @@ from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework.request import Request
 
+from tracking.access import schemes  # noqa: F401  importing them is what makes them known
+
 _RENDERERS: dict[str, Any] = {"openapi-json": OpenApiJsonRenderer, "openapi": OpenApiYamlRenderer}
 
 

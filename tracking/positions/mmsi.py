@@ -7,7 +7,6 @@ Source: ITU-R M.585-9; maritime identification digits (MID) 201 to 775 as pyais 
 from functools import lru_cache
 
 from django.db import models
-from pyais.constants import COUNTRY_MAPPING
 
 
 class Kind(models.TextChoices):
@@ -54,6 +53,14 @@ def classify(mmsi: int) -> tuple[Kind, str]:
             continue
         if not has_mid:
             return kind, ""
-        country = COUNTRY_MAPPING.get(int(digits[len(front) : len(front) + 3]))
+        country = _countries().get(int(digits[len(front) : len(front) + 3]))
         return (kind, country[0]) if country else (Kind.UNKNOWN, "")
     raise AssertionError("the empty front matches every number")
+
+
+@lru_cache(maxsize=1)
+def _countries() -> dict[int, tuple[str, str]]:
+    """ISO 3166 code and name by identification digits. Imported when first asked: pyais builds all its messages."""
+    from pyais.constants import COUNTRY_MAPPING
+
+    return COUNTRY_MAPPING

@@ -20,6 +20,7 @@ from redis import RedisError
 from ingest.ledger.accounts import Account, Selection, by_day, total, violations
 from resilience.queue.streams import LIVE, REPLAY
 from resilience.spool.spool import SpoolUnusable, get_spool
+from tracking.checks import SETTINGS
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ Days = dict[dt.date, Account]
 class Command(BaseCommand):
     """Sums over the ledger."""
 
+    requires_system_checks = [SETTINGS]
     help = "Show the accounts of all feeds, or of one, and check that every equation holds on every day."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -24,6 +24,7 @@ from ingest.formats.registry import FORMATS
 from ingest.ledger import accounts
 from ingest.management.commands.ingest import clock_of, columns_of, format_of, receiver_of, table_of, zone_of
 from ingest.sources import SourceError, label_of
+from tracking.checks import SETTINGS
 
 GOES_ON = "what is stored stays, the same command goes on from there"
 
@@ -31,6 +32,7 @@ GOES_ON = "what is stored stays, the same command goes on from there"
 class Command(BaseCommand):
     """Parses, runs a Backfill over the files, prints what the ledger says."""
 
+    requires_system_checks = [SETTINGS]
     help = (
         "Store files of the past (plain or packed, any format) with several processes, leaving live state alone. "
         "The same command again goes on where the last one was stopped or killed; nothing is lost or stored twice."

@@ -33,11 +33,13 @@ from ingest.ledger.accounts import summary, violations
 from ingest.models import Format
 from ingest.sources import Source, SourceError, label_of, open_source
 from resilience.spool import drain
+from tracking.checks import SETTINGS
 
 
 class Command(BaseCommand):
     """Loops over the collector; the summary at the end comes from the ledger."""
 
+    requires_system_checks = [SETTINGS]
     help = (
         "Take in one source: a file (plain or packed), - for standard input, tcp://host:port, "
         "tcp-listen://address:port, udp://address:port, http(s)://host/aircraft.json, or sim://?ships=60. "

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 from django.db import transaction
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.reports import AircraftReport, AircraftStatic, Decoded, StationReport, VesselReport, VesselStatic
@@ -14,6 +14,7 @@ from ingest.stages.live import live_updates
 from ingest.stages.store import _store_rows
 from ingest.stages.work import Counts
 from tests.support.messages import NOON
+from tests.support.properties import examples
 from tracking.live.state import Kind
 from tracking.models import Aircraft, AircraftPosition, Station, VesselPosition
 
@@ -135,7 +136,7 @@ heard = st.lists(st.builds(aid, st.integers(0, 9), mmsi=st.sampled_from([9924420
 
 
 @pytest.mark.django_db
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(reports=heard, data=st.data())
 def test_when_a_station_was_first_and_last_seen_depends_on_no_order_and_no_cut(reports, data):
     shuffled = data.draw(st.permutations(reports))
@@ -154,7 +155,7 @@ in_time = st.lists(said, min_size=1, max_size=6, unique_by=lambda one: one.stati
 
 
 @pytest.mark.django_db
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(reports=in_time, data=st.data())
 def test_what_a_station_says_depends_on_no_cut(reports, data):
     cuts = data.draw(st.lists(st.integers(0, len(reports)), max_size=4))

@@ -7,9 +7,10 @@ from itertools import pairwise
 import msgspec
 import pytest
 from django.db import connection, transaction
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.properties import examples
 from tests.support.reports import NOON, RANKED, VALUES, Report, counts, later, only, stored, upsert
 from tracking.models import VesselPosition
 from tracking.positions.upsert import upsert_of, wins
@@ -102,7 +103,7 @@ def deliver(rows: Sequence[Report], cuts: Sequence[int]) -> tuple[int, int, int]
 
 
 @pytest.mark.django_db
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(rows=st.lists(reports, min_size=1, max_size=12), data=st.data())
 def test_no_order_and_no_cut_into_batches_chooses_the_winner(rows: list[Report], data: st.DataObject) -> None:
     expected: dict[tuple[int, dt.datetime], Report] = {}
@@ -125,7 +126,7 @@ def test_no_order_and_no_cut_into_batches_chooses_the_winner(rows: list[Report],
 
 
 @pytest.mark.django_db
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(rows=st.lists(reports, min_size=1, max_size=10))
 def test_folding_a_batch_is_what_the_database_does_row_by_row(rows: list[Report]) -> None:
     outcomes = []

@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 from django.db import connection, models, transaction
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.properties import examples
 from tests.support.reports import NOON, Ranked, Report, counts, later, upsert
 from tracking.models import AircraftPosition, VesselPosition
 from tracking.positions.upsert import upsert_of
@@ -101,7 +102,7 @@ def agree(rows: list[Any], data: st.DataObject) -> None:
 
 
 @pytest.mark.django_db
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(data=st.data())
 @pytest.mark.parametrize("kind", MODELS)
 def test_of_reports_that_tie_in_all_any_order_and_any_cut_gives_the_same_row(
@@ -111,7 +112,7 @@ def test_of_reports_that_tie_in_all_any_order_and_any_cut_gives_the_same_row(
 
 
 @pytest.mark.django_db
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(data=st.data())
 @pytest.mark.parametrize("kind", MODELS)
 def test_of_reports_without_gaps_any_order_and_any_cut_gives_the_same_row(
@@ -121,7 +122,7 @@ def test_of_reports_without_gaps_any_order_and_any_cut_gives_the_same_row(
 
 
 @pytest.mark.django_db
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(data=st.data())
 @pytest.mark.parametrize("kind", MODELS)
 def test_batches_that_are_delivered_again_write_nothing(kind: type[msgspec.Struct], data: st.DataObject) -> None:

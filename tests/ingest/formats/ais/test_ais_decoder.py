@@ -12,7 +12,7 @@ from typing import Any
 
 import pyais
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.errors import Rejected
@@ -20,6 +20,7 @@ from ingest.formats.ais import decoder as ais
 from ingest.formats.ais.sentence import parse
 from ingest.formats.common.context import Context
 from ingest.reports import Decoded, Message, MessageBatch, StationReport, VesselReport, VesselStatic
+from tests.support.properties import examples
 from tests.support.recordings import ARMOUR, armoured, sentence
 
 HEARD = dt.datetime(2026, 3, 1, 12, 0, 20, 250_000, tzinfo=dt.UTC)
@@ -522,7 +523,7 @@ PAYLOADS = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=1500)
+@examples(1500)
 @given(
     PAYLOADS, st.sampled_from([b"0", b"2", b"5", b"6", b"", b"x"]), st.sampled_from([b"AIVDM", b"BSVDO", b"\xff9VDM"])
 )
@@ -534,7 +535,7 @@ def test_no_payload_raises_anything_but_rejected(payload: bytes, fill: bytes, fo
         assert error.reason in CODES
 
 
-@settings(deadline=None, max_examples=500)
+@examples(500)
 @given(st.integers(1, 27), PAYLOADS, st.integers(0, 5))
 def test_no_message_of_a_known_type_raises_anything_but_rejected(kind: int, rest: bytes, fill: int):
     line = sentence(ARMOUR[kind : kind + 1] + rest, fill=fill)

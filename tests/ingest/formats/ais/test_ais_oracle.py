@@ -15,7 +15,7 @@ from typing import Any
 
 import pyais
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pyais.exceptions import AISBaseException
 
@@ -29,6 +29,7 @@ from ingest.formats.common.context import Context
 from ingest.formats.common.framing import LineFramer
 from ingest.reports import Decoded, Message, MessageBatch, StationReport
 from tests.support.messages import NOON_MS, position
+from tests.support.properties import examples
 from tests.support.pyais_reports import Report, reports_of, same
 from tests.support.recordings import ARMOUR, recording, recordings, sentence
 
@@ -125,7 +126,7 @@ def encoded(draw: st.DrawFn) -> bytes:
     return "\n".join(pyais.encode_dict({"type": kind, "mmsi": mmsi, **values}, seq_id=1)).encode()
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(encoded())
 def test_what_pyais_encodes_is_decoded_as_pyais_decodes_it(raw: bytes):
     message = Message(START, raw)
@@ -153,7 +154,7 @@ REPORTS = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=25)
+@examples(25)
 @given(
     st.lists(st.one_of(encoded(), REPORTS), min_size=3, max_size=12),
     st.lists(st.integers(-2_000, 2_000_000), min_size=12, max_size=12),
@@ -215,7 +216,7 @@ def test_a_recognised_line_is_what_parse_says_of_it(path: Path):
 DAMAGE = st.tuples(st.integers(0, 60), st.sampled_from([b"", b",", b"*", b"!", b"\x00", b"a", b"A", b"1,1,"]))
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(st.lists(st.lists(DAMAGE, max_size=3), min_size=24, max_size=40))
 def test_a_damaged_line_is_recognised_only_where_parse_finds_a_message(damages: list[list[tuple[int, bytes]]]):
     lines = []

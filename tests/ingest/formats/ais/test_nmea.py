@@ -4,11 +4,12 @@ Sentences and tag blocks are made here with checksums computed byte by byte, or 
 """
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.errors import Malformed
 from ingest.formats.ais.sentence import Sentence, checksum, parse, time_line
+from tests.support.properties import examples
 from tests.support.recordings import checked, sentence, xor_of
 
 PLAIN = b"!AIVDM,1,1,,B,177KQJ5000G?tO`K>RA1wUbN0TKH,0*5C"
@@ -93,13 +94,13 @@ def test_garbage_in_front_of_a_sentence_costs_nothing(garbage: bytes):
     assert parsed(garbage + PLAIN).text == PLAIN
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(st.binary(max_size=80).filter(lambda garbage: b"\n" not in garbage))
 def test_no_bytes_in_front_hide_a_sentence_or_raise(garbage: bytes):
     assert parsed(garbage + PLAIN).text == PLAIN
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(st.binary(max_size=120) | st.text("!AIVDMO,12*0\\c:", max_size=60).map(str.encode))
 def test_no_line_raises_anything_but_malformed(line: bytes):
     try:
@@ -111,7 +112,7 @@ def test_no_line_raises_anything_but_malformed(line: bytes):
 # --- checksum ---------------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=400)
+@examples(400)
 @given(st.binary(max_size=1100))
 def test_the_checksum_equals_a_loop_over_the_bytes(body: bytes):
     assert checksum(body) == xor_of(body)

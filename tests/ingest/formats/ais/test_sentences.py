@@ -9,6 +9,7 @@ from ingest.formats.ais import assembler as assembly
 from ingest.formats.ais.assembler import Assembler
 from ingest.formats.common.framing import TOO_LONG
 from ingest.reports import Message
+from tests.support.properties import examples
 from tests.support.recordings import push_one, sentence
 
 NOW = 1_700_000_000_000
@@ -149,7 +150,7 @@ LINES = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(LINES)
 def test_every_line_is_foreign_malformed_or_a_sentence(lines: list[bytes]):
     assembler = Assembler(arrival_clock)
@@ -288,7 +289,7 @@ RECORDING = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=400)
+@examples(400)
 @given(RECORDING)
 def test_a_run_cut_at_any_message_resumes_with_the_same_messages_under_the_same_numbers(
     pieces: list[tuple[bytes, bytes]],

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.formats.common.framing import MAX_LINE_BYTES, TOO_LONG, LineFramer
+from tests.support.properties import examples
 
 # Few different bytes, so that line ends, empty lines and lines around the limit are common.
 STREAM = st.lists(st.sampled_from([b"\n", b"\r\n", b"\r", b"a", b"!AIVDM", b"x" * 15, b"\x00\xff"]), max_size=60).map(
@@ -31,14 +32,14 @@ def split_streams(draw: st.DrawFn) -> tuple[bytes, list[bytes]]:
     return data, [data[start:end] for start, end in pairwise([0, *cuts, len(data)])]
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(split_streams())
 def test_any_split_of_a_stream_gives_the_same_lines_and_sizes(stream: tuple[bytes, list[bytes]]):
     data, chunks = stream
     assert framed(chunks, LIMIT) == framed([data], LIMIT)
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(split_streams())
 def test_lines_and_sizes_are_those_of_the_stream_cut_at_line_ends(stream: tuple[bytes, list[bytes]]):
     data, chunks = stream

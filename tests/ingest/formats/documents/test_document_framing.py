@@ -4,11 +4,12 @@ import json
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.formats.common import document_framing
 from ingest.formats.common.document_framing import MAX_DEPTH, MAX_STRING, DocumentFramer
+from tests.support.properties import examples
 
 KEYS = (b"now", b"aircraft")
 FIRST = b'{"now":1700000000,"aircraft":[{"hex":"4067f2","flight":"A{]\\"B"}]}'
@@ -103,13 +104,13 @@ PIECES = st.sampled_from([
 ])  # fmt: skip
 
 
-@settings(deadline=None, max_examples=200)
+@examples(200)
 @given(st.lists(PIECES, max_size=12).map(b"".join), st.lists(st.integers(0, 500), max_size=12))
 def test_any_cut_of_the_bytes_gives_the_same_frames(data: bytes, cuts: list[int]):
     assert frames(data, cuts) == frames(data) == frames(data, list(range(len(data))))
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(st.lists(PIECES, max_size=12).map(b"".join))
 def test_frames_account_for_every_byte_and_begin_where_a_resumed_run_finds_the_rest(data: bytes):
     found = frames(data)
@@ -121,7 +122,7 @@ def test_frames_account_for_every_byte_and_begin_where_a_resumed_run_finds_the_r
     assert data[at:].strip() == b""
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.integers() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text().filter(lambda key: key.encode() not in KEYS), inner),

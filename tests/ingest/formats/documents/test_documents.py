@@ -5,7 +5,7 @@ import random
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.clocks import UnknownTime, arrival_clock, invented_clock
@@ -14,6 +14,7 @@ from ingest.formats.common.documents import MAX_ENTRY_BYTES, epoch_ms
 from ingest.formats.documents import opensky, readsb, readsb_trace
 from ingest.formats.documents.assemblies import OpenSkyAssembly, ReadsbAssembly, TraceAssembly
 from tests.support.documents import assembly, assert_accounted, context, fed, kind_of, packed
+from tests.support.properties import examples
 
 FIRST = b'{"now":1700000000,"aircraft":[{"hex":"4067f2","flight":"A{]\\"B"}]}'
 SECOND = b'{ "now" : 1700000001.5,\n  "aircraft" : [\n{"hex":"4067f3"},\r\n{"hex":"4067f4","mlat":[]}\n  ]\n}\n'
@@ -127,7 +128,7 @@ def told_by(name: str, data: bytes, cuts: list[int], told: Context) -> tuple[lis
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(st.lists(DOCUMENTS, min_size=1, max_size=3), st.lists(st.integers(0, 3000), max_size=5), st.randoms())
 def test_no_document_raises_anything_but_refusals_and_all_is_accounted_for(
     name: str, values: list[object], cuts: list[int], chance: random.Random
@@ -146,7 +147,7 @@ def test_no_document_raises_anything_but_refusals_and_all_is_accounted_for(
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(st.binary(max_size=80) | DOCUMENTS.map(lambda value: json.dumps(value).encode()))
 def test_no_message_raises_anything_but_rejected(name: str, raw: bytes):
     decode = FORMATS[name][1]

@@ -5,13 +5,14 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.formats.tracks import decoder as tracks
 from ingest.formats.tracks.assembly import TracksAssembly
 from ingest.reports import AircraftReport, AircraftStatic, Message
 from tests.support.documents import assembly, assert_accounted, context, fed, kind_of, packed, ran
+from tests.support.properties import examples
 from tests.support.recordings import recording
 
 SWISS_HOUR = "track_json/traffic_switzerland_20180801_hour0.jsonl"
@@ -73,7 +74,7 @@ def test_a_track_is_recognised():
 VALUES = st.none() | st.booleans() | st.floats(allow_nan=False) | st.integers() | st.text(max_size=9)
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(
     st.lists(
         st.dictionaries(st.sampled_from(list(POINT)), VALUES).map(lambda said: packed(POINT | said)) | st.binary()
