@@ -37,12 +37,15 @@ logger = logging.getLogger(__name__)
 SAMPLES = 50  # of a batch's positions, for the distributions; each stands for its neighbours
 FLUSH_SECONDS = 2.0  # a round trip a batch would cost a small one 8 % of its time, and a flush of Redis's disk
 
-TOTALLED = ("lines", "messages", "malformed", "rejected")  # what the script adds to the totals too, of any reason
+# What the script adds to the totals too, of any reason.
+TOTALLED = ("lines", "messages", "malformed", "rejected", "identities", "unchanged")
 
 # KEYS: minute, targets, facts, totals. ARGV: seconds to keep minutes, seconds to keep facts and totals, ms of the last
 # message or "", number of counts, then field and count of each, then targets.
-_RECORD = """
-local totalled = {lines = true, messages = true, malformed = true, rejected = true}
+_RECORD = f"""
+local totalled = {{{", ".join(f"{name} = true" for name in TOTALLED)}}}
+"""
+_RECORD += """
 local last = 4 + 2 * tonumber(ARGV[4])
 for i = 5, last, 2 do
   redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1])
@@ -104,6 +107,7 @@ class Recorder:
             return
         found = Counter({"booked": len(batch.messages), "positions": counts.positions, "duplicate": counts.duplicate})
         found.update({f"rejected.{reason}": count for reason, count in counts.rejected.items()})
+        found.update({"identities": len(fused.vessels) + len(fused.aircraft), "unchanged": fused.unchanged})
         if not batch.invented:
             _distribute(found, fused, batch.accepted_at)
         self._add(batch, found, fused.vessels.keys(), fused.aircraft.keys())

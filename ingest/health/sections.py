@@ -34,6 +34,8 @@ _TOTALS = {
     "messages": "Messages accepted.",
     "malformed": "Lines refused because they could not be read.",
     "rejected": "Accepted messages that workers refused.",
+    "identities": "Ships and aircraft of booked batches, each counted once a batch.",
+    "unchanged": "Those of them that said nothing new, so that no statement wrote them.",
 }
 
 

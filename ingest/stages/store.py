@@ -142,6 +142,7 @@ def _store_rows(fused: Fused, counts: Counts, careful: bool = False) -> list[tup
     """
     vessels = known_vessels.news(list(fused.vessels.values()))
     aircraft = known_aircraft.news(list(fused.aircraft.values()))
+    fused.unchanged = len(fused.vessels) + len(fused.aircraft) - len(vessels) - len(aircraft)
     write = _write_with_care if careful else _write
     write(upsert_vessels, vessels)
     write(upsert_aircraft, aircraft)

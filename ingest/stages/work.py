@@ -36,7 +36,8 @@ class Fused(msgspec.Struct):
     """What a batch comes to.
 
     `positions`: (ordinal of the message, report) of every position; `rows`: one report a key, by model; `merged` and
-    `duplicate` count the reports that were folded into another's row; sightings by identity.
+    `duplicate` count the reports that were folded into another's row; sightings by identity, `unchanged` of which said
+    nothing that was not written before.
     """
 
     positions: list[tuple[int, Report]] = []
@@ -46,6 +47,7 @@ class Fused(msgspec.Struct):
     vessels: dict[int, VesselSighting] = {}
     aircraft: dict[str, AircraftSighting] = {}
     stations: dict[int, StationSighting] = {}
+    unchanged: int = 0
 
     def days(self) -> set[dt.date]:
         """The days of the positions, UTC."""

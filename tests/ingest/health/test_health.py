@@ -305,7 +305,7 @@ def test_totals_only_grow_from_minute_to_minute_and_from_process_to_process(reco
         accept(one, parcel)
         book(one, parcel)
     found = {name.decode(): int(count) for name, count in store.hgetall(health_keys.totals("test")).items()}
-    assert found == {"lines": 18, "messages": 4, "malformed": 6, "rejected": 2}
+    assert found == {"lines": 18, "messages": 4, "malformed": 6, "rejected": 2, "identities": 2}
     store.expire(health_keys.totals("test"), 10)
     accept(recorder, live([position()]))
     assert store.ttl(health_keys.totals("test")) > 86_400  # of a feed that goes on they never begin anew

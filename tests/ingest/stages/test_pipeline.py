@@ -44,6 +44,14 @@ def test_a_position_report_becomes_a_row_a_vessel_and_a_line_of_the_ledger():
     assert (booking.counts.positions, booking.counts.stored, Batch.objects.get().stored) == (1, 1, 1)
 
 
+def test_sightings_that_say_nothing_new_are_counted_and_leave_the_row_as_it_is():
+    first = pipeline.process(batch([position(), static()])).fused
+    Vessel.objects.update(name="WRITTEN MEANWHILE")
+    second = pipeline.process(batch([position(), static()], received_at=NOON_MS + 1000)).fused
+    assert [(len(fused.vessels), fused.unchanged) for fused in (first, second)] == [(1, 0), (1, 1)]
+    assert Vessel.objects.get().name == "WRITTEN MEANWHILE"
+
+
 def test_static_data_and_stations_are_kept():
     base = sentences(type=4, mmsi=2442000, lat=51.9, lon=4.4)[0]
     aid = sentences(type=21, mmsi=992442001, aid_type=9, name="MAAS CENTER", lat=52.01, lon=3.88)[0]
