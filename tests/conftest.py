@@ -5,9 +5,13 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from django.test import TransactionTestCase
 
 from resilience import memory
+from tests.support.emptying import empty_after
 from tests.support.properties import QUICK_EXAMPLES, QUICK_PROFILE
+
+TransactionTestCase._fixture_teardown = empty_after  # Django's way takes longer than most tests
 
 _DAY_SECONDS = 86_400
 _LAST_SECONDS = 20.0  # of a day in UTC; longer than a test takes that books by today's date
