@@ -231,6 +231,7 @@ KEEP_VESSEL_POSITIONS_DAYS = env.int("KEEP_VESSEL_POSITIONS_DAYS", default=0)
 KEEP_AIRCRAFT_POSITIONS_DAYS = env.int("KEEP_AIRCRAFT_POSITIONS_DAYS", default=0)
 KEEP_LEDGER_DAYS = env.int("KEEP_LEDGER_DAYS", default=7)  # then only the sums of a feed and day; outlives redeliveries
 KEEP_DEAD_LETTERS_DAYS = env.int("KEEP_DEAD_LETTERS_DAYS", default=90)  # open ones expire, closed ones are deleted
+KEEP_QUARANTINE_DAYS = env.int("KEEP_QUARANTINE_DAYS", default=30)  # the list of refused positions, not their rows
 KEEP_ARCHIVED_DAYS = env.int("KEEP_ARCHIVED_DAYS", default=0)
 
 # --- archive ----------------------------------------------------------------------------------------------------------

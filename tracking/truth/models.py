@@ -7,9 +7,16 @@ ships and aircraft share the tables.
 from __future__ import annotations
 
 from django.conf import settings
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
+from django.db.models.functions import Now
 
 from tracking.truth import rule
+
+
+def _entered_at() -> models.DateTimeField:  # type: ignore[type-arg]
+    """When a row was written, by the database's clock: what its age is counted from."""
+    return models.DateTimeField(db_default=Now(), editable=False, help_text="when it was entered, UTC")
 
 
 class Subject(models.TextChoices):
@@ -52,6 +59,7 @@ class Dispute(models.Model):
     until = models.DateTimeField(null=True, help_text="when one track was left and had gone on, UTC; NULL: open")
     judged_until = models.DateTimeField(help_text="time of the last position that `state` knows of, UTC")
     state = models.JSONField(null=True, help_text="the open tracks, as the rule goes on with them")
+    entered_at = _entered_at()
 
     class Meta:
         ordering = ["-since"]
@@ -59,7 +67,10 @@ class Dispute(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["subject", "identity", "since"], name="dispute_once"),
         ]
-        indexes = [models.Index(fields=["-since"], name="dispute_since")]  # the list's order
+        indexes = [
+            models.Index(fields=["-since"], name="dispute_since"),  # the list's order
+            BrinIndex(fields=["entered_at"], name="dispute_entered"),  # what is old enough to go
+        ]
 
     def __str__(self) -> str:
         return f"{self.identity} since {self.since:%Y-%m-%d %H:%M:%S}"
@@ -77,11 +88,15 @@ class Jump(models.Model):
     from_longitude = models.FloatField(help_text="of the track that it left, degrees east")
     number = models.SmallIntegerField(help_text="of the track, within its dispute")
     fleet = models.BooleanField(default=False, help_text="one of many that jumped to one place")
+    entered_at = _entered_at()
 
     class Meta:
         default_permissions = ()
         constraints = [models.UniqueConstraint(fields=["subject", "identity", "at"], name="jump_once")]
-        indexes = [models.Index(fields=["at"], name="jump_at")]  # who else jumped then
+        indexes = [
+            models.Index(fields=["at"], name="jump_at"),  # who else jumped then
+            BrinIndex(fields=["entered_at"], name="jump_entered"),  # what is old enough to go
+        ]
 
     def __str__(self) -> str:
         return f"{self.identity} at {self.at:%Y-%m-%d %H:%M:%S}"
@@ -113,6 +128,7 @@ class RefusedPosition(models.Model):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", help_text="which operator"
     )
     decided_at = models.DateTimeField(null=True, help_text="when, UTC")
+    entered_at = _entered_at()
 
     class Meta:
         ordering = ["-timestamp"]
@@ -123,6 +139,7 @@ class RefusedPosition(models.Model):
         indexes = [
             models.Index(fields=["-timestamp"], name="refusedposition_time"),  # the list's order
             models.Index(fields=["reason", "-timestamp"], name="refusedposition_reason"),  # its filter
+            BrinIndex(fields=["entered_at"], name="refusedposition_entered"),  # what is old enough to go
             # What operators said, asked for by every pass of the judge.
             models.Index(fields=["subject"], condition=~models.Q(decision=0), name="refusedposition_decided"),
         ]
