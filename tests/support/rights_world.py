@@ -17,7 +17,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 from django_q.models import Schedule, Task
 
-from ingest.models import Batch, Feed
+from ingest.models import Batch, Feed, RefusedMessage
 from resilience.models import LetterJob
 from tests.support.keys import header, make_key
 from tests.support.letters import make_letter
@@ -63,6 +63,9 @@ def make_rows() -> dict[str, Any]:
         ),
         "feed": Feed.objects.create(name="Pier", url=f"push://?token={SECRET}", source="pier"),
         "batch": Batch.objects.create(run=uuid.uuid4(), source="pier", format="nmea", accepted_at=NOON, booked_at=NOON),
+        "refusedmessage": RefusedMessage.objects.create(
+            source="pier", format="nmea", reason="checksum", slot=0, received_at=NOON, raw=b"!AIVDM"
+        ),
         "deadletter": make_letter(traceback=SECRET),
         "letterjob": LetterJob.objects.create(action="retry", frozen_at=NOON, created_by="owner"),
         "apikey": make_key(owner),

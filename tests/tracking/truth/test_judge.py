@@ -210,3 +210,23 @@ def test_the_quarantine_shows_why_and_takes_a_decision(admin_client):
     assert (refused.decision, refused.note, refused.decided_by.username) == (1, "seen from the pier", "admin")
     assert tracks()[5] == rule.ACCEPTED
     assert str(MMSI) in admin_client.get("/admin/tracking/dispute/").content.decode()
+
+
+def test_an_operator_refuses_a_position_from_its_page(admin_client):
+    for one in sail(6):
+        process(one)
+    judge.judge_all()
+    row = VesselPosition.objects.order_by("timestamp")[3]
+    page = f"/admin/tracking/vesselposition/{row.pk}/"
+    assert "refuse" in admin_client.get(f"{page}change/").content.decode()
+    assert "Refuse" in admin_client.get(f"{page}refuse").content.decode()
+    assert admin_client.post(f"{page}refuse", {"note": ""}).status_code == 200
+    assert not RefusedPosition.objects.exists()
+    answer = admin_client.post(f"{page}refuse", {"note": "seen elsewhere"})
+    refused = RefusedPosition.objects.get()
+    assert answer["Location"] == f"/admin/tracking/refusedposition/{refused.pk}/change/"
+    assert (refused.note, refused.get_decision_display(), refused.decided_by.username) == (
+        *("seen elsewhere", "refused by hand", "admin"),
+    )
+    judge.judge_all()
+    assert tracks() == [0, 0, 0, rule.Refusal.BY_HAND, 0, 0]
