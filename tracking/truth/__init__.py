@@ -6,7 +6,8 @@
     fleets       places to which many identities jump: spoofed or jammed satellite navigation
     notes        what batches touched          judge, reading, verdicts    history: read, decided, written
     live_rule    the rule for live state       live_filter                 asked of the live Redis for a batch
-    quarantine   what operators say            forgetting                  what is too old to be listed
+    quarantine   what operators say            around                      what lies around a refused position
+    forgetting   what is too old to be listed
 
 History is judged from the set of its rows, so neither order nor cut into batches is seen in a verdict.
 """
