@@ -65,6 +65,7 @@ ORIGIN = (
     theme.column("track", "Track"),
     theme.moment("received_at", "Received"),
     theme.column("source", "Source"),
+    "receivers",
     theme.column("score", "Score (0-100)"),
 )
 
@@ -82,6 +83,11 @@ class PositionAdmin(theme.Uncounted, theme.ReadOnly):
     subject: ClassVar[Subject]
     list_filter = (DayFilter,)
     actions_detail = ("refuse",)
+
+    @display(description="Heard by")
+    def receivers(self, row: Any) -> str:
+        """The feeds that reported it."""
+        return ", ".join(row.heard_by or [row.source])
 
     def has_refuse_permission(self, request: HttpRequest, obj: object = None) -> bool:
         """That of deciding on what is in quarantine."""

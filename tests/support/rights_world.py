@@ -136,6 +136,7 @@ def address(path: str, rows: dict[str, Any]) -> str:
     fill = {
         "object_id": row,
         "id": row,
+        "number": 1,
         "content_type_id": 1,
         "app_label": "tracking",
         "format_": "csv",
@@ -155,5 +156,5 @@ def address(path: str, rows: dict[str, Any]) -> str:
 
 
 def _key_of(path: str, rows: dict[str, Any]) -> Any:
-    names = {"feeds": "feed", "dead-letters": "deadletter", "dead-letter-jobs": "letterjob"}
+    names = {"feeds": "feed", "disputes": "dispute", "dead-letters": "deadletter", "dead-letter-jobs": "letterjob"}
     return next((rows[model].pk for room, model in names.items() if f"{room}/" in path), "")

@@ -168,10 +168,8 @@ class DisputeAdmin(theme.Uncounted, theme.ReadOnly):
     @admin.display(description="Last place of each open track")
     def tracks(self, row: Dispute) -> str:
         """Number and place; a track that is not confirmed has none."""
-        if row.state is None:
-            return "-"
-        shown = []
-        for tail, _, _, number, confirmed, *_ in row.state["tracks"]:
-            _, latitude, longitude, *_ = tail[-1]
-            shown.append(f"{number if confirmed else '?'}: {latitude:.4f}° {longitude:.4f}°")
-        return "; ".join(shown)
+        shown = [
+            f"{'?' if track.number is None else track.number}: {track.latitude:.4f}° {track.longitude:.4f}°"
+            for track in row.tracks
+        ]
+        return "; ".join(shown) or "-"

@@ -9,13 +9,13 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from tracking.models import AircraftPosition, VesselPosition
+from django.db import connection
+
 from tracking.truth.models import Refusal, RefusedPosition, Subject
-from tracking.truth.reading import SOURCES
+from tracking.truth.reading import SOURCES, as_key
 
 EACH_WAY = 40
 SPAN = dt.timedelta(days=1)
-_MODELS: dict[str, Any] = {Subject.VESSEL: VesselPosition, Subject.AIRCRAFT: AircraftPosition}
 
 
 def around(refused: RefusedPosition) -> list[dict[str, Any]]:
@@ -24,12 +24,15 @@ def around(refused: RefusedPosition) -> list[dict[str, Any]]:
     Raises django.db errors.
     """
     source = SOURCES[Subject(refused.subject)]
-    at = refused.timestamp
-    mine = _MODELS[refused.subject].objects.filter(**{source.key: refused.identity})
-    before = mine.filter(timestamp__lte=at, timestamp__gte=at - SPAN).order_by("-timestamp")[: EACH_WAY + 1]
-    after = mine.filter(timestamp__gt=at, timestamp__lte=at + SPAN).order_by("timestamp")[:EACH_WAY]
-    columns = ("timestamp", "latitude", "longitude", "track")
-    found = [*reversed(before.values_list(*columns)), *after.values_list(*columns)]
+    at, key = refused.timestamp, as_key(source, refused.identity)
+    rows = f'SELECT "timestamp", latitude, longitude, track FROM {source.table} WHERE {source.key} = %s'
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f'({rows} AND "timestamp" BETWEEN %s AND %s ORDER BY "timestamp" DESC LIMIT {EACH_WAY + 1})'
+            f' UNION ALL ({rows} AND "timestamp" > %s AND "timestamp" <= %s ORDER BY "timestamp" LIMIT {EACH_WAY})',
+            [key, at - SPAN, at, key, at, at + SPAN],
+        )
+        found = sorted(cursor.fetchall())
     return [
         {
             "lon": longitude,

@@ -6,12 +6,17 @@ ships and aircraft share the tables.
 
 from __future__ import annotations
 
+import datetime as dt
+from typing import NamedTuple
+
 from django.conf import settings
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models.functions import Now
 
 from tracking.truth import rule
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 def _entered_at() -> models.DateTimeField:  # type: ignore[type-arg]
@@ -50,6 +55,20 @@ class Unjudged(models.Model):
         return f"batch {self.pk} of {self.subject}s"
 
 
+class OpenTrack(NamedTuple):
+    """The last position of an open track; `number` is None while nothing confirms the track."""
+
+    number: int | None
+    latitude: float
+    longitude: float
+    at: dt.datetime
+
+
+def _open_track(track: rule.Track) -> OpenTrack:
+    at = _EPOCH + track.last.ts * dt.timedelta(milliseconds=1)
+    return OpenTrack(track.number if track.confirmed else None, *track.last.place, at)
+
+
 class Dispute(models.Model):
     """More than one track under one identity: two ships with one MMSI, a teleport, a spoofed receiver."""
 
@@ -74,6 +93,11 @@ class Dispute(models.Model):
 
     def __str__(self) -> str:
         return f"{self.identity} since {self.since:%Y-%m-%d %H:%M:%S}"
+
+    @property
+    def tracks(self) -> list[OpenTrack]:
+        """Those that are open, none where it is over."""
+        return [_open_track(rule.Track.load(saved)) for saved in (self.state or {}).get("tracks", ())]
 
 
 class Jump(models.Model):

@@ -92,4 +92,4 @@ def test_the_garbage_of_a_satellite_service_is_in_samples_and_in_no_table() -> N
     booked = Batch.objects.get()
     for reason, count in booked.rejected.items():
         assert kept()["exact", reason] == min(count, samples.A_MINUTE)
-    assert not VesselPosition.objects.exclude(vessel_id__range=(1, 999_999_999)).exists()
+    assert not VesselPosition.objects.exclude(vessel__mmsi__range=(1, 999_999_999)).exists()

@@ -219,10 +219,10 @@ def test_an_operator_refuses_a_position_from_its_page(admin_client):
     row = VesselPosition.objects.order_by("timestamp")[3]
     page = f"/admin/tracking/vesselposition/{row.pk}/"
     assert "refuse" in admin_client.get(f"{page}change/").content.decode()
-    assert "Refuse" in admin_client.get(f"{page}refuse").content.decode()
-    assert admin_client.post(f"{page}refuse", {"note": ""}).status_code == 200
+    assert "Refuse" in admin_client.get(f"{page}refuse/").content.decode()
+    assert admin_client.post(f"{page}refuse/", {"note": ""}).status_code == 200
     assert not RefusedPosition.objects.exists()
-    answer = admin_client.post(f"{page}refuse", {"note": "seen elsewhere"})
+    answer = admin_client.post(f"{page}refuse/", {"note": "seen elsewhere"})
     refused = RefusedPosition.objects.get()
     assert answer["Location"] == f"/admin/tracking/refusedposition/{refused.pk}/change/"
     assert (refused.note, refused.get_decision_display(), refused.decided_by.username) == (
@@ -230,3 +230,16 @@ def test_an_operator_refuses_a_position_from_its_page(admin_client):
     )
     judge.judge_all()
     assert tracks() == [0, 0, 0, rule.Refusal.BY_HAND, 0, 0]
+
+
+def test_the_api_lists_disputes_with_the_last_place_of_each_open_track(admin_client):
+    for one in sail(10, teleports=(5,)):
+        process(one)
+    judge.judge_all()
+    (found,) = admin_client.get("/api/disputes/?open=true&subject=vessel").json()["results"]
+    assert (found["identity"], found["until"]) == (str(MMSI), None)
+    assert [(track["number"], track["latitude"] > 50) for track in found["tracks"]] == [(0, True), (None, False)]
+    assert admin_client.get(f"/api/disputes/{found['id']}/").json() == found
+    assert admin_client.get("/api/disputes/?open=false").json()["results"] == []
+    assert admin_client.get("/api/disputes/?identity=1").json()["results"] == []
+    assert admin_client.get("/api/disputes/?identities=1").status_code == 400
