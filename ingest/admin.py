@@ -15,22 +15,38 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.html import format_html
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
+from unfold.widgets import UnfoldAdminSelectWidget
 
 from ingest.formats.registry import refusal
 from ingest.health.admin import HealthPages
 from ingest.ledger.admin import AccountPages
-from ingest.models import Batch, Feed
+from ingest.models import Batch, Feed, RefusedMessage
 from ingest.push import receivers
 from ingest.sources import options
 from ingest.sources import urls as feed_urls
+from resilience.pages import readable
 from resilience.pages.confirmation import Question, ask
 from tracking import theme
 
+CLOCKS = (
+    ("auto", "judged by the seconds that ships send, and corrected"),
+    ("own", "as the stations say"),
+    ("arrival", "not believed: the moment of arrival counts"),
+)
+
 
 class FeedForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
-    """A feed whose address has a known scheme and what that scheme needs."""
+    """A feed whose address has a known scheme and what that scheme needs; `clock` is one of its options."""
+
+    clock = forms.ChoiceField(
+        choices=CLOCKS,
+        required=False,
+        widget=UnfoldAdminSelectWidget,
+        help_text="of the stations of a live AIS feed: which times are believed",
+    )
 
     class Meta:
         model = Feed
@@ -42,11 +58,16 @@ class FeedForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable 
             "score",
             "enabled",
             "poll_seconds",
+            "clock",
             "options",
             "receiver_latitude",
             "receiver_longitude",
         )
         labels = {"url": "URL"}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["clock"] = (self.instance.options or {}).get("clock", "auto")
 
     def clean_options(self) -> dict[str, Any]:
         """Known options of the right types. Raises ValidationError that names the key."""
@@ -60,6 +81,8 @@ class FeedForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable 
     def clean(self) -> dict[str, Any]:
         """Raises ValidationError where the format cannot travel that way."""
         cleaned = super().clean() or self.cleaned_data
+        if "clock" in self.changed_data and cleaned.get("clock") and "options" in cleaned:
+            cleaned["options"] = {**cleaned["options"], "clock": cleaned["clock"]}
         scheme = str(cleaned.get("url", "")).partition("://")[0]
         if reason := refusal(str(cleaned.get("format", "")), scheme):
             raise forms.ValidationError({"format": reason})
@@ -100,7 +123,7 @@ class FeedAdmin(HealthPages, AccountPages, ModelAdmin):  # type: ignore[misc]  #
         """Address and options in full for those who may change them, without secrets for those who may only look."""
         fields: tuple[str, ...] = FeedForm.Meta.fields
         if obj is not None and not self.has_change_permission(request, obj):
-            return tuple("address" if name == "url" else name for name in fields if name != "options")
+            return tuple("address" if name == "url" else name for name in fields if name not in ("clock", "options"))
         return fields
 
     def get_readonly_fields(self, request: HttpRequest, obj: Feed | None = None) -> tuple[str, ...]:
@@ -168,6 +191,47 @@ class SourceFilter(SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Batch]) -> QuerySet[Batch]:
         """Batches of the label."""
         return queryset.filter(source=self.value()) if self.value() else queryset
+
+
+@admin.register(RefusedMessage)
+class RefusedMessageAdmin(theme.Uncounted, theme.ReadOnly):
+    """What was refused before it became a row: samples of each feed and reason, as they were received."""
+
+    icon = "report"
+    list_display = (
+        theme.moment("received_at", "Received"),
+        theme.column("source", "Source"),
+        theme.column("reason", "Reason"),
+        theme.column("format", "Format"),
+        "beginning",
+    )
+    fields = readonly_fields = (*list_display[:-1], "message", "dump")
+    list_filter = (SourceFilter,)
+    search_fields = ("=reason", "=source")
+    search_help_text = "Reason or feed"
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[RefusedMessage], search_term: str
+    ) -> tuple[QuerySet[RefusedMessage], bool]:
+        """(samples of that reason or feed, False: no row twice)."""
+        text = search_term.strip()
+        return (queryset.filter(reason=text) | queryset.filter(source=text) if text else queryset), False
+
+    @display(description="Message")  # type: ignore[untyped-decorator]
+    def beginning(self, sample: RefusedMessage) -> str:
+        """The first characters."""
+        text = readable.one_line(readable.as_text(bytes(sample.raw)))
+        return text if len(text) <= 80 else text[:79] + "…"
+
+    @display(description="Message")  # type: ignore[untyped-decorator]
+    def message(self, sample: RefusedMessage) -> str:
+        """As text."""
+        return format_html('<pre class="overflow-x-auto">{}</pre>', readable.as_text(bytes(sample.raw)))
+
+    @display(description="Bytes")  # type: ignore[untyped-decorator]
+    def dump(self, sample: RefusedMessage) -> str:
+        """In hexadecimal."""
+        return format_html('<pre class="overflow-x-auto">{}</pre>', readable.as_hex(bytes(sample.raw)))
 
 
 ACCEPTED = theme.moment("accepted_at", "Accepted")

@@ -5,6 +5,7 @@ import uuid
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Now
 
 REASONS_HELP = "counts by reason code"
 
@@ -169,6 +170,27 @@ class Batch(Counts):
 
     def __str__(self) -> str:
         return f"{self.source}: {self.messages} messages at {self.accepted_at:%Y-%m-%d %H:%M:%S}"
+
+
+class RefusedMessage(models.Model):
+    """A sample of the messages that a feed sent and that are refused for one reason; no more than a number of slots."""
+
+    source = models.CharField(max_length=32, help_text="label of the feed")
+    format = models.CharField(max_length=16, help_text="what the message is")
+    reason = models.CharField(max_length=64, help_text="code of the reason, as the accounts have it")
+    slot = models.SmallIntegerField(help_text="a number: a later sample takes the place of an earlier one")
+    received_at = models.DateTimeField(help_text="when it was heard, UTC")
+    raw = models.BinaryField(help_text="as it was received, cut off where it is very long")
+    entered_at = models.DateTimeField(db_default=Now(), editable=False, help_text="when it was entered, UTC")
+
+    class Meta:
+        ordering = ["-entered_at"]
+        default_permissions = ("view",)
+        constraints = [models.UniqueConstraint(fields=["source", "reason", "slot"], name="refusedmessage_once")]
+        indexes = [models.Index(fields=["-entered_at"], name="refusedmessage_entered")]  # the list's order, age
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.reason} at {self.received_at:%Y-%m-%d %H:%M:%S}"
 
 
 class DayAccount(Counts):

@@ -1,6 +1,6 @@
 """START HERE. What happens to one accepted batch, from raw messages to rows and live state.
 
-    decode -> judge -> fuse -> [breaker: make partitions -> store, one transaction] -> write live state
+    decode -> judge -> name echoes -> fuse -> [breaker: make partitions -> store, one transaction] -> write live state
 
 Enters a MessageBatch from the queue (`ingest/consumption.py`), from a run without one (`ingest/acceptance/inline.py`),
 from a recording (`ingest/backfill/worker.py`) or out of dead letters (`ingest/replay.py`); leaves positions, identities
@@ -18,6 +18,7 @@ from contextlib import nullcontext
 
 from ingest.reports import MessageBatch
 from ingest.stages.decode import decode
+from ingest.stages.echoes import name_echoes
 from ingest.stages.fusion import fuse
 from ingest.stages.judge import judge
 from ingest.stages.live import write_live
@@ -30,7 +31,9 @@ Breakers = Callable[[str], Breaker]
 Stage = Callable[[Work], None]
 Derived = Callable[[Work, Breakers], None]
 
-PURE: tuple[Stage, ...] = (decode, judge, fuse)
+PURE: tuple[Stage, ...] = (decode, judge)
+SHARED: tuple[Derived, ...] = (name_echoes,)
+FUSED: tuple[Stage, ...] = (fuse,)
 BOOKED: tuple[Stage, ...] = (make_partitions, store)
 DERIVED: tuple[Derived, ...] = (write_live,)
 
@@ -49,12 +52,18 @@ def process(
     or booked, and it must be kept.
     """
     work = Work(batch)
+    live = breakers if batch.live else None
     for stage in pure:
+        stage(work)
+    if live:
+        for ask in SHARED:
+            ask(work, live)
+    for stage in FUSED:
         stage(work)
     with breakers("database").guard() if breakers else nullcontext():
         for stage in booked:
             stage(work)
-    if batch.live and breakers:
+    if live:
         for follow in derived:
-            follow(work, breakers)
+            follow(work, live)
     return work

@@ -34,6 +34,19 @@ class Message(msgspec.Struct, array_like=True, gc=False):
         return len(self.raw) + len(self.added)
 
 
+class StationTime(msgspec.Struct, array_like=True):
+    """How the clock of a station is used.
+
+    `use`: "own", believed after `offset_ms` (how far it is ahead) is taken off; "arrival", not believed; "unknown", not
+    judged yet. `reports`: how many it was judged by. `station` is empty where lines name none.
+    """
+
+    station: str
+    use: str
+    offset_ms: int
+    reports: int
+
+
 class LineCounts(msgspec.Struct):
     """What became of the lines read: `lines == foreign + sum(malformed) + sentences`.
 

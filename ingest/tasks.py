@@ -3,6 +3,7 @@
 from ingest import consumption
 from ingest.acceptance import places as housekeeping
 from ingest.ledger import closed_days, reckoning
+from ingest.stages import samples
 from tracking.history.retention import RetentionRefused
 
 
@@ -24,8 +25,10 @@ def close_books() -> str:
     except RetentionRefused as refusal:
         return f"0 lines rolled up: {refusal}"
     places = housekeeping.forget_places()
+    forgotten = samples.forget(reckoning.today())
     return (
         f"{closed.lines} lines rolled up"
         + (", more are left for the next run" if closed.unfinished else "")
         + (f", {places} places of recordings left to the ledger" if places else "")
+        + (f", {forgotten} samples of refused messages forgotten" if forgotten else "")
     )

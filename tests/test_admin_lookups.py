@@ -32,6 +32,7 @@ OWN = {
     "dispute": {"state", "subject"},
     "archivedday": {"kind"},
     "batch": {"source"},
+    "refusedmessage": {"source"},
     "deadletter": {"status", "reason", "source", "stage", "age", "fingerprint"},
     "user": {"is_staff", "is_superuser", "is_active", "groups"},
     "success": {"group", "cluster"},

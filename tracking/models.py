@@ -6,6 +6,7 @@ identity and time and are written in batches through `VesselPosition.objects.bul
 unit, range and reference. Database constraints repeat what `ingest/formats/common/ranges.py` promises.
 """
 
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex, GinIndex, OpClass
 from django.core.validators import RegexValidator
 from django.db import models
@@ -203,6 +204,14 @@ class Position(models.Model):
         editable=False,
         help_text="0: the main track; 1 to 8: another under the same identity at the same time; 9: accepted by hand;"
         " below 0: refused (-1 outlier, -2 repeat, -3 spoofed, -4 coarse, -5 null island, -6 by hand)",
+    )
+
+    heard_by = ArrayField(
+        models.CharField(max_length=32),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="labels of the feeds that reported it, sorted; NULL: only `source` did",
     )
 
     objects = PositionQuerySet.as_manager()

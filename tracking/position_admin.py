@@ -8,15 +8,23 @@ import datetime as dt
 import re
 from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
+from django.contrib.admin.models import CHANGE, LogEntry
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils import timezone
-from unfold.decorators import display
+from unfold.decorators import action, display
+from unfold.widgets import UnfoldAdminTextInputWidget
 
+from resilience.pages.confirmation import Question, ask
 from tracking import search, theme
 from tracking.models import AircraftPosition, ArchivedDay, VesselPosition
+from tracking.truth import quarantine
+from tracking.truth.models import Subject
 
 DAYS_OFFERED = 8
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
@@ -54,17 +62,58 @@ PLACE = (
     theme.column("longitude", "Longitude (°E)", "{:.5f}"),
 )
 ORIGIN = (
+    theme.column("track", "Track"),
     theme.moment("received_at", "Received"),
     theme.column("source", "Source"),
+    "receivers",
     theme.column("score", "Score (0-100)"),
 )
+
+
+class RefusalForm(forms.Form):
+    """Why a position is refused."""
+
+    note = forms.CharField(max_length=200, widget=UnfoldAdminTextInputWidget, help_text="kept with the position")
 
 
 class PositionAdmin(theme.Uncounted, theme.ReadOnly):
     """What pages of positions share: `key` is the column of whose they are."""
 
     key: ClassVar[str]
+    subject: ClassVar[Subject]
     list_filter = (DayFilter,)
+    actions_detail = ("refuse",)
+
+    @display(description="Heard by")
+    def receivers(self, row: Any) -> str:
+        """The feeds that reported it."""
+        return ", ".join(row.heard_by or [row.source])
+
+    def has_refuse_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """That of deciding on what is in quarantine."""
+        return request.user.has_perm("tracking.change_refusedposition")
+
+    @action(description="Refuse…", permissions=["view", "refuse"], url_path="refuse", icon="gpp_maybe")
+    def refuse(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask why, then hide the position; the quarantine has it from then on, and can accept it again."""
+        position = self.get_object(request, object_id)
+        if position is None:
+            raise Http404(f"no position {object_id}")
+        form = RefusalForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            refused = quarantine.refuse(self.subject, position, form.cleaned_data["note"], request.user)
+            LogEntry.objects.log_actions(str(request.user.pk), [position], CHANGE, "Refused.", single_object=True)
+            return redirect("admin:tracking_refusedposition_change", refused.pk)
+        question = Question(
+            title=f"Refuse {position}?",
+            explanation="It is hidden from tracks, exports and the map within a minute. Its row stays, and the "
+            "quarantine can accept it again.",
+            submit="Refuse",
+            cancel_url=reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[object_id]),
+            form=form,
+            danger=True,
+        )
+        return ask(self, request, question)
 
     def get_ordering(self, request: HttpRequest) -> list[str]:
         """By time for one target, which its primary key answers; else the latest stored first, by the index on id."""
@@ -100,7 +149,7 @@ class VesselPositionAdmin(PositionAdmin):
     """Positions of vessels."""
 
     icon = "location_on"
-    key = "vessel_id"
+    key, subject = "vessel_id", Subject.VESSEL
     list_display = (
         PLACE[0],
         theme.column("vessel", "Vessel (MMSI)"),
@@ -133,7 +182,7 @@ class AircraftPositionAdmin(PositionAdmin):
     """Positions of aircraft."""
 
     icon = "my_location"
-    key = "aircraft_id"
+    key, subject = "aircraft_id", Subject.AIRCRAFT
     list_display = (
         PLACE[0],
         theme.column("aircraft", "Aircraft (ICAO address)"),

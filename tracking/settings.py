@@ -214,6 +214,7 @@ FEED_ALLOW_NETWORKS = env.list("FEED_ALLOW_NETWORKS", default=[])  # CIDR: that 
 addresses.networks(FEED_ALLOW_NETWORKS)  # a wrong one stops the start
 FEED_SILENT_SECONDS = env.int("FEED_SILENT_SECONDS", default=120)  # longer for a feed that is usually slow
 ALERT_WEBHOOK_URL = env.str("ALERT_WEBHOOK_URL", default="")  # https://, told of silent and failing feeds
+KEEP_HEARD_BY = env.bool("KEEP_HEARD_BY", default=True)  # the feeds of a position that several report
 RECEIVER_RANGE_NM = env.float("RECEIVER_RANGE_NM", default=300.0)  # beyond it a Mode S position is not believed
 INGEST_BATCH_SIZE = env.int("INGEST_BATCH_SIZE", default=1000)
 BATCH_ATTEMPTS = env.int("BATCH_ATTEMPTS", default=5)  # of one that fails unexpectedly; then it is parked
@@ -231,6 +232,7 @@ KEEP_VESSEL_POSITIONS_DAYS = env.int("KEEP_VESSEL_POSITIONS_DAYS", default=0)
 KEEP_AIRCRAFT_POSITIONS_DAYS = env.int("KEEP_AIRCRAFT_POSITIONS_DAYS", default=0)
 KEEP_LEDGER_DAYS = env.int("KEEP_LEDGER_DAYS", default=7)  # then only the sums of a feed and day; outlives redeliveries
 KEEP_DEAD_LETTERS_DAYS = env.int("KEEP_DEAD_LETTERS_DAYS", default=90)  # open ones expire, closed ones are deleted
+KEEP_QUARANTINE_DAYS = env.int("KEEP_QUARANTINE_DAYS", default=30)  # the list of refused positions, not their rows
 KEEP_ARCHIVED_DAYS = env.int("KEEP_ARCHIVED_DAYS", default=0)
 
 # --- archive ----------------------------------------------------------------------------------------------------------

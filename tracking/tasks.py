@@ -7,7 +7,9 @@ from django.conf import settings
 
 from tracking.history import archiver, partitions, replay, retention
 from tracking.history.engine import ArchiveUnread
-from tracking.truth import judge
+from tracking.truth import forgetting, judge
+from tracking.truth.models import Subject
+from tracking.truth.reading import SOURCES
 
 FILM_SECONDS = 10.0  # of the minute that the task has
 logger = logging.getLogger(__name__)
@@ -24,11 +26,18 @@ def keep_house() -> str:
     except retention.RetentionRefused as refusal:
         return f"{made} partitions made, nothing dropped: {refusal}"
     dropped = retention.apply(today)
+    forgotten = forgetting.forget(dt.datetime.combine(today, dt.time(), dt.UTC), _first_days(today))
     archived = f"{_drop_archived(today)}, {_keep_films()}, {archiver.start(today)}"
     return (
         f"{made} partitions made, {dropped.partitions} dropped, {dropped.left} left for the next run, "
-        f"{dropped.rows} rows of the default partitions deleted, {archived}"
+        f"{dropped.rows} rows of the default partitions deleted, {forgotten} verdicts forgotten, {archived}"
     )
+
+
+def _first_days(today: dt.date) -> dict[Subject, dt.date]:
+    """The first day of positions that is kept, of those subjects that do not keep all."""
+    edges = retention.edges(today)
+    return {subject: edges[source.table] for subject, source in SOURCES.items() if source.table in edges}
 
 
 def judge_history() -> str:

@@ -25,7 +25,7 @@ from ingest.feeds.playback import InHand, Playback
 from ingest.feeds.sniffing import sniff
 from ingest.formats.common.contract import SLICE_BYTES, Setup
 from ingest.formats.registry import FORMATS, splitter
-from ingest.reports import BATCH_BYTES, LineCounts, Message, MessageBatch
+from ingest.reports import BATCH_BYTES, LineCounts, Message, MessageBatch, StationTime
 from ingest.sources import Chunk, Source
 
 BATCH_SECONDS = 0.25
@@ -94,6 +94,7 @@ class Collector:
         self._read_at: float | None = None  # since when lines wait that made no message
         self._accepting: asyncio.Future[None] | None = None
         self._playback = Playback()
+        self._clocks: Callable[[], list[StationTime]] = list
         self._full = False
         self._failed = False
         self._accepted_at = options.accepted_after
@@ -122,6 +123,7 @@ class Collector:
             mend_clocks=options.mend_clocks,
         )
         self._assembly = FORMATS[self._format].assembly(setup)
+        self._clocks = self._assembly.clocks
         self._in_hand = InHand(self._assembly)
         with ThreadPoolExecutor(1, thread_name_prefix=f"accept-{self._options.source}") as self._executor:
             try:
@@ -137,6 +139,10 @@ class Collector:
     def format(self) -> str | None:
         """What the bytes are, None before that is known."""
         return self._format
+
+    def clocks(self) -> list[StationTime]:
+        """How the clocks of its stations are used; none before the first bytes came."""
+        return self._clocks()
 
     async def _recognise(self, stop: asyncio.Event) -> str | None:
         """The format that the first bytes show; None when stopped before any came."""

@@ -199,8 +199,9 @@ async def _collect(feed: Wanted, leave: asyncio.Event, give_up: threading.Event,
         columns=parse_columns(given.columns) if given.columns else {},
         zone=given.zone,
     )
-    standing.opened(source)
-    await Collector(source, options, acceptance, on_accepted=recorder.accepted).run(leave)
+    collector = Collector(source, options, acceptance, on_accepted=recorder.accepted)
+    standing.opened(source, collector.clocks)
+    await collector.run(leave)
 
 
 def _wanted(feed: Feed) -> Wanted:

@@ -16,9 +16,10 @@ from unfold.decorators import display
 from unfold.views import ChangeList
 
 from ingest.health import keys
-from ingest.health.reading import Health, Minute, attach, health_of, minutes
+from ingest.health.reading import Health, Minute, attach, clocks, health_of, minutes
 from ingest.health.state import span
 from ingest.models import Feed
+from ingest.reports import StationTime
 from resilience.pages.readable import moment
 
 logger = logging.getLogger(__name__)
@@ -101,15 +102,16 @@ def section(feed: Feed) -> dict[str, Any]:
     if health is None:
         return shown | {"reason": "The queue's Redis does not answer."}
     try:
-        recent = minutes(feed.source, _now_ms(), MINUTES_SHOWN)
+        recent, stations = minutes(feed.source, _now_ms(), MINUTES_SHOWN), clocks(feed.source)
     except redis.RedisError as error:
         logger.warning("the minutes of feed %s cannot be read: %s", feed.source, error)
-        recent = []
+        recent, stations = [], []
     reason = health.verdict.reason
     return shown | {
         "reason": f"{reason[:1].upper()}{reason[1:]}." if reason else "Messages come as they should.",
         "numbers": _numbers(health),
         "reasons": _reasons(health.recent),
+        "clocks": [_clock(station) for station in stations],
         "minutes": [_row(minute) for minute in recent if minute.told or minute.lines or minute.booked],
     }
 
@@ -151,6 +153,15 @@ def _reasons(recent: Minute) -> list[tuple[str, str]]:
     """(reason, count) of refused lines and messages, the most frequent first."""
     counts = {**recent.malformed, **recent.rejected}
     return [(reason, f"{counts[reason]:,}") for reason in sorted(counts, key=lambda name: (-counts[name], name))]
+
+
+def _clock(station: StationTime) -> list[str]:
+    """(station, what its time is good for, how far it is ahead, by how many reports)."""
+    use = {"own": "right" if station.offset_ms == 0 else "corrected", "arrival": "not believed"}.get(
+        station.use, "not judged yet"
+    )
+    ahead = f"{station.offset_ms / 1000:+,.1f} s" if station.offset_ms else "-"
+    return [station.station or "(no name)", use, ahead, f"{station.reports:,}"]
 
 
 def _row(minute: Minute) -> list[str]:

@@ -12,6 +12,7 @@ Minutes and hours are numbered from 1970 UTC.
 MINUTE_SECONDS = 2 * 3600
 FACTS_SECONDS = 30 * 86_400
 BASELINE_SECONDS = 35 * 86_400
+CLOCKS_SECONDS = 600
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
 
@@ -44,6 +45,11 @@ def baseline(label: str) -> str:
 def alert(label: str) -> str:
     """What was announced."""
     return f"tracking:{{health}}:alert:{label}"
+
+
+def clocks(label: str) -> str:
+    """How the clocks of its stations are used: JSON of StationTimes, 10 min."""
+    return f"tracking:{{health}}:clocks:{label}"
 
 
 def hour_of_week(hour: int) -> int:

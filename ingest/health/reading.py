@@ -21,6 +21,7 @@ from ingest.health import keys
 from ingest.health.histogram import quantile
 from ingest.health.state import Facts, Verdict, judge
 from ingest.models import Feed
+from ingest.reports import StationTime
 
 logger = logging.getLogger(__name__)
 
@@ -156,6 +157,12 @@ def minutes(label: str, now: int, count: int) -> list[Minute]:
         minute.targets = next(answers)
         found.append(minute)
     return found
+
+
+def clocks(label: str) -> list[StationTime]:
+    """How the clocks of a feed's stations are used, those heard last first. Raises redis.RedisError."""
+    stored: Any = get_redis_connection("queue").get(keys.clocks(label))
+    return msgspec.json.decode(stored, type=list[StationTime]) if stored else []
 
 
 def _hours(hour: int) -> list[str]:

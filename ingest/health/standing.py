@@ -7,12 +7,14 @@ them the baselines: an hour that is over is folded into the average of its hour 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import msgspec
 from django_redis import get_redis_connection
 
 from ingest.health import keys
+from ingest.reports import StationTime
 from ingest.sources import Source
 
 BASELINE_WEIGHT = 0.3  # of the latest week: a change is half learnt after two
@@ -38,14 +40,15 @@ class Standing:
     def __init__(self, label: str, now: int) -> None:
         self.label = label
         self._source: Source | None = None
+        self.clocks: Callable[[], list[StationTime]] = list  # of its stations
         self._ended = ""
         self._error, self._since = "", now
         self._dropped = 0
         self.folded = -1  # the last hour that this process has folded into the baseline
 
-    def opened(self, source: Source) -> None:
-        """Its source is being read from now on."""
-        self._source, self._ended, self._dropped = source, "", 0
+    def opened(self, source: Source, clocks: Callable[[], list[StationTime]] = list) -> None:
+        """Its source is being read from now on; `clocks` says how those of its stations are used."""
+        self._source, self._ended, self._dropped, self.clocks = source, "", 0, clocks
 
     def ended(self) -> None:
         """Its source came to its end, which only a recording should."""
@@ -87,6 +90,8 @@ def tell(standings: Iterable[Standing], now: int) -> None:
     for standing in standings:
         pipe.hset(keys.facts(standing.label), mapping=standing.facts(now))
         pipe.expire(keys.facts(standing.label), keys.FACTS_SECONDS)
+        if clocks := standing.clocks():
+            pipe.set(keys.clocks(standing.label), msgspec.json.encode(clocks), ex=keys.CLOCKS_SECONDS)
         key = keys.minute(standing.label, minute)
         pipe.hset(key, "told", 1)
         if dropped := standing.newly_dropped():

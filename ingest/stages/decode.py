@@ -33,6 +33,7 @@ def decode(work: Work, decode_all: DecodeAll | None = None) -> None:
     for ordinal, found in enumerate(_found(work.batch, decode_all or FORMATS[work.batch.format].decode_all)):
         if isinstance(found, str):
             work.counts.rejected[found] += 1
+            work.refused.append((ordinal, found))
         elif isinstance(found, Exception):
             work.counts.positions += 1
             work.failed.append((ordinal, found))

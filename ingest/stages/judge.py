@@ -25,4 +25,5 @@ def judge(work: Work) -> None:
             if ordinal in refused:
                 count(work.counts, decoded, -1)
                 work.counts.rejected[refused[ordinal]] += 1
+                work.refused.append((ordinal, refused[ordinal]))
         work.decoded = [entry for entry in work.decoded if entry[0] not in refused]

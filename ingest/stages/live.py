@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Callable, Set
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 from ingest.reports import AircraftReport, VesselReport
 from ingest.stages.work import Fused, Report, Work
@@ -19,15 +19,15 @@ from resilience.database.sqlstate import is_outage
 from tracking.live import missed
 from tracking.live.state import Kind, LiveState, LiveUpdate
 from tracking.positions.identities import AircraftSighting, StationSighting, VesselSighting
-from tracking.truth.live_filter import hidden
+from tracking.truth.live_filter import Sifted, sift
+from tracking.truth.live_rule import MOST_TRACKS
 from tracking.truth.models import Subject
 
 logger = logging.getLogger(__name__)
 
+_EVERYTHING = Sifted(set(), {}, {})
 _VESSEL_DYNAMIC = ("speed", "course", "heading", "status")
 _AIRCRAFT_DYNAMIC = ("altitude", "ground_speed", "heading", "vertical_rate", "on_ground")
-
-K = TypeVar("K", int, str)
 
 
 def write_live(work: Work, breakers: Callable[[str], Breaker]) -> None:
@@ -35,7 +35,7 @@ def write_live(work: Work, breakers: Callable[[str], Breaker]) -> None:
     missed.retry_mark()
     try:
         with breakers("live").guard():
-            for kind, updates in live_updates(work.fused, refused(work.fused)).items():
+            for kind, updates in live_updates(work.fused, sifted(work.fused)).items():
                 LiveState(kind).write(updates)
     except CircuitOpen:
         missed.mark()  # a line in the log for each batch would say nothing new
@@ -45,32 +45,40 @@ def write_live(work: Work, breakers: Callable[[str], Breaker]) -> None:
         logger.warning("live state was not written: %s", error, exc_info=not is_outage(error))
 
 
-def refused(fused: Fused) -> set[int]:
-    """The indexes of positions that must not move a document, by `tracking/truth/live_filter.py`."""
-    found: set[int] = set()
+def sifted(fused: Fused) -> Sifted:
+    """What may be shown of the positions, by their indexes (`tracking/truth/live_filter.py`)."""
+    found = Sifted(set(), {}, {})
     for subject, kind in ((Subject.VESSEL, VesselReport), (Subject.AIRCRAFT, AircraftReport)):
         mine = [index for index, (_, report) in enumerate(fused.positions) if isinstance(report, kind)]
-        found |= {mine[place] for place in hidden(subject, [fused.positions[index][1] for index in mine])}
+        hidden, beside, tracks = sift(subject, [fused.positions[index][1] for index in mine])
+        found.hidden.update(mine[place] for place in hidden)
+        found.beside.update((mine[place], number) for place, number in beside.items())
+        found.tracks.update(tracks)
     return found
 
 
-def live_updates(fused: Fused, without: Set[int] = frozenset()) -> dict[Kind, list[LiveUpdate]]:
-    """The updates of a batch, by kind, `without` the positions of these indexes."""
-    vessels: dict[int, LiveUpdate] = {}
-    aircraft: dict[str, LiveUpdate] = {}
+def live_updates(fused: Fused, shown: Sifted = _EVERYTHING) -> dict[Kind, list[LiveUpdate]]:
+    """The updates of a batch, by kind: of what is hidden none, of what is shown beside those of another target."""
+    vessels: dict[int | str, LiveUpdate] = {}
+    aircraft: dict[int | str, LiveUpdate] = {}
     for index, (_, report) in enumerate(fused.positions):
-        if index in without:
+        number = shown.beside.get(index)
+        if number is None and index in shown.hidden:
             continue
         if isinstance(report, VesselReport):
-            _add(vessels, report.vessel_id, _position(report.vessel_id, report, _VESSEL_DYNAMIC))
+            key: int | str = report.vessel_id if number is None else f"{report.vessel_id}/{number}"
+            _add(vessels, key, _position(key, report, _VESSEL_DYNAMIC))
         else:
-            update = _position(report.aircraft_id, report, _AIRCRAFT_DYNAMIC)
+            key = report.aircraft_id if number is None else f"{report.aircraft_id}/{number}"
+            update = _position(key, report, _AIRCRAFT_DYNAMIC)
             update.ages = {name: age for name, age in report.ages.items() if name in update.fields}
-            _add(aircraft, report.aircraft_id, update)
+            _add(aircraft, key, update)
     for vessel in fused.vessels.values():
         _add_static(vessels, vessel)
     for plane in fused.aircraft.values():
         _add_static(aircraft, plane)
+    for identity, tracks in shown.tracks.items():
+        _flag(vessels if isinstance(identity, int) else aircraft, identity, tracks)
     return {
         Kind.VESSEL: list(vessels.values()),
         Kind.AIRCRAFT: list(aircraft.values()),
@@ -84,7 +92,7 @@ def _position(key: int | str, report: Report, names: tuple[str, ...]) -> LiveUpd
     return LiveUpdate(str(key), report.timestamp.timestamp(), report.latitude, report.longitude, fields)
 
 
-def _add(updates: dict[K, LiveUpdate], key: K, update: LiveUpdate) -> None:
+def _add(updates: dict[int | str, LiveUpdate], key: int | str, update: LiveUpdate) -> None:
     """The newest position of a target wins; what it lacks keeps its value and its age."""
     other = updates.get(key)
     updates[key] = update if other is None else _folded(update, other)
@@ -107,6 +115,13 @@ def _add_static(updates: dict[Any, LiveUpdate], sighting: VesselSighting | Aircr
     if update is None:
         update = updates[sighting.key] = LiveUpdate(str(sighting.key), sighting.static_at.timestamp())
     update.static = {field: _as_json(value) for field, value in sighting.static.items()}
+
+
+def _flag(updates: dict[int | str, LiveUpdate], identity: int | str, tracks: int) -> None:
+    """Say of an identity's targets, as far as the batch tells of them, how many there are."""
+    for key in (identity, *(f"{identity}/{number}" for number in range(1, MOST_TRACKS))):
+        if (update := updates.get(key)) is not None:
+            update.static = {**update.static, "tracks": tracks}
 
 
 def _as_json(value: Any) -> Any:

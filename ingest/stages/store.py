@@ -1,4 +1,4 @@
-"""The stage that stores: ledger, identities, positions and dead letters of a fused batch in one transaction.
+"""The stage that stores: ledger, identities, positions, samples and dead letters of a batch in one transaction.
 
 The transaction begins with the insertion of the ledger's row. When it is there already, the batch was booked before (a
 redelivery, a commit whose answer was lost) and nothing is done again. So effects and counts are exact, however often
@@ -28,6 +28,7 @@ from django.db import models, transaction
 from ingest.errors import Rejected
 from ingest.models import Batch
 from ingest.reports import MessageBatch
+from ingest.stages import samples
 from ingest.stages.booking import insert_once, ledger_entry
 from ingest.stages.decode import FEW, NothingPasses
 from ingest.stages.known import KnownTargets
@@ -99,6 +100,7 @@ def _book(work: Work, careful: bool = False) -> None:
         if work.repeated:
             return
         refused = _store_rows(work.fused, counts, careful)
+        samples.keep(batch, work.refused)
         if refused or work.failed:
             now = clocks.database_now()
             letters = [dead_letter(batch, ordinal, "store", error, now) for ordinal, _, error in refused]

@@ -57,13 +57,15 @@ class Fused(msgspec.Struct):
 class Work(msgspec.Struct):
     """A batch and what is known of it so far.
 
-    `decoded`: (ordinal of the message, what it says) of the messages that are used; `failed`: those on which the
+    `decoded`: (ordinal of the message, what it says) of the messages that are used; `refused`: (ordinal, reason) of
+    those that are not; `failed`: those on which the
     decoder failed, counted as positions; `fused`: what is stored; `repeated`: the batch was booked before.
     """
 
     batch: MessageBatch
     counts: Counts = msgspec.field(default_factory=Counts)
     decoded: list[tuple[int, Decoded]] = []
+    refused: list[tuple[int, str]] = []
     failed: list[Failed] = []
     fused: Fused = msgspec.field(default_factory=Fused)
     repeated: bool = False

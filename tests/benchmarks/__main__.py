@@ -29,6 +29,7 @@ MODULES = {
     "track": "history",
     "big_day": "history",
     "archive": "archive",
+    "truth": "truth",
     "pipeline": "pipeline",
     "backfill": "backfill",
     "worker_memory": "worker_memory",

@@ -17,7 +17,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 from django_q.models import Schedule, Task
 
-from ingest.models import Batch, Feed
+from ingest.models import Batch, Feed, RefusedMessage
 from resilience.models import LetterJob
 from tests.support.keys import header, make_key
 from tests.support.letters import make_letter
@@ -63,6 +63,9 @@ def make_rows() -> dict[str, Any]:
         ),
         "feed": Feed.objects.create(name="Pier", url=f"push://?token={SECRET}", source="pier"),
         "batch": Batch.objects.create(run=uuid.uuid4(), source="pier", format="nmea", accepted_at=NOON, booked_at=NOON),
+        "refusedmessage": RefusedMessage.objects.create(
+            source="pier", format="nmea", reason="checksum", slot=0, received_at=NOON, raw=b"!AIVDM"
+        ),
         "deadletter": make_letter(traceback=SECRET),
         "letterjob": LetterJob.objects.create(action="retry", frozen_at=NOON, created_by="owner"),
         "apikey": make_key(owner),
@@ -133,6 +136,7 @@ def address(path: str, rows: dict[str, Any]) -> str:
     fill = {
         "object_id": row,
         "id": row,
+        "number": 1,
         "content_type_id": 1,
         "app_label": "tracking",
         "format_": "csv",
@@ -152,5 +156,5 @@ def address(path: str, rows: dict[str, Any]) -> str:
 
 
 def _key_of(path: str, rows: dict[str, Any]) -> Any:
-    names = {"feeds": "feed", "dead-letters": "deadletter", "dead-letter-jobs": "letterjob"}
+    names = {"feeds": "feed", "disputes": "dispute", "dead-letters": "deadletter", "dead-letter-jobs": "letterjob"}
     return next((rows[model].pk for room, model in names.items() if f"{room}/" in path), "")

@@ -18,7 +18,7 @@ class VesselPositionSerializer(serializers.ModelSerializer[VesselPosition]):
 
     class Meta:
         model = VesselPosition
-        fields = [*POSITION, "track", "speed", "course", "heading", "status"]
+        fields = [*POSITION, "track", "heard_by", "speed", "course", "heading", "status"]
 
 
 class AircraftPositionSerializer(serializers.ModelSerializer[AircraftPosition]):
@@ -26,17 +26,24 @@ class AircraftPositionSerializer(serializers.ModelSerializer[AircraftPosition]):
 
     class Meta:
         model = AircraftPosition
-        fields = [*POSITION, "track", "altitude", "ground_speed", "heading", "vertical_rate", "on_ground"]
+        fields = [*POSITION, "track", "heard_by", "altitude", "ground_speed", "heading", "vertical_rate", "on_ground"]
 
 
 class LiveSerializer(serializers.Serializer[Any]):
     """What every live document has; further fields come as they are heard."""
 
-    id = serializers.CharField(help_text="MMSI without leading zeros, or ICAO address in lower case")
+    id = serializers.CharField(
+        help_text="MMSI without leading zeros, or ICAO address in lower case; /1 or /2 behind it: another "
+        "target under the same identity"
+    )
     ts = serializers.FloatField(help_text="time of the newest value, epoch seconds")
     lat = serializers.FloatField(required=False, help_text="degrees north, WGS 84; absent: not known")
     lon = serializers.FloatField(required=False, help_text="degrees east, WGS 84; absent: not known")
     name = serializers.CharField(required=False, help_text="name, absent where none was heard")
+    tracks = serializers.IntegerField(
+        required=False,
+        help_text="under how many targets this identity is shown; the others have /1 or /2 behind their id",
+    )
     source = serializers.CharField(required=False, help_text="label of the feed")
     ages = serializers.DictField(
         child=serializers.FloatField(),

@@ -12,6 +12,7 @@ from rest_framework.routers import SimpleRouter
 from rest_framework.views import APIView
 
 from tracking.api.changes import LiveChanges
+from tracking.api.disputes import DisputeViewSet
 from tracking.api.live import LiveAircraft, LiveStations, LiveVessels
 from tracking.api.schema import Schema
 from tracking.api.views import AircraftViewSet, StationViewSet, VesselViewSet
@@ -33,6 +34,7 @@ router = SimpleRouter()
 router.register("vessels", VesselViewSet, basename="vessel")
 router.register("aircraft", AircraftViewSet, basename="aircraft")
 router.register("stations", StationViewSet, basename="station")
+router.register("disputes", DisputeViewSet, basename="dispute")
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="api-docs"), name="api"),

@@ -30,6 +30,7 @@ from tracking.models import AircraftPosition, Position, VesselPosition
 
 TRACK_HOURS = 24
 TRACK_POINTS = 600
+_NUMBER = OpenApiParameter("number", OpenApiTypes.INT, OpenApiParameter.PATH, description="1 or 2")
 _KEY = OpenApiParameter("key", OpenApiTypes.STR, OpenApiParameter.PATH, description="MMSI, or ICAO address")
 
 
@@ -58,6 +59,17 @@ class LiveTarget(LiveView):
     def get(self, request: Request, key: str) -> Response:
         """Everything that is known of a live target, with the ages of its values."""
         return Response(_document(self.kind, key))
+
+
+class LiveBeside(LiveView):
+    """The document of another target under the same identity."""
+
+    throttle_classes = [ChangesRate]
+
+    @extend_schema(parameters=[_KEY, _NUMBER], responses={200: LiveSerializer, **documented(404, 503)})
+    def get(self, request: Request, key: str, number: int) -> Response:
+        """What is known of a second or third target with this MMSI or address: see `tracks`."""
+        return Response(_document(self.kind, key, f"/{number}"))
 
 
 class LiveTrack(LiveView):
@@ -93,12 +105,12 @@ class LiveTrack(LiveView):
         return int(key)
 
 
-def _document(kind: Kind, text: str) -> dict[str, Any]:
+def _document(kind: Kind, text: str, beside: str = "") -> dict[str, Any]:
     """The live document. Raises NotFound, and redis.RedisError."""
     key: Any = search.icao(text) if kind is Kind.AIRCRAFT else search.mmsi(text)
-    found = LiveState(kind).get(str(key)) if key is not None else None
+    found = LiveState(kind).get(f"{key}{beside}") if key is not None else None
     if found is None:
-        raise NotFound(f"{text!r} was not heard within the last {settings.LIVE_TTL_SECONDS} seconds.")
+        raise NotFound(f"{text + beside!r} was not heard within the last {settings.LIVE_TTL_SECONDS} seconds.")
     return found
 
 
@@ -107,6 +119,20 @@ class LiveVessel(LiveTarget):
     """A ship."""
 
     kind = Kind.VESSEL
+
+
+@extend_schema_view(get=extend_schema(operation_id="live_vessel_beside"))
+class LiveVesselBeside(LiveBeside):
+    """Another ship under the same MMSI."""
+
+    kind = Kind.VESSEL
+
+
+@extend_schema_view(get=extend_schema(operation_id="live_aircraft_beside"))
+class LiveAircraftBeside(LiveBeside):
+    """Another aircraft under the same address."""
+
+    kind = Kind.AIRCRAFT
 
 
 @extend_schema_view(get=extend_schema(operation_id="live_aircraft_one"))

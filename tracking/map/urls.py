@@ -11,5 +11,7 @@ urlpatterns: list[URLPattern] = [
     path("api/live/vessels/<str:key>/track/", target.LiveVesselTrack.as_view(), name="live-vessel-track"),
     path("api/live/aircraft/<str:key>/", target.LiveAircraftOne.as_view(), name="live-aircraft-one"),
     path("api/live/aircraft/<str:key>/track/", target.LiveAircraftTrack.as_view(), name="live-aircraft-track"),
+    path("api/live/vessels/<str:key>/<int:number>/", target.LiveVesselBeside.as_view(), name="live-vessel-beside"),
+    path("api/live/aircraft/<str:key>/<int:number>/", target.LiveAircraftBeside.as_view(), name="live-aircraft-beside"),
     path("api/live/stations/<str:key>/", target.LiveStation.as_view(), name="live-station"),
 ]

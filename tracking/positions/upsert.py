@@ -17,6 +17,10 @@ is given up. The loser moves to a millisecond of that second which its own place
 the set of rows depends on no order, and no value of one fills a gap of the other. Which of them is true is for the
 judge of history (`tracking/truth/judge.py`).
 
+`heard_by` is not sent: the rows of one statement have one source. Where another source reports a row that is there, its
+label joins those of the row, sorted by code point; the row alone of a source has none. MOST_RECEIVERS are kept. A loser
+that moves to its millisecond keeps those it had; whoever reports it again does not join them.
+
 A value that filled a gap counts as the winner's own from then on. So which of several losers fills a gap, and whether
 it stands against an equal of the winner, does depend on the order of delivery.
 
@@ -31,6 +35,7 @@ from contextlib import nullcontext
 from operator import attrgetter
 from typing import Any, Protocol
 
+from django.conf import settings
 from django.db import models, transaction
 
 from tracking.positions.twins import APART_LATITUDE, APART_LONGITUDE, MOST_MS, UNITS, are_apart, twin_ms
@@ -51,6 +56,8 @@ _HEARD = ("score", "received_at", "source")
 _RANK = (*_HEARD, *_PLACE)
 _heard, _place = attrgetter(*_HEARD), attrgetter(*_PLACE)
 _JUDGED = ("track",)  # written by the judge alone
+_RECEIVERS = "heard_by"
+MOST_RECEIVERS = 24
 _ALWAYS = ("latitude", "longitude", "received_at", "source", "score")
 
 
@@ -89,7 +96,8 @@ class Upsert:
     """The upsert statement of one position model: columns, SQL and parameters."""
 
     def __init__(self, model: type[models.Model]) -> None:
-        fields = [f for f in model._meta.concrete_fields if not f.primary_key and f.name not in _JUDGED]
+        own = (*_JUDGED, _RECEIVERS)
+        fields = [f for f in model._meta.concrete_fields if not f.primary_key and f.name not in own]
         self.table = model._meta.db_table
         self.columns = [field.column for field in fields]
         self.casts = [f"%b::{_array_type(field)}[]" for field in fields]
@@ -160,7 +168,7 @@ class Upsert:
 
     def merge_sql(self, source: str, target: str) -> str:
         """The statement that puts all rows of one table, ids included, into another of the same columns."""
-        names = ", ".join(f'"{column}"' for column in ("id", *self.columns))
+        names = ", ".join(f'"{column}"' for column in ("id", *self.columns, _RECEIVERS))
         key = ", ".join(f'"{column}"' for column in self.key)
         assignments, changed = self._rule(f'"{target}"')
         return (
@@ -198,7 +206,9 @@ class Upsert:
         loser = {c: f'CASE WHEN {held} THEN (u.was)."{c}" ELSE g."{c}" END' for c in self.columns}
         units = f"round(({loser['latitude']}) * {UNITS})::bigint * 31 + round(({loser['longitude']}) * {UNITS})::bigint"
         loser["timestamp"] = f"g.\"timestamp\" + (1 + abs({units}) %% {MOST_MS}) * interval '1 ms'"
+        loser[_RECEIVERS] = f"CASE WHEN {held} THEN (u.was).{_RECEIVERS} END"
         losers = ", ".join(f'{value} AS "{column}"' for column, value in loser.items())
+        kept = ", ".join(f'"{column}"' for column in loser)
         return f"""
             WITH given({names}) AS MATERIALIZED (SELECT * FROM unnest({given})), upserted AS (
                 INSERT INTO {table} ({names}) SELECT * FROM given ORDER BY {key}
@@ -210,7 +220,7 @@ class Upsert:
                 SELECT {losers} FROM upserted u JOIN given g ON {by_key} AND {_apart('g."timestamp"', "g", "(u.was)")}
                 WHERE NOT u.created
             ), twins AS (
-                INSERT INTO {table} ({names}) SELECT {names} FROM losers ORDER BY {key}
+                INSERT INTO {table} ({kept}) SELECT {kept} FROM losers ORDER BY {key}
                 ON CONFLICT DO NOTHING RETURNING 1
             )
             SELECT count(*) FILTER (WHERE created) + (SELECT count(*) FROM twins),
@@ -235,10 +245,12 @@ class Upsert:
             f' ELSE COALESCE({table}."{c}", excluded."{c}") END'
             for c in self.filled
         ]
+        assignments.append(f"{_RECEIVERS} = {_receivers(table, apart, won)}")
         gaps = " OR ".join(f'({table}."{c}" IS NULL AND excluded."{c}" IS NOT NULL)' for c in self.filled)
         greater = " OR ".join(f'excluded."{c}" > {table}."{c}"' for c in self.filled)
         fills = f"({gaps}) AND NOT ({at_once} AND NOT {one_place}) AND NOT {apart}"
-        return ", ".join(assignments), f"{won} OR {fills} OR {at_once} AND {one_place} AND ({greater})"
+        joins = f"{_joins(table)} AND NOT {apart}"
+        return ", ".join(assignments), f"{won} OR {fills} OR {at_once} AND {one_place} AND ({greater}) OR {joins}"
 
 
 def _apart(moment: str, one: str, other: str) -> str:
@@ -247,6 +259,28 @@ def _apart(moment: str, one: str, other: str) -> str:
         f"((abs({one}.latitude - {other}.latitude) > {APART_LATITUDE}"
         f" OR abs({one}.longitude - {other}.longitude) > {APART_LONGITUDE})"
         f" AND date_trunc('second', {moment}) = {moment})"
+    )
+
+
+def _joins(table: str) -> str:
+    """The condition that the given row is of a source whose label the stored row lacks, and that there is room."""
+    if not settings.KEEP_HEARD_BY:
+        return "false"
+    held = f"{table}.{_RECEIVERS}"
+    return (
+        f'(excluded."source" <> {table}."source" AND ({held} IS NULL'
+        f' OR excluded."source" <> ALL ({held}) AND cardinality({held}) < {MOST_RECEIVERS}))'
+    )
+
+
+def _receivers(table: str, apart: str, won: str) -> str:
+    """The labels of a row afterwards; of a twin those of the row that stays."""
+    held = f"{table}.{_RECEIVERS}"
+    labels = f'COALESCE({held}, ARRAY[{table}."source"]) || excluded."source"'
+    return (
+        f"CASE WHEN {apart} THEN CASE WHEN NOT {won} THEN {held} END"
+        f' WHEN {_joins(table)} THEN ARRAY(SELECT label FROM unnest({labels}) AS label ORDER BY label COLLATE "C")'
+        f" ELSE {held} END"
     )
 
 

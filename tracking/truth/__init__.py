@@ -1,9 +1,13 @@
 """Which of the stored and reported positions are true: verdicts that hide and never delete.
 
-    budget    how far a target of each class can get in a time
-    rule      START HERE: the pure rule, a fold over the positions of one identity
-    steady    the same rule for many identities at once: which of them need the fold
-    fleets    places to which many identities jump: spoofed or jammed satellite navigation
+    budget       how far a target of each class can get in a time
+    rule         START HERE: the pure rule, a fold over the positions of one identity
+    steady       the same rule for many identities at once: which of them need the fold
+    fleets       places to which many identities jump: spoofed or jammed satellite navigation
+    notes        what batches touched          judge, reading, verdicts    history: read, decided, written
+    live_rule    the rule for live state       live_filter                 asked of the live Redis for a batch
+    quarantine   what operators say            around                      what lies around a refused position
+    forgetting   what is too old to be listed
 
 History is judged from the set of its rows, so neither order nor cut into batches is seen in a verdict.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -9,12 +10,13 @@ from django import forms
 from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from tracking import theme
 from tracking.truth import quarantine
+from tracking.truth.around import around
 from tracking.truth.models import Dispute, Refusal, RefusedPosition, Subject
 
 IDENTITY_FIELDS = {Subject.VESSEL: "vessel", Subject.AIRCRAFT: "aircraft"}
@@ -91,6 +93,7 @@ class RefusedPositionAdmin(theme.Uncounted):
 
     icon = "gpp_maybe"
     form = DecisionForm
+    change_form_before_template = "admin/tracking/around.html"
     list_filter = (ReasonFilter, DecisionFilter, SubjectFilter)
     list_display = (
         theme.moment("timestamp", "Time"),
@@ -120,7 +123,15 @@ class RefusedPositionAdmin(theme.Uncounted):
     search_fields = ("=identity", "=source")
     search_help_text = "MMSI, ICAO address or feed"
 
-    @admin.display(description="The track around it")
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The page of a refused position, with a small map of what lies around it."""
+        refused = self.get_object(request, object_id)
+        context = {} if refused is None else {"around": json.dumps(around(refused))}
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **context})
+
+    @admin.display(description="All positions")
     def track_around(self, row: RefusedPosition) -> str:
         """A link to the positions of its day."""
         page = reverse(f"admin:tracking_{IDENTITY_FIELDS[Subject(row.subject)]}position_changelist")
@@ -157,10 +168,8 @@ class DisputeAdmin(theme.Uncounted, theme.ReadOnly):
     @admin.display(description="Last place of each open track")
     def tracks(self, row: Dispute) -> str:
         """Number and place; a track that is not confirmed has none."""
-        if row.state is None:
-            return "-"
-        shown = []
-        for tail, _, _, number, confirmed, *_ in row.state["tracks"]:
-            _, latitude, longitude, *_ = tail[-1]
-            shown.append(f"{number if confirmed else '?'}: {latitude:.4f}° {longitude:.4f}°")
-        return "; ".join(shown)
+        shown = [
+            f"{'?' if track.number is None else track.number}: {track.latitude:.4f}° {track.longitude:.4f}°"
+            for track in row.tracks
+        ]
+        return "; ".join(shown) or "-"

@@ -15,13 +15,13 @@ import struct
 import time
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from django_redis import get_redis_connection
 
 from tracking.truth.budget import budget_of
 from tracking.truth.fleets import LEAST, WINDOW_MS, ZONE_DEGREES
-from tracking.truth.live_rule import LiveTrack, Outcome, decide
+from tracking.truth.live_rule import FULL, LiveTrack, Outcome, decide
 from tracking.truth.models import Subject
 from tracking.truth.notes import Key, milliseconds
 
@@ -29,37 +29,53 @@ PERIOD_SECONDS = 6 * 3600
 _LAYOUT = struct.Struct("<qdddBBH")
 _PLURAL = {Subject.VESSEL: "vessels", Subject.AIRCRAFT: "aircraft"}
 _SPEED = {Subject.VESSEL: "speed", Subject.AIRCRAFT: "ground_speed"}
+_COURSE = {Subject.VESSEL: "course", Subject.AIRCRAFT: "heading"}
 _WHOSE = {Subject.VESSEL: "vessel_id", Subject.AIRCRAFT: "aircraft_id"}
+
+_JUMPS = {Outcome.BESIDE, Outcome.CONFIRMED, Outcome.TAKEN_OVER}
+_HIDDEN = {Outcome.BESIDE, Outcome.CONFIRMED, Outcome.HIDDEN}
 
 Tracks = Sequence[LiveTrack]
 
 
-def hidden(subject: Subject, reports: Sequence[Any]) -> set[int]:
-    """The indexes of the reports that must not move a document; what is known of the targets is updated."""
+class Sifted(NamedTuple):
+    """What may be shown of the reports of a batch, by their indexes.
+
+    `hidden`: must not move the document of their target. `beside`: those of them that are shown as a target of their
+    own, with its number, 1 or 2. `tracks`: under how many targets an identity is shown, where that may have changed.
+    """
+
+    hidden: set[int]
+    beside: dict[int, int]
+    tracks: dict[Key, int]
+
+
+def sift(subject: Subject, reports: Sequence[Any]) -> Sifted:
+    """Decide on the reports of a batch; what is known of the targets is updated."""
     if not reports:
-        return set()
+        return Sifted(set(), {}, {})
     found = _Filter(subject, {getattr(report, _WHOSE[subject]) for report in reports})
     times = [report.timestamp for report in reports]
     for index in sorted(range(len(reports)), key=times.__getitem__):
         found.take(index, reports[index])
     found.save()
-    return found.hidden
+    return found.sifted
 
 
 class _Filter:
     """The tracks of the targets of one batch."""
 
     def __init__(self, subject: Subject, keys: Iterable[Key]) -> None:
-        self.hidden: set[int] = set()
+        self.sifted = Sifted(set(), {}, {})
         self._subject = subject
-        self._values = attrgetter(_WHOSE[subject], _SPEED[subject])
+        self._values = attrgetter(_WHOSE[subject], _SPEED[subject], _COURSE[subject])
         self._redis = get_redis_connection("live")
         self._known = self._load(list(keys))
         self._changed: dict[Key, Tracks] = {}
 
     def take(self, index: int, report: Any) -> None:
         """Decide on one report."""
-        key, speed = self._values(report)
+        key, speed, course = self._values(report)
         said = LiveTrack(
             milliseconds(report.timestamp),
             report.latitude,
@@ -69,14 +85,25 @@ class _Filter:
             report.score,
             0,
         )
-        outcome, tracks = decide(self._known.get(key, ()), said, budget_of(key))
-        if outcome in (Outcome.CONFIRMED, Outcome.TAKEN_OVER) and self._is_fleet(key, said):
-            self.hidden.add(index)
+        before = self._known.get(key, ())
+        outcome, tracks = decide(before, said, budget_of(key), math.nan if course is None else course)
+        if outcome in _JUMPS and self._is_fleet(key, said):
+            self.sifted.hidden.add(index)
             return
-        if outcome in (Outcome.HIDDEN, Outcome.CONFIRMED):
-            self.hidden.add(index)
+        if outcome in _HIDDEN:
+            self.sifted.hidden.add(index)
         if tracks is not None:
             self._known[key] = self._changed[key] = tracks
+            if len(tracks) > 1 or len(before) > 1:
+                self._count(key, before, tracks)
+                if outcome is Outcome.BESIDE:
+                    self.sifted.beside[index] = next(n for n, track in enumerate(tracks) if n and track.ts == said.ts)
+
+    def _count(self, key: Key, before: Tracks, after: Tracks) -> None:
+        """Note under how many targets an identity is shown, if there are or were several."""
+        shown, earlier = (sum(track.support >= FULL for track in tracks[1:]) for tracks in (after, before))
+        if shown or earlier:
+            self.sifted.tracks[key] = 1 + shown
 
     def save(self) -> None:
         """Write the tracks that changed."""

@@ -12,10 +12,11 @@ stale: after STALE_SECONDS for aircraft, after three of its own intervals for sh
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tracking.truth.budget import Budget, metres
+from tracking.truth.budget import DEGREE_M, Budget, metres
 from tracking.truth.rule import CONFIRM, is_coarse, is_null_island
 
 FULL = 4  # the support at which a track is as sure as it gets
@@ -24,6 +25,8 @@ STALE_SECONDS = 15
 STALE_INTERVALS = 3
 SILENT_SECONDS = 60  # of a ship's main track
 SILENT_AIRCRAFT_SECONDS = 10
+BACK_SECONDS = 5  # slow feeds are so late; nobody turns round in it
+BACK_M = 20.0
 _MOST_INTERVAL = 65_535
 
 
@@ -46,14 +49,15 @@ class Outcome(enum.Enum):
     SHOWN = enum.auto()
     LATE = enum.auto()  # older than the document, which decides by itself
     HIDDEN = enum.auto()
+    BESIDE = enum.auto()  # hidden from the document; its own track is as sure as the document's
     CONFIRMED = enum.auto()  # hidden; from now on another track has enough support to count as one
     TAKEN_OVER = enum.auto()  # shown: another track is main from now on
 
 
 def decide(
-    tracks: Sequence[LiveTrack], report: LiveTrack, budget: Budget
+    tracks: Sequence[LiveTrack], report: LiveTrack, budget: Budget, course: float = math.nan
 ) -> tuple[Outcome, Sequence[LiveTrack] | None]:
-    """(what is done, the tracks afterwards, None where they stay)."""
+    """(what is done, the tracks afterwards, None where they stay). `course`: of the report, degrees, NaN: unknown."""
     if is_null_island(report.latitude, report.longitude):
         return Outcome.HIDDEN, None
     if not tracks:
@@ -66,7 +70,7 @@ def decide(
         if _is_hidden_by(main, report, seconds, budget):
             return Outcome.HIDDEN, None
         if seconds > budget.gap_s or _fits(main, report, seconds, budget):
-            if _says_again(main, report, budget):
+            if _says_again(main, report, budget) or _goes_back(main, report, seconds, budget, course):
                 return Outcome.HIDDEN, None
             others = (track for track in tracks[1:] if report.ts - track.ts <= budget.candidate_s * 1000)
             return Outcome.SHOWN, (_joined(main, report, seconds), *others)
@@ -86,6 +90,8 @@ def _beside(
         if _takes_over(joined, main, silent, budget):
             others[place] = main
             return Outcome.TAKEN_OVER, (joined, *others)
+        if track.support >= FULL:
+            return Outcome.BESIDE, (main, *others)
         confirmed = track.support < CONFIRM <= joined.support
         return Outcome.CONFIRMED if confirmed else Outcome.HIDDEN, (main, *others)
     if report.ts <= main.ts:
@@ -116,6 +122,17 @@ def _says_again(main: LiveTrack, report: LiveTrack, budget: Budget) -> bool:
     """Whether a ship that moves says word for word what it said before."""
     moves = budget.once_a_second and report.speed >= budget.repeat_kn
     return moves and report[1:4] == main[1:4] and not _is_coarse(report)
+
+
+def _goes_back(main: LiveTrack, report: LiveTrack, seconds: float, budget: Budget, course: float) -> bool:
+    """Whether an aircraft lies behind where it just was, by its own course: it is an older report that came later."""
+    if budget.once_a_second or seconds > BACK_SECONDS or course != course:
+        return False
+    north, east = report.latitude - main.latitude, (report.longitude - main.longitude + 180) % 360 - 180
+    east *= math.cos(math.radians(main.latitude))
+    if DEGREE_M * math.hypot(north, east) < BACK_M:
+        return False
+    return north * math.cos(math.radians(course)) + east * math.sin(math.radians(course)) < 0
 
 
 def _joined(track: LiveTrack, report: LiveTrack, seconds: float) -> LiveTrack:

@@ -6,10 +6,22 @@ ships and aircraft share the tables.
 
 from __future__ import annotations
 
+import datetime as dt
+from typing import NamedTuple
+
 from django.conf import settings
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
+from django.db.models.functions import Now
 
 from tracking.truth import rule
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+def _entered_at() -> models.DateTimeField:  # type: ignore[type-arg]
+    """When a row was written, by the database's clock: what its age is counted from."""
+    return models.DateTimeField(db_default=Now(), editable=False, help_text="when it was entered, UTC")
 
 
 class Subject(models.TextChoices):
@@ -43,6 +55,20 @@ class Unjudged(models.Model):
         return f"batch {self.pk} of {self.subject}s"
 
 
+class OpenTrack(NamedTuple):
+    """The last position of an open track; `number` is None while nothing confirms the track."""
+
+    number: int | None
+    latitude: float
+    longitude: float
+    at: dt.datetime
+
+
+def _open_track(track: rule.Track) -> OpenTrack:
+    at = _EPOCH + track.last.ts * dt.timedelta(milliseconds=1)
+    return OpenTrack(track.number if track.confirmed else None, *track.last.place, at)
+
+
 class Dispute(models.Model):
     """More than one track under one identity: two ships with one MMSI, a teleport, a spoofed receiver."""
 
@@ -52,6 +78,7 @@ class Dispute(models.Model):
     until = models.DateTimeField(null=True, help_text="when one track was left and had gone on, UTC; NULL: open")
     judged_until = models.DateTimeField(help_text="time of the last position that `state` knows of, UTC")
     state = models.JSONField(null=True, help_text="the open tracks, as the rule goes on with them")
+    entered_at = _entered_at()
 
     class Meta:
         ordering = ["-since"]
@@ -59,10 +86,18 @@ class Dispute(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["subject", "identity", "since"], name="dispute_once"),
         ]
-        indexes = [models.Index(fields=["-since"], name="dispute_since")]  # the list's order
+        indexes = [
+            models.Index(fields=["-since"], name="dispute_since"),  # the list's order
+            BrinIndex(fields=["entered_at"], name="dispute_entered"),  # what is old enough to go
+        ]
 
     def __str__(self) -> str:
         return f"{self.identity} since {self.since:%Y-%m-%d %H:%M:%S}"
+
+    @property
+    def tracks(self) -> list[OpenTrack]:
+        """Those that are open, none where it is over."""
+        return [_open_track(rule.Track.load(saved)) for saved in (self.state or {}).get("tracks", ())]
 
 
 class Jump(models.Model):
@@ -77,11 +112,15 @@ class Jump(models.Model):
     from_longitude = models.FloatField(help_text="of the track that it left, degrees east")
     number = models.SmallIntegerField(help_text="of the track, within its dispute")
     fleet = models.BooleanField(default=False, help_text="one of many that jumped to one place")
+    entered_at = _entered_at()
 
     class Meta:
         default_permissions = ()
         constraints = [models.UniqueConstraint(fields=["subject", "identity", "at"], name="jump_once")]
-        indexes = [models.Index(fields=["at"], name="jump_at")]  # who else jumped then
+        indexes = [
+            models.Index(fields=["at"], name="jump_at"),  # who else jumped then
+            BrinIndex(fields=["entered_at"], name="jump_entered"),  # what is old enough to go
+        ]
 
     def __str__(self) -> str:
         return f"{self.identity} at {self.at:%Y-%m-%d %H:%M:%S}"
@@ -113,6 +152,7 @@ class RefusedPosition(models.Model):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", help_text="which operator"
     )
     decided_at = models.DateTimeField(null=True, help_text="when, UTC")
+    entered_at = _entered_at()
 
     class Meta:
         ordering = ["-timestamp"]
@@ -123,6 +163,7 @@ class RefusedPosition(models.Model):
         indexes = [
             models.Index(fields=["-timestamp"], name="refusedposition_time"),  # the list's order
             models.Index(fields=["reason", "-timestamp"], name="refusedposition_reason"),  # its filter
+            BrinIndex(fields=["entered_at"], name="refusedposition_entered"),  # what is old enough to go
             # What operators said, asked for by every pass of the judge.
             models.Index(fields=["subject"], condition=~models.Q(decision=0), name="refusedposition_decided"),
         ]

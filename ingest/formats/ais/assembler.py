@@ -31,7 +31,7 @@ from ingest.formats.ais.sentence_columns import are_messages
 from ingest.formats.ais.station_clocks import StationClocks
 from ingest.formats.common.counting import Counting
 from ingest.formats.common.framing import TOO_LONG
-from ingest.reports import Message
+from ingest.reports import Message, StationTime
 
 MAX_PENDING = 1024
 PART_TIMEOUT_MS = 60_000
@@ -92,6 +92,10 @@ class Assembler(Counting):
             if start < offset < end:
                 offset, index = start, number
         return offset, index
+
+    def clocks(self) -> list[StationTime]:
+        """How the clocks of the stations heard last are used."""
+        return [] if self._stations is None else self._stations.told()
 
     def _place(self, offset: int) -> tuple[int, int]:
         """Where a run must begin to read what follows `offset`: at the time line that holds there, if one does."""

@@ -19,7 +19,10 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from enum import Enum
 
+from ingest.reports import StationTime
+
 MOST_STATIONS = 4096
+MOST_TOLD = 50
 LEARN, MEMORY, EVERY = 8, 64, 4
 TRUSTED_MS = 3000
 RIGHT_MS = (-1500, 6000)
@@ -51,6 +54,11 @@ class StationClock:
         self._heard = 0
         self._last: int | None = None
         self._since = 0
+
+    @property
+    def reports(self) -> int:
+        """How many position reports it was judged by."""
+        return self._heard
 
     def learn(self, own: int, arrival: int, second: int) -> None:
         """Take a position report of that UTC second."""
@@ -107,6 +115,14 @@ class StationClocks:
         if second is not None:
             clock.learn(own, arrival, second)
         return clock.heard_at(own, arrival)
+
+    def told(self) -> list[StationTime]:
+        """Of the stations heard last, the latest first. Copied at once, because another thread may ask."""
+        latest = list(self._known.items())[-MOST_TOLD:]
+        return [
+            StationTime(station.decode(errors="replace"), clock.use.value, clock.offset_ms, clock.reports)
+            for station, clock in reversed(latest)
+        ]
 
     def _clock(self, station: bytes) -> StationClock:
         clock = self._known.get(station)

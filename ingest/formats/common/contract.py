@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 from ingest.clocks import Clock
-from ingest.reports import LineCounts, Message
+from ingest.reports import LineCounts, Message, StationTime
 
 SLICE_BYTES = 64 * 1024  # to feed at a time, after which other feeds have their turn
 
@@ -60,6 +60,9 @@ class Assembly(Protocol):
 
     def reset_counts(self) -> None:
         """Begin a new account, for the next batch."""
+
+    def clocks(self) -> list[StationTime]:
+        """How the clocks of the stations heard last are used; safe to ask from another thread."""
 
     def resume_at(self) -> tuple[int, int]:
         """(offset, index) from which nothing is missed."""

@@ -4,7 +4,7 @@ import logging
 import time
 from collections import Counter
 
-from ingest.reports import LineCounts
+from ingest.reports import LineCounts, StationTime
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +41,10 @@ class Counting:
 
     def prepare(self, body: bytes) -> None:
         """All that will be fed, where it is known beforehand: some formats tell times by the last of it."""
+
+    def clocks(self) -> list[StationTime]:
+        """How the clocks of stations are used: none is judged."""
+        return []
 
     def reset_counts(self) -> None:
         """Begin a new account, for the next batch."""

@@ -15,7 +15,7 @@ from ingest.health import reading as health_reading
 from ingest.health.recorder import Recorder
 from ingest.health.standing import Standing, tell
 from ingest.models import Feed
-from ingest.reports import LineCounts
+from ingest.reports import LineCounts, StationTime
 from ingest.sources import urls as feed_urls
 from tests.support.messages import batch, position
 
@@ -194,3 +194,39 @@ def test_feeds_are_managed_while_redis_is_away(admin_client, monkeypatch):
     assert "unknown" in listed(admin_client)
     page = admin_client.get(reverse("admin:ingest_feed_change", args=[feed.pk])).content.decode()
     assert "Redis does not answer" in page
+
+
+def test_the_clock_of_a_feed_is_chosen_on_its_page_and_kept_among_its_options(admin_client):
+    options = {"options": '{"datagrams_per_second": 50}'}
+    assert admin_client.post(reverse(ADD), GOOD | options | {"clock": "arrival"}).status_code == 302
+    feed = Feed.objects.get()
+    assert feed.options == {"datagrams_per_second": 50, "clock": "arrival"}
+    change = reverse("admin:ingest_feed_change", args=[feed.pk])
+    page = admin_client.get(change)
+    assert page.context["adminform"].form["clock"].value() == "arrival"
+    both = {"options": '{"clock": "own"}', "clock": "arrival"}
+    assert admin_client.post(change, GOOD | both).status_code == 302
+    feed.refresh_from_db()
+    assert feed.options == {"clock": "own"}, "the clock was not touched on the page, so the options say"
+    assert admin_client.post(change, GOOD | {"options": '{"clock": "own"}', "clock": "auto"}).status_code == 302
+    feed.refresh_from_db()
+    assert feed.options == {"clock": "auto"}
+
+
+def test_the_page_of_a_feed_shows_how_the_clocks_of_its_stations_are_used(admin_client):
+    feed = Feed.objects.create(name="Pier", url="udp://0.0.0.0:1", source="pier")
+    said = [
+        StationTime("mast", "own", 70_012, 64),
+        StationTime("", "arrival", 0, 8),
+        StationTime("new", "unknown", 0, 1),
+    ]
+    standing = Standing("pier", 0)
+    standing.clocks = lambda: said
+    tell([standing], round(time.time() * 1000))
+    page = admin_client.get(reverse("admin:ingest_feed_change", args=[feed.pk]))
+    assert page.context["health"]["clocks"] == [
+        ["mast", "corrected", "+70.0 s", "64"],
+        ["(no name)", "not believed", "-", "8"],
+        ["new", "not judged yet", "-", "1"],
+    ]
+    assert "Clocks of stations" in page.content.decode()

@@ -10,9 +10,12 @@ from django_redis import get_redis_connection
 
 from ingest import consumption
 from ingest.acceptance.package import pack
+from ingest.clocks import arrival_clock
+from ingest.formats.ais.assembly import NmeaAssembly
+from ingest.formats.common.contract import Setup
 from ingest.health import keys as health_keys
 from ingest.health import recorder as health
-from ingest.health.reading import Subject, minutes, read
+from ingest.health.reading import Subject, clocks, minutes, read
 from ingest.health.recorder import Recorder
 from ingest.health.standing import Standing, fold_baselines, tell
 from ingest.health.state import State
@@ -324,3 +327,21 @@ def test_the_rate_is_of_whole_minutes(recorder):
     assert read([FEED], NOON_MS)["test"].rate == 20
     stand(NOON_MS - 3 * MINUTE)
     assert read([FEED], NOON_MS)["test"].rate == pytest.approx(40 / 3), "a minute that was run in silence counts"
+
+
+def test_how_the_clocks_of_stations_are_used_is_told_with_the_feed():
+    assembly = NmeaAssembly(Setup(arrival_clock, mend_clocks=True))
+    for n in range(20):
+        heard = NOON_MS + n * 1000
+        line = position(mmsi=244660000 + n % 7, second=heard // 1000 % 60)
+        for station, ahead in ((b"pier", 0), (b"mast", 70_000)):
+            list(assembly.feed(b"\\s:%b,c:%d*00\\%b\n" % (station, heard + ahead, line), heard + 200))
+    standing = Standing("test", NOON_MS)
+    standing.opened(Source(), assembly.clocks)
+    tell([standing], NOON_MS)
+    mast, pier = clocks("test")
+    assert (mast.station, mast.use, pier.station, pier.use) == ("mast", "own", "pier", "own")
+    assert (abs(mast.offset_ms - 70_000) < 1000, pier.offset_ms, mast.reports) == (True, 0, 20)
+    standing.opened(Source())
+    tell([standing], NOON_MS)
+    assert clocks("another") == []

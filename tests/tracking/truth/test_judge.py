@@ -2,25 +2,20 @@
 
 import datetime as dt
 import json
-import random
-from collections import Counter
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, transaction
+from django.db import transaction
 
 from ingest import pipeline
 from ingest.reports import MessageBatch
 from resilience.breaker.registry import in_process_breaker
 from tests.support.messages import NOON_MS, batch, position
-from tests.truth.faults import START, Sea
-from tests.truth.pure import collected
 from tracking import tasks
-from tracking.history import partitions
 from tracking.models import AircraftPosition, VesselPosition
 from tracking.truth import budget, judge, quarantine, rule
-from tracking.truth.models import Dispute, Jump, RefusedPosition, Subject, Unjudged
+from tracking.truth.models import Dispute, RefusedPosition, Subject, Unjudged
 from tracking.truth.notes import note_rows
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "direct"])
@@ -33,65 +28,8 @@ def numbers() -> Numbers:
     return {(row[0], row[1]): row[2:] for row in rows}
 
 
-def forget_everything() -> None:
-    for model in (VesselPosition, Dispute, Jump, RefusedPosition, Unjudged):
-        with connection.cursor() as cursor:
-            cursor.execute(f"TRUNCATE {model._meta.db_table}")
-
-
-def cut(messages: dict[str, list], chance: random.Random, most: int) -> list[MessageBatch]:
-    """The messages of each feed in batches of any size."""
-    found = []
-    for feed, said in messages.items():
-        at = 0
-        while at < len(said):
-            size = chance.randrange(1, most)
-            found.append(batch([], source=feed, messages=said[at : at + size], live=False, recorded=True))
-            at += size
-    return found
-
-
 def process(one: MessageBatch) -> None:
     pipeline.process(one, breakers=in_process_breaker, derived=())
-
-
-@pytest.fixture(scope="module")
-def sea() -> dict[str, list]:
-    """Twelve minutes of a sea with faults: the messages by feed."""
-    return collected(event for event in Sea(seed=3, minutes=12).heard() if event.group != "clean")
-
-
-CUTS = [(2000, 0.0, False), (400, 0.05, True), (60, 0.3, True), (150, 0.1, False)]  # most messages, judged, shuffled
-
-
-def ingest(sea: dict[str, list], trial: int) -> Numbers:
-    """The numbers after all of it, in another cut and order for each trial, some batches twice."""
-    most, judged, shuffled = CUTS[trial]
-    chance = random.Random(trial)
-    forget_everything()
-    batches = sorted(cut(sea, chance, most), key=lambda one: one.messages[0].received_at)
-    if shuffled:
-        chance.shuffle(batches)
-    for one in batches:
-        process(one)
-        if chance.random() < 0.05:
-            process(one)
-        if chance.random() < judged:
-            judge.judge(chance.choice([1, 3, 1000]))
-    judge.judge_all()
-    return numbers()
-
-
-def test_the_order_of_batches_their_cut_and_the_time_of_the_judge_choose_no_number(sea: dict[str, list]):
-    partitions.make([START.date()])
-    first, *others = (ingest(sea, trial) for trial in range(len(CUTS)))
-    found = Counter(number for _, _, number in first.values())
-    assert min(found[n] for n in (0, 1, rule.Refusal.OUTLIER, rule.Refusal.SPOOFED)) > 0
-    assert [{key for key in first if first[key] != other.get(key)} for other in others] == [set()] * len(others)
-    refused = {key for key, (_, _, number) in others[-1].items() if number < 0}
-    quarantined = RefusedPosition.objects.values_list("identity", "timestamp")
-    assert {(int(identity), at) for identity, at in quarantined} == refused
-    assert judged_again() == others[-1]
 
 
 def judged_again() -> Numbers:
@@ -272,3 +210,36 @@ def test_the_quarantine_shows_why_and_takes_a_decision(admin_client):
     assert (refused.decision, refused.note, refused.decided_by.username) == (1, "seen from the pier", "admin")
     assert tracks()[5] == rule.ACCEPTED
     assert str(MMSI) in admin_client.get("/admin/tracking/dispute/").content.decode()
+
+
+def test_an_operator_refuses_a_position_from_its_page(admin_client):
+    for one in sail(6):
+        process(one)
+    judge.judge_all()
+    row = VesselPosition.objects.order_by("timestamp")[3]
+    page = f"/admin/tracking/vesselposition/{row.pk}/"
+    assert "refuse" in admin_client.get(f"{page}change/").content.decode()
+    assert "Refuse" in admin_client.get(f"{page}refuse/").content.decode()
+    assert admin_client.post(f"{page}refuse/", {"note": ""}).status_code == 200
+    assert not RefusedPosition.objects.exists()
+    answer = admin_client.post(f"{page}refuse/", {"note": "seen elsewhere"})
+    refused = RefusedPosition.objects.get()
+    assert answer["Location"] == f"/admin/tracking/refusedposition/{refused.pk}/change/"
+    assert (refused.note, refused.get_decision_display(), refused.decided_by.username) == (
+        *("seen elsewhere", "refused by hand", "admin"),
+    )
+    judge.judge_all()
+    assert tracks() == [0, 0, 0, rule.Refusal.BY_HAND, 0, 0]
+
+
+def test_the_api_lists_disputes_with_the_last_place_of_each_open_track(admin_client):
+    for one in sail(10, teleports=(5,)):
+        process(one)
+    judge.judge_all()
+    (found,) = admin_client.get("/api/disputes/?open=true&subject=vessel").json()["results"]
+    assert (found["identity"], found["until"]) == (str(MMSI), None)
+    assert [(track["number"], track["latitude"] > 50) for track in found["tracks"]] == [(0, True), (None, False)]
+    assert admin_client.get(f"/api/disputes/{found['id']}/").json() == found
+    assert admin_client.get("/api/disputes/?open=false").json()["results"] == []
+    assert admin_client.get("/api/disputes/?identity=1").json()["results"] == []
+    assert admin_client.get("/api/disputes/?identities=1").status_code == 400

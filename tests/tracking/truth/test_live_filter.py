@@ -1,9 +1,12 @@
 """What may move a live document, by the rule alone, by Redis, and in a sea with faults."""
 
+import math
 import time
 from collections import Counter, defaultdict
+from typing import Any
 
 import pytest
+from django.test import Client
 
 from ingest.pipeline import process
 from ingest.stages import live
@@ -14,7 +17,7 @@ from tests.truth.faults import Sea
 from tests.truth.pure import reports
 from tracking.live.state import Kind, LiveState
 from tracking.truth.budget import AIRCRAFT, VESSEL, Budget
-from tracking.truth.live_filter import hidden
+from tracking.truth.live_filter import Sifted, sift
 from tracking.truth.live_rule import FULL, LiveTrack, Outcome, decide
 from tracking.truth.models import Subject
 
@@ -83,6 +86,15 @@ def test_an_older_report_is_left_to_the_document():
     assert outcomes([said(10), said(0)]) == [Outcome.SHOWN, Outcome.LATE]
 
 
+@pytest.mark.parametrize(
+    ("course", "outcome"), [(0.0, Outcome.HIDDEN), (180.0, Outcome.SHOWN), (math.nan, Outcome.SHOWN)]
+)
+def test_an_aircraft_that_lies_behind_where_it_just_was_is_an_older_report(course: float, outcome: Outcome):
+    main, behind = said(0, 51.01, speed=400.0), said(1, 51.008, speed=400.0)
+    assert decide([main], behind, AIRCRAFT, course)[0] == outcome
+    assert decide([main], behind._replace(ts=main.ts + 6000), AIRCRAFT, course)[0] == Outcome.SHOWN
+
+
 # --- with Redis -------------------------------------------------------------------------------------------------------
 
 
@@ -100,7 +112,7 @@ def test_a_teleport_does_not_move_the_document_of_the_pipeline():
 
 @pytest.mark.usefixtures("live_redis")
 def test_without_a_refused_position_static_data_still_comes():
-    updates = live.live_updates(Fused(), {0})
+    updates = live.live_updates(Fused(), Sifted({0}, {}, {}))
     assert updates == {Kind.VESSEL: [], Kind.AIRCRAFT: [], Kind.STATION: []}
 
 
@@ -111,11 +123,40 @@ def test_in_a_sea_with_faults_nothing_false_is_shown():
     wrong = {event.place for event in heard if event.wrong and event.group in faults}
     found = [report for report in reports(heard) if report.source == "main" or report.source == "sat"]
     shown: defaultdict[bool, int] = defaultdict(int)
+    others: defaultdict[bool, int] = defaultdict(int)
     for start in range(0, len(found), 200):
         some = found[start : start + 200]
-        without = hidden(Subject.VESSEL, some)
+        without, beside, _ = sift(Subject.VESSEL, some)
         for index, report in enumerate(some):
             place = report.vessel_id, round(report.latitude * 600_000), round(report.longitude * 600_000)
             shown[place in wrong] += index not in without
+            others[place in wrong] += index in beside
     assert shown[True] == 0
+    assert others[True] == 0
     assert shown[False] > 0.9 * len(found) - len(wrong)
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "direct"])
+@pytest.mark.usefixtures("live_redis")
+def test_two_ships_with_one_mmsi_are_two_targets_until_one_is_silent(client: Client, settings: Any):
+    settings.LIVE_PUBLIC = True
+    start = round(time.time() * 1000) - 1_400_000
+    live = {"live": True, "recorded": False}
+
+    def say(n: int, *latitudes: float) -> None:
+        raws = [position(lat=latitude + n * 0.0003 + 0.00001, lon=4.00001, second=60) for latitude in latitudes]
+        process(batch(raws, received_at=start + n * 10_000, step=1500, **live), in_process_breaker)
+
+    for n in range(12):
+        say(n, 52.0, -33.0)
+    first, second = (LiveState(Kind.VESSEL).get(key) for key in ("244660123", "244660123/1"))
+    assert first is not None and second is not None
+    assert (first["lat"] > 50, second["lat"] < -30, first["tracks"], second["tracks"]) == (True, True, 2, 2)
+    found = client.get("/api/live/vessels/?bbox=-180,-90,180,90").json()["results"]
+    assert {document["id"] for document in found} == {"244660123", "244660123/1"}
+    assert client.get("/api/live/vessels/244660123/1/").json()["lat"] < -30
+    assert client.get("/api/live/vessels/244660123/2/").status_code == 404
+    for n in range(105, 110):
+        say(n, 52.0)
+    again = LiveState(Kind.VESSEL).get("244660123")
+    assert again is not None and again["tracks"] == 1

@@ -107,7 +107,7 @@ async function got(url) {
 }
 /** The live document and track, which are as public as live state, and for members the row in the tables. */
 async function fetchDetails(key) {
-  const path = `${{ v: "vessels", a: "aircraft", s: "stations" }[key[0]]}/${encodeURIComponent(key.slice(1))}/`;
+  const path = `${{ v: "vessels", a: "aircraft", s: "stations" }[key[0]]}/${key.slice(1).split("/").map(encodeURIComponent).join("/")}/`;
   const live = `${api}live/${path}`, none = { refused: 401 };
   const [document, track, known] = await Promise.all([got(live), key[0] === "s" ? none : got(`${live}track/`), member === undefined ? none : got(`${api}${path}`)]);
   if (key !== chosen) return;
