@@ -110,7 +110,7 @@ def _position(
         at,
         context.source,
         context.trust * LONG_RANGE_QUALITY // 100 if kind == _LONG_RANGE else context.trust,
-        kind == _LONG_RANGE,
+        None if kind is None else kind == _LONG_RANGE,
     )
 
 
