@@ -23,7 +23,17 @@ from ingest.formats.common.contract import Setup
 from ingest.formats.common.documents import DocumentAssembly, Entry, epoch_ms
 from ingest.reports import Message
 
-TIME_KEYS = ("msgtime", "timestampexternal", "time", "timestamp", "rxuxtime", "rxtime", "dtposutc", "receivedat")
+TIME_KEYS = (
+    "msgtime",
+    "timestampexternal",
+    "time",
+    "timestamp",
+    "rxuxtime",
+    "rxtime",
+    "dtposutc",
+    "receivedat",
+    "tstamp",
+)
 SCALED, TENTHS = b'{"unit":"ais"}', b'{"unit":"tenths"}'
 _LISTS = ("features", "groups", "msgs", "vessels", "messages", "data")
 _EVENT = re.compile(rb"^(?:data:|(?:event|id|retry|):[^\n]*(?:\n|\Z))", re.MULTILINE)

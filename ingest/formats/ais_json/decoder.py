@@ -41,7 +41,11 @@ _read = msgspec.json.Decoder(dict[str, Any]).decode
 
 def decode(message: Message, context: Context) -> Decoded:
     """A position, static data, both, or a station."""
-    said = flat(read(_read, message.raw))
+    return said_by(flat(read(_read, message.raw)), message, context)
+
+
+def said_by(said: dict[str, Any], message: Message, context: Context) -> Decoded:
+    """What the values of an object say, their keys in lower case. Raises Rejected."""
     mmsi = _whole(said.get("mmsi"), 10**12)
     if mmsi is None:
         raise Rejected("undecodable")
@@ -149,6 +153,8 @@ def _static(said: dict[str, Any], mmsi: int, message: Message) -> VesselStatic |
 
 def _eta(value: Any, static: VesselStatic) -> Any:
     """As a moment, `05-14T20:10Z`, `04-09 20:00`, `10161800`, or the 20 bits of AIS."""
+    if isinstance(value, str) and value.isdecimal() and len(value) < 8:  # the bits of AIS as XML writes them
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return (
             eta_of(static.at, value >> 16, value >> 11 & 0x1F, value >> 6 & 0x1F, value & 0x3F) if value > 0 else None

@@ -40,6 +40,11 @@ FILES: dict[str, bytes] = {
     "tracks": b"".join(POINT % number for number in range(5)),
     "aisstream": b"".join(ENVELOPE % number for number in range(5)),
     "ais-json": b'[{"mmsi":257099001,"latitude":60.2,"longitude":5.2,"msgtime":"2023-02-17T11:37:34+00:00"}]\n' * 2,
+    "ais-xml": b'<?xml version="1.0"?>\n<VESSELS>\n<vessel MMSI="244750034" TIME="2021-07-09 08:06:58 GMT" '
+    b'LONGITUDE="-3.3" LATITUDE="48.1" NAME="A &gt; B"/>\n<vessel MMSI="1"></vessel></VESSELS>\n',
+    "opensky-csv": b"time,icao24,lat,lon,lastposupdate,lastcontact\n"
+    + b"1700000000,4b1812,47.4,8.5,1699999999,1699999999\n" * 3,
+    "uat": b'{"address":"a66ef4","address_qualifier":"adsb_icao","position":{"lat":42.5,"lon":-71.0}}\n' * 3,
     "beast": b"".join(wire("3", framed(text)) for text in (ODD, EVEN) * 6),
     "avr": b"".join(b"1700000%03d *%b;\n" % (number, (ODD, EVEN)[number % 2].encode()) for number in range(8)),
     "sbs": b"2026-01-01T00:00:00Z MSG,3,1,1,400F99,1,,,,,,34000,,,45.7,-0.1,,,,,,0\n" * 4,
