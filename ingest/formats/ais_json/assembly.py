@@ -43,7 +43,7 @@ _MMSI = rb'"(?:mmsi|MMSI)"\s*:'
 _LOOKS = re.compile(
     rb"^(?:(?:event|id|retry)?:[^\n]*\n|\s)*(?:data:\s*)?(?:\[\s*)*\{(?:.{0,3000}?)"
     rb'(?:"msgtime"|"courseOverGround"|"timestampExternal"|"NAVSTAT"|"navStat"|"class"\s*:\s*"AIS"|"USERNAME"'
-    rb'|"msgtype"|"referencePointA"|"FeatureCollection"|"Feature")',
+    rb'|"msgtype"|"referencePointA"|"posType"|"refA"|"FeatureCollection"|"Feature")',
     re.DOTALL,
 )
 
@@ -129,7 +129,7 @@ def is_report(known: dict[str, Any]) -> bool:
 def _added(known: dict[str, Any], added: bytes) -> bytes:
     if "class" in known and bytes(known.get("scaled", b"")) == b"false":
         return SCALED
-    if "msgtime" in known or "referencepointa" in known or "courseoverground" in known:
+    if "msgtime" in known or "referencepointa" in known or "refa" in known or "courseoverground" in known:
         return TENTHS
     return added
 

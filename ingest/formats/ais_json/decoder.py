@@ -136,8 +136,14 @@ def _static(said: dict[str, Any], mmsi: int, message: Message) -> VesselStatic |
         _whole(ship_type, 255) or None,
         destination=_text(_first(said, "destination", "dest"), 20),
     )
-    sides = (("to_bow", "dimensiona", "referencepointa", "a"), ("to_stern", "dimensionb", "referencepointb", "b"))
-    across = (("to_port", "dimensionc", "referencepointc", "c"), ("to_starboard", "dimensiond", "referencepointd", "d"))
+    sides = (
+        ("to_bow", "dimensiona", "referencepointa", "refa", "a"),
+        ("to_stern", "dimensionb", "referencepointb", "refb", "b"),
+    )
+    across = (
+        ("to_port", "dimensionc", "referencepointc", "refc", "c"),
+        ("to_starboard", "dimensiond", "referencepointd", "refd", "d"),
+    )
     for pair, most in ((sides, 511), (across, 63)):
         metres = [_whole(_first(said, *names), most) or 0 for names in pair]
         if any(metres):
