@@ -25,8 +25,8 @@ from ingest.health.admin import HealthPages
 from ingest.ledger.admin import AccountPages
 from ingest.models import Batch, Feed, RefusedMessage
 from ingest.push import receivers
-from ingest.sources import options
-from ingest.sources import urls as feed_urls
+from ingest.sources.common import options
+from ingest.sources.common import urls as feed_urls
 from resilience.pages import readable
 from resilience.pages.confirmation import Question, ask
 from tracking import theme

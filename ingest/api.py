@@ -21,7 +21,7 @@ from ingest.health.api import HealthSerializer, MinuteSerializer, represent, rep
 from ingest.health.reading import attach, health_of, minutes
 from ingest.models import Feed
 from ingest.push.view import Push
-from ingest.sources import urls as feed_urls
+from ingest.sources.common import urls as feed_urls
 from tracking.api.errors import Unavailable, documented
 from tracking.api.pagination import IdentityCursor
 

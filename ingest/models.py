@@ -17,6 +17,7 @@ class Format(models.TextChoices):
     AISSTREAM = "aisstream", "AIS: JSON of aisstream.io, one message a line"
     AIS_CSV = "ais-csv", "AIS: CSV of authorities and services, or with columns that are named"
     AIS_JSON = "ais-json", "AIS: JSON of BarentsWatch, Digitraffic, AISHub, gpsd, or GeoJSON points"
+    AIS_XML = "ais-xml", "AIS: XML of AISHub"
     SBS = "sbs", "aircraft: SBS-1 / BaseStation lines"
     BEAST = "beast", "aircraft: Mode S frames, Beast binary"
     AVR = "avr", "aircraft: Mode S frames, AVR text"
@@ -24,6 +25,8 @@ class Format(models.TextChoices):
     VIRTUAL_RADAR = "virtual-radar", "aircraft: AircraftList.json of Virtual Radar Server"
     READSB_TRACE = "readsb-trace", "aircraft: trace_full of readsb"
     OPENSKY = "opensky", "aircraft: OpenSky state vectors"
+    OPENSKY_CSV = "opensky-csv", "aircraft: OpenSky state vectors as CSV"
+    UAT = "uat", "aircraft: UAT (978 MHz) as JSON lines of dump978-fa"
     TRACKS = "tracks", "aircraft: track points, one JSON object a line"
 
 
@@ -34,7 +37,7 @@ class Feed(models.Model):
     url = models.CharField(
         max_length=500,
         help_text="tcp://host:port, tcp-listen://address:port, udp://address:port, http(s)://host/path, "
-        "aisstream://key@, push://, sim://?ships=60, or file:///path",
+        "stream+http(s)://host/path, aisstream://key@, push://, sim://?ships=60, or file:///path",
     )
     format = models.CharField(
         max_length=16, choices=Format.choices, default=Format.NMEA, help_text="what its bytes are"

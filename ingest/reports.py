@@ -109,7 +109,7 @@ class MessageBatch(msgspec.Struct):
 class VesselReport(msgspec.Struct, gc=False):
     """A position of a vessel: WGS 84 degrees, knots, degrees true; None where the message says "not available".
 
-    `coarse`: to a tenth of a minute only, as satellites hear it.
+    `coarse`: to a tenth of a minute only, as satellites hear it (type 27); None where the type is not told.
     """
 
     vessel_id: int
@@ -123,7 +123,7 @@ class VesselReport(msgspec.Struct, gc=False):
     received_at: dt.datetime
     source: str
     score: int
-    coarse: bool = False
+    coarse: bool | None = False
 
 
 class VesselStatic(msgspec.Struct, gc=False):

@@ -10,7 +10,7 @@ from pathlib import Path
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from ingest.sources import addresses
+from ingest.sources.common import addresses
 from tracking import connections, embedded
 from tracking.web import networks
 

@@ -21,7 +21,7 @@ from ingest.feeds.sniffing import sniff
 from ingest.formats.common.contract import Setup
 from ingest.formats.registry import FORMATS
 from ingest.reports import Message, MessageBatch
-from ingest.sources import Chunk, SourceError
+from ingest.sources.common.contract import Chunk, SourceError
 from ingest.sources.file import FileSource
 
 BATCH_MESSAGES = 5_000

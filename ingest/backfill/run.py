@@ -33,7 +33,7 @@ from ingest.clocks import UnknownTime
 from ingest.ledger import accounts
 from ingest.models import Batch
 from ingest.reports import LineCounts, MessageBatch
-from ingest.sources import SourceError
+from ingest.sources.common.contract import SourceError
 from resilience.database.sqlstate import Verdict, classify, is_outage
 from resilience.queue.broker import REPLAY
 from tracking.history import partitions

@@ -26,7 +26,7 @@ from ingest.feeds.sniffing import sniff
 from ingest.formats.common.contract import SLICE_BYTES, Setup
 from ingest.formats.registry import FORMATS, splitter
 from ingest.reports import BATCH_BYTES, LineCounts, Message, MessageBatch, StationTime
-from ingest.sources import Chunk, Source
+from ingest.sources.common.contract import Chunk, Source
 
 BATCH_SECONDS = 0.25
 COUNTS_SECONDS = 5.0  # after which lines that made no message are accounted for all the same

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from tqdm import tqdm
 
-from ingest.sources import Source
+from ingest.sources.common.contract import Source
 
 LINE_SECONDS = 10.0
 

@@ -36,9 +36,10 @@ from ingest.health.recorder import recorder
 from ingest.health.standing import Standing
 from ingest.models import Feed
 from ingest.push import receivers
-from ingest.sources import Source, SourceError, open_source
-from ingest.sources.options import parse
-from ingest.sources.urls import masked
+from ingest.sources import open_source
+from ingest.sources.common.contract import Source, SourceError
+from ingest.sources.common.options import parse
+from ingest.sources.common.urls import masked
 from resilience.spool import drain
 from tracking.live.keeper import LiveKeeper
 from tracking.live.state import Kind, LiveState

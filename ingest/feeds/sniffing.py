@@ -6,14 +6,16 @@ were looked at are given out again.
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Callable
 
 from ingest.formats.common.splitting import Splitter
 from ingest.formats.registry import SNIFFED_BYTES, guess
 from ingest.models import Format
-from ingest.sources import Chunk, Source
+from ingest.sources.common.contract import Chunk, Source
 
 _SHOWN_BYTES = 60
+_UAT_FRAME = re.compile(rb"\s*[-+][0-9A-Fa-f]{36}")  # the shortest is of 18 bytes
 
 
 class UnknownFormat(Exception):
@@ -74,6 +76,11 @@ async def sniff(source: Source, offset: int) -> tuple[str, Source]:
         return Format.NMEA, Sniffed(source, head, stream)
     await stream.aclose()
     begins = b"".join(part.data for part in head)[:_SHOWN_BYTES]
+    if _UAT_FRAME.match(begins):
+        raise UnknownFormat(
+            "these are raw frames of UAT, which are not decoded here: give the JSON of dump978-fa "
+            "(--json-port, --json-stdout), or aircraft.json of skyaware978"
+        )
     raise UnknownFormat(
         f"cannot tell the format of what begins with {begins!r}: say it with --format, or name the columns of a CSV "
         "with --columns timestamp=t,mmsi=id,lat=y,lon=x"

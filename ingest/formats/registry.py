@@ -22,6 +22,8 @@ from ingest.formats.ais_csv import rows as ais_csv_rows
 from ingest.formats.ais_csv.assembly import AisCsvAssembly
 from ingest.formats.ais_json import decoder as ais_json
 from ingest.formats.ais_json.assembly import AisJsonAssembly
+from ingest.formats.ais_xml import decoder as ais_xml
+from ingest.formats.ais_xml.assembly import AisXmlAssembly, Elements
 from ingest.formats.aisstream import decoder as aisstream
 from ingest.formats.aisstream.assembly import AisStreamAssembly
 from ingest.formats.common.context import Context
@@ -33,10 +35,14 @@ from ingest.formats.documents.assemblies import OpenSkyAssembly, ReadsbAssembly,
 from ingest.formats.modes import decoder as modes
 from ingest.formats.modes.assembly import AvrAssembly, BeastAssembly
 from ingest.formats.modes.beast import Frames
+from ingest.formats.opensky_csv import decoder as opensky_csv
+from ingest.formats.opensky_csv.assembly import OpenSkyCsvAssembly
 from ingest.formats.sbs import decoder as sbs
 from ingest.formats.sbs.assembly import SbsAssembly
 from ingest.formats.tracks import decoder as tracks
 from ingest.formats.tracks.assembly import TracksAssembly
+from ingest.formats.uat import decoder as uat
+from ingest.formats.uat.assembly import UatAssembly
 from ingest.models import Format
 from ingest.reports import Decoded, Message
 
@@ -90,9 +96,17 @@ FORMATS: dict[str, FormatSpec] = {
     Format.VIRTUAL_RADAR: _of_documents(VirtualRadarAssembly, vrs.decode),
     Format.READSB: _of_documents(ReadsbAssembly, readsb.decode),
     Format.OPENSKY: _of_documents(OpenSkyAssembly, opensky.decode),
+    Format.OPENSKY_CSV: FormatSpec(
+        OpenSkyCsvAssembly,
+        opensky_csv.decode,
+        OpenSkyCsvAssembly.looks_like,
+        split=partial(Lines, OpenSkyCsvAssembly.max_line_bytes, headed=True),
+    ),
+    Format.UAT: _of_lines(UatAssembly, uat.decode, _JSON_LINE),
     Format.TRACKS: _of_lines(TracksAssembly, tracks.decode, _JSON_LINE),
     Format.AISSTREAM: _of_lines(AisStreamAssembly, aisstream.decode, _JSON_LINE),
     Format.AIS_JSON: _of_documents(AisJsonAssembly, ais_json.decode),
+    Format.AIS_XML: FormatSpec(AisXmlAssembly, ais_xml.decode, AisXmlAssembly.looks_like, split=Elements),
     Format.BEAST: FormatSpec(BeastAssembly, modes.decode, BeastAssembly.looks_like, editable=False, split=Frames),
     Format.AVR: _of_lines(AvrAssembly, modes.decode, rb"\s*[*@<{]", editable=False),
     Format.SBS: _of_lines(SbsAssembly, sbs.decode, rb"\s*(?:MSG|MLAT|SEL|ID|AIR|STA|CLK),"),
@@ -101,7 +115,7 @@ FORMATS: dict[str, FormatSpec] = {
 
 def refusal(kind: str, scheme: str) -> str | None:
     """Why a format cannot travel by a source of this scheme, for people; None where it can."""
-    if scheme == "udp" and kind == Format.AIS_CSV:
+    if scheme == "udp" and kind in (Format.AIS_CSV, Format.OPENSKY_CSV):
         return "The header of a CSV stands once, and a datagram may be lost: send it as a file, by tcp or by push."
     if scheme == "aisstream" and kind != Format.AISSTREAM:
         return "aisstream:// brings the format aisstream."

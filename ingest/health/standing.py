@@ -15,7 +15,7 @@ from django_redis import get_redis_connection
 
 from ingest.health import keys
 from ingest.reports import StationTime
-from ingest.sources import Source
+from ingest.sources.common.contract import Source
 
 BASELINE_WEIGHT = 0.3  # of the latest week: a change is half learnt after two
 BASELINE_MINUTES = 30  # that a feed must have been run in an hour for the hour to say what is usual

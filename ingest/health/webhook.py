@@ -18,8 +18,8 @@ from typing import Any
 import httpx
 from django.conf import settings
 
-from ingest.sources.addresses import embedded, is_never, networks
-from ingest.sources.special_purpose import Address
+from ingest.sources.common.addresses import embedded, is_never, networks
+from ingest.sources.common.special_purpose import Address
 
 logger = logging.getLogger(__name__)
 

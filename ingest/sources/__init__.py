@@ -1,90 +1,28 @@
 """Where bytes come from. Each source yields chunks of bytes; what they mean is not known here.
 
-    file://, a path, `-` (stdin)    file.py         a recording, plain or packed (packing)
-    tcp://host:port                 tcp.py          a client that reconnects
-    tcp-listen://address:port       tcp_listen.py   receivers connect to us
-    udp://address:port              udp.py          datagrams
-    aisstream://key@host            aisstream.py    a websocket that reconnects
-    http://host/path, https://      http.py         documents, polled (exchange, addresses, pacing, oauth)
-    sim://?ships=60                 sim.py          simulated traffic
+    file://, a path, `-` (stdin)    file.py                 a recording, plain or packed (packing)
+    tcp://host:port                 sockets/tcp.py          a client that reconnects
+    tcp-listen://address:port       sockets/tcp_listen.py   receivers connect to us
+    udp://address:port              sockets/udp.py          datagrams
+    aisstream://key@host            web/aisstream.py        a websocket that reconnects
+    http://host/path, https://      web/http.py             documents, polled
+    stream+http://, stream+https:// web/stream.py           one answer without an end, in lines or server-sent events
+    sim://?ships=60                 sim.py                  simulated traffic
 
-The contract of all of them: `chunks()` raises SourceError for what no waiting cures, with a message that names the fix,
-and waits out what waiting cures, saying so; leaving it (aclose) releases everything; memory is bounded whatever the
-other side sends.
+Their contract is `common/contract.py`; what they share stands beside it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
-from ingest.formats.common.splitting import Splitter
-
-
-class SourceError(Exception):
-    """The source cannot be used as it was given; the message says what would help."""
-
-
-class Chunk(NamedTuple):
-    """Bytes and when they arrived (ms since 1970; None: the arrival says nothing, as with recordings).
-
-    `broken`: the stream was cut in front of these bytes, so the beginning of a line that is pending is lost. `whole`:
-    the bytes are a document, and what they begin ends with them.
-    """
-
-    data: bytes
-    at: int | None
-    broken: bool = False
-    whole: bool = False
-
-
-class Source(Protocol):
-    """One place that bytes come from. `recorded`: its times are of the past unless the user says otherwise."""
-
-    recorded: bool
-    origin: str
-
-    def chunks(self, offset: int = 0) -> AsyncGenerator[Chunk, None]:
-        """The bytes from `offset` on (recordings; live sources begin now)."""
-
-    def head(self) -> bytes:
-        """The first bytes of a recording that can be read twice, else none. Raises SourceError as `chunks` does."""
-
-    def progress(self) -> tuple[int, int] | None:
-        """Bytes read and bytes there are, None where nobody can know."""
-
-    def dropped(self) -> int:
-        """Datagrams that came faster than they were taken."""
-
-    def split_by(self, make: Callable[[bool], Splitter]) -> None:
-        """How the stream of each of several senders is cut, from the next sender on; True asks for datagrams."""
-
-
-class LiveSource:
-    """What sources have in common that begin now and have no end, and lose nothing that was not lost before them."""
-
-    recorded = False
-
-    def split_by(self, make: Callable[[bool], Splitter]) -> None:
-        """One sender is read as it comes; who has several overrides this."""
-
-    def head(self) -> bytes:
-        """What is over cannot be read again."""
-        return b""
-
-    def progress(self) -> tuple[int, int] | None:
-        """There is no end to compare with."""
-        return None
-
-    def dropped(self) -> int:
-        """Nothing; who can lose something says how much."""
-        return 0
-
+from ingest.sources.common.contract import Source, SourceError
 
 _PACKED = re.compile(r"(\.tar)?\.(gz|zip|zst|xz|bz2|tar)$|\.t(gz|xz|bz2)$")
-_SCHEMES = ("file", "tcp", "tcp-listen", "udp", "http", "https", "aisstream", "sim")
+_SCHEMES = ("file", "tcp", "tcp-listen", "udp", "http", "https", "stream+http", "stream+https", "aisstream", "sim")
 
 
 def open_source(
@@ -99,19 +37,20 @@ def open_source(
     """The source that `url` names; nothing is opened yet. Raises SourceError for an unknown or incomplete one.
 
     `once`: end when the other side hangs up, or after one document, instead of connecting again. `poll_seconds`:
-    between two requests of http(s). `options`: see `ingest/sources/options.py`. `label`: whose circuit breaker guards
-    requests of http(s), shared by all processes; None: one that this source has alone.
+    between two requests of http(s). `options`: see `ingest/sources/common/options.py`. `label`: whose circuit breaker
+    guards requests of http(s), shared by all processes; None: one that this source has alone.
     `guarded`: the address was given by somebody who edits feeds, not by one who may run commands on this host; http(s)
     and aisstream are guarded for everybody.
     """
-    from ingest.sources.aisstream import AisStreamSource
+    from ingest.sources.common.options import BadOptions, parse
     from ingest.sources.file import FileSource
-    from ingest.sources.http import HttpSource, feed_breaker
-    from ingest.sources.options import BadOptions, parse
     from ingest.sources.sim import SimulatorSource
-    from ingest.sources.tcp import TcpSource
-    from ingest.sources.tcp_listen import TcpListenSource
-    from ingest.sources.udp import UdpSource
+    from ingest.sources.sockets.tcp import TcpSource
+    from ingest.sources.sockets.tcp_listen import TcpListenSource
+    from ingest.sources.sockets.udp import UdpSource
+    from ingest.sources.web.aisstream import AisStreamSource
+    from ingest.sources.web.http import HttpSource, feed_breaker
+    from ingest.sources.web.stream import STREAM, HttpStreamSource
 
     scheme, colon, _ = url.partition("://")
     if not colon:
@@ -128,8 +67,10 @@ def open_source(
         given = parse(options or {})
     except BadOptions as error:
         raise SourceError(str(error)) from error
-    if scheme in ("http", "https"):
+    if scheme in ("http", "https", "stream+http", "stream+https"):
         breaker = None if label is None else feed_breaker(label)
+        if scheme.startswith(STREAM):
+            return HttpStreamSource(url, once=once, headers=given.headers, oauth=given.oauth, breaker=breaker)
         return HttpSource(
             url, poll_seconds=poll_seconds, once=once, headers=given.headers, oauth=given.oauth, breaker=breaker
         )

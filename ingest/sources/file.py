@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ingest.formats.common.splitting import Splitter
-from ingest.sources import Chunk, SourceError
+from ingest.sources.common.contract import Chunk, SourceError
 from ingest.sources.packing import Damaged, Text, Unusable, parts
 
 CHUNK_BYTES = 64 * 1024

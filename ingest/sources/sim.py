@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 
 from ingest.simulator import Simulation, parse_url
 from ingest.simulator.simulation import Transmission, milliseconds
-from ingest.sources import Chunk, LiveSource, SourceError
+from ingest.sources.common.contract import Chunk, LiveSource, SourceError
 
 TICK_SECONDS = 0.25
 CHUNK_MS = 10  # what is sent within this time travels together

@@ -75,6 +75,24 @@ _AIRCRAFT_LIST = (
     b'"PosTime":1790000000000}]}'
 )
 
+_ELEMENT = (
+    b'<vessel MMSI="244750034" TIME="2026-02-17 08:06:58 GMT" LONGITUDE="-3.3" LATITUDE="48.1" COG="90" SOG="1.5" '
+    b'HEADING="511" NAVSTAT="0" NAME="PIET &amp; CO" TYPE="70" A="3" B="4" C="1" D="2" ETA="05-14 20:10" />\n'
+)
+_STATES_HEADER = (
+    b"time,icao24,lat,lon,velocity,heading,vertrate,callsign,onground,alert,spi,squawk,baroaltitude,geoaltitude,"
+    b"lastposupdate,lastcontact\n"
+)
+_STATES_ROW = (
+    b"1790000000,4b1812,47.45,8.56,117.6,236.3,-3.25,SWR252  ,False,False,False,3020,1127.8,1140.0,"
+    b"1789999999.2,1789999999.9\n"
+)
+_DOWNLINK = (
+    b'{"address":"a66ef4","address_qualifier":"adsb_icao","airground_state":"airborne","callsign":"N512RT",'
+    b'"ground_speed":96,"position":{"lat":42.50123,"lon":-71.04321},"pressure_altitude":3100,"true_track":243.4,'
+    b'"metadata":{"errors":0,"received_at":1790000000.123,"rssi":-22.6}}'
+)
+
 
 def _beast(frame: bytes) -> bytes:
     kind = b"3" if len(frame) == 14 else b"2"
@@ -94,4 +112,7 @@ EXAMPLES: dict[str, tuple[bytes, list[bytes]]] = {
     Format.TRACKS: (b"", [line + b"\n" for line in _POINTS]),
     Format.AIS_JSON: (b"", [line + b"\n" for line in _DECODED]),
     Format.VIRTUAL_RADAR: (b"", [_AIRCRAFT_LIST + b"\n"]),
+    Format.AIS_XML: (b"<VESSELS>", [_ELEMENT]),
+    Format.OPENSKY_CSV: (_STATES_HEADER, [_STATES_ROW]),
+    Format.UAT: (b"", [_DOWNLINK + b"\n"]),
 }

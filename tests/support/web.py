@@ -6,7 +6,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NamedTuple
 
-from ingest.sources.http import HttpSource
+from ingest.sources.web.http import HttpSource
 from tests.support.patience import PATIENCE_SECONDS
 
 

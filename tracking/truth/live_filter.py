@@ -24,9 +24,11 @@ from tracking.truth.fleets import LEAST, WINDOW_MS, ZONE_DEGREES
 from tracking.truth.live_rule import FULL, LiveTrack, Outcome, decide
 from tracking.truth.models import Subject
 from tracking.truth.notes import Key, milliseconds
+from tracking.truth.rule import is_coarse
 
 PERIOD_SECONDS = 6 * 3600
-_LAYOUT = struct.Struct("<qdddBBH")
+_LAYOUT = struct.Struct("<qdddBBH")  # of a track, its score with _COARSE where it is
+_COARSE = 0x80
 _PLURAL = {Subject.VESSEL: "vessels", Subject.AIRCRAFT: "aircraft"}
 _SPEED = {Subject.VESSEL: "speed", Subject.AIRCRAFT: "ground_speed"}
 _COURSE = {Subject.VESSEL: "course", Subject.AIRCRAFT: "heading"}
@@ -84,6 +86,7 @@ class _Filter:
             1,
             report.score,
             0,
+            _is_coarse(report),
         )
         before = self._known.get(key, ())
         outcome, tracks = decide(before, said, budget_of(key), math.nan if course is None else course)
@@ -150,8 +153,17 @@ def _period() -> int:
 
 
 def _packed(tracks: Tracks) -> bytes:
-    return b"".join(_LAYOUT.pack(*track) for track in tracks)
+    return b"".join(_LAYOUT.pack(*track[:5], track.score | track.coarse * _COARSE, track.interval) for track in tracks)
 
 
 def _unpacked(packed: bytes) -> Tracks:
-    return [LiveTrack(*values) for values in _LAYOUT.iter_unpack(packed)]
+    unpacked = _LAYOUT.iter_unpack(packed)
+    return [LiveTrack(*start, score & ~_COARSE, interval, score >= _COARSE) for *start, score, interval in unpacked]
+
+
+def _is_coarse(report: Any) -> bool:
+    """By the type of the message; where that is not told, by the look of the place."""
+    told: bool | None = getattr(report, "coarse", False)
+    if told is None:
+        return is_coarse(report.latitude, report.longitude, math.nan if report.speed is None else report.speed)
+    return told

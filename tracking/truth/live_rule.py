@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tracking.truth.budget import DEGREE_M, Budget, metres
-from tracking.truth.rule import CONFIRM, is_coarse, is_null_island
+from tracking.truth.rule import CONFIRM, is_null_island
 
 FULL = 4  # the support at which a track is as sure as it gets
 MOST_TRACKS = 3
@@ -32,7 +32,7 @@ _MOST_INTERVAL = 65_535
 
 class LiveTrack(NamedTuple):
     """The last report of a track: ms, degrees, knots (NaN: unknown), how many agreed with it, `interval` in tenths of
-    a second between them. A report is a track of support 1."""
+    a second between them; `coarse`: to a tenth of a minute only (type 27). A report is a track of support 1."""
 
     ts: int
     latitude: float
@@ -41,6 +41,7 @@ class LiveTrack(NamedTuple):
     support: int
     score: int
     interval: int
+    coarse: bool = False
 
 
 class Outcome(enum.Enum):
@@ -102,8 +103,8 @@ def _beside(
 
 def _is_hidden_by(main: LiveTrack, report: LiveTrack, seconds: float, budget: Budget) -> bool:
     """Whether the document says it better: it is fine and this coarse, or of a better source and fresh."""
-    if seconds <= budget.fine_s and _is_coarse(report):
-        return not _is_coarse(main)
+    if seconds <= budget.fine_s and report.coarse:
+        return not main.coarse
     if report.score >= main.score:
         return False
     own = STALE_INTERVALS * main.interval / 10 if budget.once_a_second else 0
@@ -114,14 +115,14 @@ def _fits(track: LiveTrack, report: LiveTrack, seconds: float, budget: Budget) -
     distance = metres(track.latitude, track.longitude, report.latitude, report.longitude)
     if distance <= budget.slack_m:
         return True
-    rough = _is_coarse(report) or _is_coarse(track)
+    rough = report.coarse or track.coarse
     return distance <= budget.allowed(track.speed, report.speed, seconds, rough)
 
 
 def _says_again(main: LiveTrack, report: LiveTrack, budget: Budget) -> bool:
     """Whether a ship that moves says word for word what it said before."""
     moves = budget.once_a_second and report.speed >= budget.repeat_kn
-    return moves and report[1:4] == main[1:4] and not _is_coarse(report)
+    return moves and report[1:4] == main[1:4] and not report.coarse
 
 
 def _goes_back(main: LiveTrack, report: LiveTrack, seconds: float, budget: Budget, course: float) -> bool:
@@ -138,8 +139,8 @@ def _goes_back(main: LiveTrack, report: LiveTrack, seconds: float, budget: Budge
 def _joined(track: LiveTrack, report: LiveTrack, seconds: float) -> LiveTrack:
     gap = min(_MOST_INTERVAL, int(seconds * 10))
     interval = (3 * track.interval + gap) // 4 if track.interval else gap
-    ts, latitude, longitude, speed, _, score, _ = report  # _replace takes three times as long
-    return LiveTrack(ts, latitude, longitude, speed, min(FULL, track.support + 1), score, interval)
+    ts, latitude, longitude, speed, _, score, _, coarse = report  # _replace takes three times as long
+    return LiveTrack(ts, latitude, longitude, speed, min(FULL, track.support + 1), score, interval, coarse)
 
 
 def _takes_over(other: LiveTrack, main: LiveTrack, silent: float, budget: Budget) -> bool:
@@ -147,7 +148,3 @@ def _takes_over(other: LiveTrack, main: LiveTrack, silent: float, budget: Budget
         return True
     patience = SILENT_SECONDS if budget.once_a_second else SILENT_AIRCRAFT_SECONDS
     return other.support >= FULL and silent > max(patience, STALE_INTERVALS * main.interval / 10 + 10)
-
-
-def _is_coarse(track: LiveTrack) -> bool:
-    return is_coarse(track.latitude, track.longitude, track.speed)

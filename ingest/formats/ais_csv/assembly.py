@@ -31,6 +31,10 @@ from ingest.reports import Message
 logger = logging.getLogger(__name__)
 
 _DIGITS = b"0123456789"
+_SEPARATES = re.compile(rb"[,;\t|]")
+_SEPARATOR = re.compile(
+    rb"\xef?\xbb?\xbf?\"?sep=.\"?\s*$", re.IGNORECASE
+)  # a line for spreadsheets, in front of the header
 _AMERICAN = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4}) (\d{1,2}:\d\d(?::\d\d)?) ?([AaPp][Mm])?")
 _SHOWN = 200  # characters of a header that is not known
 
@@ -122,7 +126,7 @@ class AisCsvAssembly(LineAssembly):
         """Whether the line names columns; then they hold from here on, also if nobody knows them."""
         known = layout_of_header(line, self._given)
         if known is None and not any("mmsi" in name for name in column_names(line)):
-            return line.startswith(b"#")
+            return line.startswith(b"#") or _SEPARATOR.match(line) is not None
         self._layout, self._columns = known or (None, 0)
         key = self._layout.key if self._layout else None
         if start == 0:
@@ -165,7 +169,7 @@ class AisCsvAssembly(LineAssembly):
 def first_line(head: bytes) -> bytes:
     """The header of a file that begins with `head`; comments may stand before it."""
     lines = re.split(rb"\r*\n|\r", head)
-    return next((line for line in lines if line.strip() and (b"," in line or b";" in line or b"\t" in line)), b"")
+    return next((line for line in lines if not _SEPARATOR.match(line) and _SEPARATES.search(line)), b"")
 
 
 @lru_cache(maxsize=4096)

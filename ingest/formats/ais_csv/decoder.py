@@ -172,7 +172,7 @@ def _position(row: Row, mmsi: int, at: dt.datetime, context: Context) -> VesselR
         at,
         context.source,
         context.trust * LONG_RANGE_QUALITY // 100 if long_range else context.trust,
-        long_range,
+        long_range if row.kind.isdecimal() else None,
     )
 
 

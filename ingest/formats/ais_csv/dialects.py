@@ -16,7 +16,7 @@ order, case and punctuation: files of one publisher differ in all three. What th
        (2009 to 2014, exported)                                                    1/1/2014 12:00:00 AM
     G  any other                   as the option `columns` says: timestamp=t,mmsi=vessel,latitude=y,longitude=x
 
-Cells are separated by commas, semicolons or tabs, whichever the header has most of.
+Cells are separated by commas, semicolons, tabs or bars, whichever the header has most of.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ _MARKS = {
     MARINECADASTRE: {"basedatetime"},
 }
 _STATIC_NAMES = {"shipname", "callsign"}
-_DELIMITERS = (",", ";", "\t")
+_DELIMITERS = (",", ";", "\t", "|")
 # What users call the columns of Row in the option `columns`.
 _ALIASES = {"timestamp": "time", "lat": "latitude", "lon": "longitude", "sog": "speed", "cog": "course"}
 _LETTERS = dict(zip(Row._fields, "abcdefghijklmnopqrstuvwxyzABCDEF", strict=True))

@@ -187,6 +187,7 @@ class Rows:
             at,
             self._context.source,
             self._context.trust,
+            None,
         )
 
     def _learn(self, layout: Layout, lasting: Hashable, line: bytes) -> _Ship | None:

@@ -23,7 +23,17 @@ from ingest.formats.common.contract import Setup
 from ingest.formats.common.documents import DocumentAssembly, Entry, epoch_ms
 from ingest.reports import Message
 
-TIME_KEYS = ("msgtime", "timestampexternal", "time", "timestamp", "rxuxtime", "rxtime", "dtposutc", "receivedat")
+TIME_KEYS = (
+    "msgtime",
+    "timestampexternal",
+    "time",
+    "timestamp",
+    "rxuxtime",
+    "rxtime",
+    "dtposutc",
+    "receivedat",
+    "tstamp",
+)
 SCALED, TENTHS = b'{"unit":"ais"}', b'{"unit":"tenths"}'
 _LISTS = ("features", "groups", "msgs", "vessels", "messages", "data")
 _EVENT = re.compile(rb"^(?:data:|(?:event|id|retry|):[^\n]*(?:\n|\Z))", re.MULTILINE)
@@ -33,7 +43,7 @@ _MMSI = rb'"(?:mmsi|MMSI)"\s*:'
 _LOOKS = re.compile(
     rb"^(?:(?:event|id|retry)?:[^\n]*\n|\s)*(?:data:\s*)?(?:\[\s*)*\{(?:.{0,3000}?)"
     rb'(?:"msgtime"|"courseOverGround"|"timestampExternal"|"NAVSTAT"|"navStat"|"class"\s*:\s*"AIS"|"USERNAME"'
-    rb'|"msgtype"|"referencePointA"|"FeatureCollection"|"Feature")',
+    rb'|"msgtype"|"referencePointA"|"posType"|"refA"|"FeatureCollection"|"Feature")',
     re.DOTALL,
 )
 
@@ -119,7 +129,7 @@ def is_report(known: dict[str, Any]) -> bool:
 def _added(known: dict[str, Any], added: bytes) -> bytes:
     if "class" in known and bytes(known.get("scaled", b"")) == b"false":
         return SCALED
-    if "msgtime" in known or "referencepointa" in known or "courseoverground" in known:
+    if "msgtime" in known or "referencepointa" in known or "refa" in known or "courseoverground" in known:
         return TENTHS
     return added
 

@@ -41,7 +41,11 @@ _read = msgspec.json.Decoder(dict[str, Any]).decode
 
 def decode(message: Message, context: Context) -> Decoded:
     """A position, static data, both, or a station."""
-    said = flat(read(_read, message.raw))
+    return said_by(flat(read(_read, message.raw)), message, context)
+
+
+def said_by(said: dict[str, Any], message: Message, context: Context) -> Decoded:
+    """What the values of an object say, their keys in lower case. Raises Rejected."""
     mmsi = _whole(said.get("mmsi"), 10**12)
     if mmsi is None:
         raise Rejected("undecodable")
@@ -110,7 +114,7 @@ def _position(
         at,
         context.source,
         context.trust * LONG_RANGE_QUALITY // 100 if kind == _LONG_RANGE else context.trust,
-        kind == _LONG_RANGE,
+        None if kind is None else kind == _LONG_RANGE,
     )
 
 
@@ -132,8 +136,14 @@ def _static(said: dict[str, Any], mmsi: int, message: Message) -> VesselStatic |
         _whole(ship_type, 255) or None,
         destination=_text(_first(said, "destination", "dest"), 20),
     )
-    sides = (("to_bow", "dimensiona", "referencepointa", "a"), ("to_stern", "dimensionb", "referencepointb", "b"))
-    across = (("to_port", "dimensionc", "referencepointc", "c"), ("to_starboard", "dimensiond", "referencepointd", "d"))
+    sides = (
+        ("to_bow", "dimensiona", "referencepointa", "refa", "a"),
+        ("to_stern", "dimensionb", "referencepointb", "refb", "b"),
+    )
+    across = (
+        ("to_port", "dimensionc", "referencepointc", "refc", "c"),
+        ("to_starboard", "dimensiond", "referencepointd", "refd", "d"),
+    )
     for pair, most in ((sides, 511), (across, 63)):
         metres = [_whole(_first(said, *names), most) or 0 for names in pair]
         if any(metres):
@@ -149,6 +159,8 @@ def _static(said: dict[str, Any], mmsi: int, message: Message) -> VesselStatic |
 
 def _eta(value: Any, static: VesselStatic) -> Any:
     """As a moment, `05-14T20:10Z`, `04-09 20:00`, `10161800`, or the 20 bits of AIS."""
+    if isinstance(value, str) and value.isdecimal() and len(value) < 8:  # the bits of AIS as XML writes them
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return (
             eta_of(static.at, value >> 16, value >> 11 & 0x1F, value >> 6 & 0x1F, value & 0x3F) if value > 0 else None

@@ -48,6 +48,10 @@ class LineAssembly(Counting, ABC):
         """The last line, if it has no end."""
         return self._each(self._framer.flush(), arrival)
 
+    def parts(self, line: bytes) -> list[bytes]:
+        """What stands in a line one behind the other, all bytes of it; a format that knows several overrides this."""
+        return [line]
+
     @abstractmethod
     def take(self, line: bytes, arrival: int | None) -> Message | None:
         """One line to the message it completes. Raises Malformed."""
@@ -70,7 +74,7 @@ class LineAssembly(Counting, ABC):
         return Message(heard, raw, added)
 
     def _each(self, lines: list[tuple[bytes, int]], arrival: int | None) -> Iterator[Message]:
-        for line, size in lines:
+        for line, size in self._apart(lines):
             self.offset += size
             self.lines += 1
             before = self.foreign, self.sentences
@@ -88,3 +92,11 @@ class LineAssembly(Counting, ABC):
                 continue
             if message is not None:
                 yield message
+
+    def _apart(self, lines: list[tuple[bytes, int]]) -> Iterator[tuple[bytes, int]]:
+        """The parts of each line with the bytes they took, its end with the last."""
+        for line, size in lines:
+            *others, last = self.parts(line)
+            for part in others:
+                yield part, len(part)
+            yield last, size - sum(map(len, others))

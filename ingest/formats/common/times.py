@@ -21,6 +21,13 @@ _ISO = re.compile(rb"(?<!\d)" + _DATE + rb"(?:T|,? {1,2}|_)" + _CLOCK + _ZONE)
 _COMPACT = re.compile(rb"(?<![\d.])((?:19|20)\d{6})[T _-]?(\d{6})(?:\.(\d{1,9}))?(Z)?(?![\d.])")
 # What follows a time that is the local one of somewhere: no number can be made of it.
 _NAMED_ZONE = re.compile(rb" (?:[CEW]ES?T|BST|[ECMP][SD]T|MSK|[JKI]ST|A[EW][SD]T)\b")
+_MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
+_MONTH = rb"(" + b"|".join(_MONTHS) + rb")"
+_NAMED = re.compile(rb"(?<!\d)(\d\d?)[ /-]" + _MONTH + rb"[ /-](\d{4})(?:,? |[:T_])" + _CLOCK + _ZONE)
+_CTIME = re.compile(_MONTH + rb" [ \d]?(\d) " + _CLOCK + rb"(?: (UTC|GMT))? (\d{4})(?!\d)")
+_DOTTED = re.compile(rb"(?<![\d.])(\d\d?)\.(\d\d?)\.(\d{4}),? " + _CLOCK + _ZONE)
+# Who writes the month first and who the day cannot be told apart.
+_SLASHED = re.compile(rb"(?<![\d/])\d\d?/\d\d?/\d{4}(?:,? |T)\d\d?:\d\d")
 _NO_YEAR = re.compile(
     rb"(?:^|[\s>])(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]?\d \d\d:\d\d:\d\d(?!.{0,6} (?:19|20)\d\d\b)"
 )
@@ -83,6 +90,22 @@ def _written_out(text: bytes) -> int | None:
     if (compact := _last(_COMPACT, text)) is not None:
         date, clock, fraction, _ = compact.groups()
         return _moment(date + b"T" + clock, fraction, None)
+    return _day_first(text) if text.count(b":") >= 2 else None
+
+
+def _day_first(text: bytes) -> int | None:
+    """`14 Nov 2023 22:16:40`, `Nov 14 22:16:40 2023`, `14.11.2023 22:16:40`. Raises Unreadable."""
+    if (found := _last(_NAMED, text)) is not None:
+        if not found[7] and _NAMED_ZONE.match(text, found.end()):
+            raise Unreadable("time_zone_unknown")
+        return _date(found[3], _MONTHS.index(found[2]) + 1, found[1], found[4], found[5] or found[6], found[7])
+    if (found := _last(_CTIME, text)) is not None:
+        day = text[found.end(1) : found.start(3)].strip()
+        return _date(found[7], _MONTHS.index(found[1]) + 1, day, found[3], found[4] or found[5], found[6])
+    if (found := _last(_DOTTED, text)) is not None:
+        return _date(found[3], int(found[2]), found[1], found[4], found[5] or found[6], found[7])
+    if _SLASHED.search(text):
+        raise Unreadable("time_day_or_month_first")
     if _NO_YEAR.search(text):
         raise Unreadable("time_without_year")
     return None
@@ -90,6 +113,10 @@ def _written_out(text: bytes) -> int | None:
 
 def _last(pattern: re.Pattern[bytes], text: bytes) -> re.Match[bytes] | None:
     return max(pattern.finditer(text), key=re.Match.start, default=None)
+
+
+def _date(year: bytes, month: int, day: bytes, clock: bytes, fraction: bytes | None, zone: bytes | None) -> int | None:
+    return _moment(b"%b-%02d-%02dT%b" % (year, month, int(day), clock), fraction, zone)
 
 
 def _moment(text: bytes, fraction: bytes | None, zone: bytes | None) -> int | None:

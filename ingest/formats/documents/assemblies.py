@@ -18,6 +18,7 @@ from ingest.formats.common.json_values import BROKEN
 from ingest.formats.documents.readsb_trace import TraceOf
 
 JITTER_MS = 250
+MOVES_KNOTS = 10.0  # at which nothing is at the same place, to 0.1 m, a second later
 MAX_REMEMBERED = 50_000
 MAX_AGE_SECONDS = 3600  # of what is remembered: decoders refuse older positions
 
@@ -34,6 +35,7 @@ class _Place(msgspec.Struct, gc=False):
     lat: float
     lon: float
     seen_pos: float
+    gs: float | None = None
 
 
 _read_aircraft_document = msgspec.json.Decoder(_AircraftDocument).decode
@@ -51,7 +53,8 @@ class ReadsbAssembly(DocumentAssembly):
     A document repeats positions that have not changed, with a greater `seen_pos`. Both times are rounded, so
     `now - seen_pos` of one position jitters by a tenth of a second or two. An entry is therefore dated such that a
     place that has not changed keeps its first time, where that is JITTER_MS away or less: else each poll would make a
-    row.
+    row. What readsb sends alone, for each message of an aircraft, tells a place again as if it were new: one that moves
+    and is where it was has said nothing new of its place.
     """
 
     lists = True
@@ -74,14 +77,15 @@ class ReadsbAssembly(DocumentAssembly):
         listed = said.aircraft if said.aircraft is not None else said.ac
         now = epoch_ms(said.now)
         if listed is None and said.hex is not None:  # readsb --net-json-port
-            return iter([Entry(document, now if now is None else self._steady(document, now))])
+            return iter([Entry(document, now if now is None else self._steady(document, now, alone=True))])
         if listed is None:
             return None
         raws = (raw_of(entry, b"{") for entry in listed)
         return (Entry(raw, now if now is None else self._steady(raw, now)) for raw in raws)
 
-    def _steady(self, raw: bytes, now: int) -> int:
-        """`now`, moved by the jitter against the time that this place had first."""
+    def _steady(self, raw: bytes, now: int, alone: bool = False) -> int:
+        """`now`, moved by the jitter against the time that this place had first; of an aircraft that is sent `alone`,
+        by more if it cannot be there again."""
         try:
             place = _read_place(raw)
         except BROKEN:
@@ -90,8 +94,10 @@ class ReadsbAssembly(DocumentAssembly):
             return now
         age = round(place.seen_pos * 1000)
         known = self._places.get(place.hex)
-        if known and known[:2] == (place.lat, place.lon) and abs(now - age - known[2]) <= JITTER_MS:
-            return known[2] + age
+        if known and known[:2] == (place.lat, place.lon):
+            later = now - age - known[2]
+            if abs(later) <= JITTER_MS or (alone and later > 0 and (place.gs or 0.0) >= MOVES_KNOTS):
+                return known[2] + age
         if len(self._places) >= MAX_REMEMBERED:
             self._places.clear()
         self._places[place.hex] = (place.lat, place.lon, now - age)

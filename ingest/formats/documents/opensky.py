@@ -29,7 +29,7 @@ from ingest.reports import AircraftReport, Decoded, Message
 
 FEET = 1 / 0.3048  # in a metre
 KNOTS = 3600 / 1852  # in a metre a second
-SHORTEST = 17
+_LONGEST_AGE = 1e10  # seconds: more than any clock says
 
 # By item 16: ADS-B, ASTERIX (radar), MLAT, FLARM.
 _QUALITY = {0: 100, 1: 80, 2: 60, 3: 80}
@@ -38,12 +38,14 @@ _OTHER_QUALITY = 50
 _CATEGORIES = [*(f"A{n}" for n in range(1, 8)), *(f"B{n}" for n in range(1, 8)), *(f"C{n}" for n in range(1, 6))]
 
 
-class _State(msgspec.Struct, array_like=True, gc=False):
+class State(msgspec.Struct, array_like=True, gc=False):
+    """The items in their order, as `/states/all` lists them."""
+
     icao24: str
     callsign: str | None
     country: Any
-    time_position: int | None
-    last_contact: int | None
+    time_position: float | None
+    last_contact: float | None
     longitude: float | None
     latitude: float | None
     baro_altitude: float | None
@@ -63,15 +65,20 @@ class _Document(msgspec.Struct, gc=False):
     time: int
 
 
-_read_state = msgspec.json.Decoder(_State).decode
+_read_state = msgspec.json.Decoder(State).decode
 _read_document = msgspec.json.Decoder(_Document).decode
 
 
 def decode(message: Message, context: Context) -> Decoded:
     """A position, static data, both or neither. Raises Rejected; `undecodable` with fewer than 17 items."""
     state, now = json_values.read(_read_state, message.raw), json_values.read(_read_document, message.added).time
+    return said_by(state, now, message, context)
+
+
+def said_by(state: State, now: float, message: Message, context: Context) -> Decoded:
+    """What a state says that was heard `now` (seconds by the source's clock). Raises Rejected."""
     icao = aircraft.icao(state.icao24)
-    heard = message.received_at - (now - (state.last_contact or now)) * 1000
+    heard = message.received_at - _ms(now - (state.last_contact or now))
     check_time(heard, context.now, context.recorded)
     source, category = _source_and_category(state)
     static = identity(
@@ -91,7 +98,7 @@ def decode(message: Message, context: Context) -> Decoded:
 
 
 def _position(
-    state: _State, now: int, icao: str, source: int | None, message: Message, context: Context
+    state: State, now: float, icao: str, source: int | None, message: Message, context: Context
 ) -> AircraftReport | None:
     """The position where there is one; `now`: the document's time (s). Raises Rejected."""
     if state.latitude is None or state.longitude is None:
@@ -99,7 +106,7 @@ def _position(
     check_position(state.latitude, state.longitude)
     if state.time_position is None:
         raise Untimed
-    time = message.received_at - (now - state.time_position) * 1000
+    time = message.received_at - _ms(now - state.time_position)
     check_time(time, context.now, context.recorded)
     return AircraftReport(
         aircraft_id=icao,
@@ -117,7 +124,12 @@ def _position(
     )
 
 
-def _source_and_category(state: _State) -> tuple[int | None, str | None]:
+def _ms(seconds: float) -> int:
+    """Whole milliseconds, of at most as many seconds as there are since 1970."""
+    return round(max(-_LONGEST_AGE, min(_LONGEST_AGE, seconds)) * 1000)
+
+
+def _source_and_category(state: State) -> tuple[int | None, str | None]:
     """The source of the position, and the category where there is one."""
     if isinstance(state.position_source, bool):
         return state.extra, None
@@ -125,7 +137,7 @@ def _source_and_category(state: _State) -> tuple[int | None, str | None]:
     return state.position_source, _CATEGORIES[number - 2] if 2 <= number < len(_CATEGORIES) + 2 else None
 
 
-def _altitude(state: _State) -> int | None:
+def _altitude(state: State) -> int | None:
     """Feet: barometric, geometric where no other is known."""
     barometric = aircraft.altitude(_scaled(state.baro_altitude, FEET))
     return barometric if barometric is not None else aircraft.altitude(_scaled(state.geo_altitude, FEET))

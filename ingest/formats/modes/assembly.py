@@ -1,18 +1,9 @@
 """Mode S frames, as Beast binary or AVR text, to self-contained messages.
 
-AVR text has a frame a line, in hexadecimal digits:
-
-    *8D4CA2165813A10F54560F3E2582;                      the frame
-    @00000A1B2C3D8D4CA2165813A10F54560F3E2582;          after the receiver's counter (6 bytes)
-    <00000A1B2C3D408D4CA2165813A10F54560F3E2582;        after counter and signal (1 byte)
-    1717664319.147975 *8D4CA2165813A10F54560F3E2582;    after the time, in seconds since 1970
-    8D4CA2165813A10F54560F3E2582                        bare
-    1717664319.147975,4CA216,8D4CA2165813A10F54560F3E2582   pyModeS: time, address or not, frame
-    {"timestamp":1717664319.14,"frame":"8d4ca2…",…}     jet1090: what others decoded is not read
-
-What follows the semicolon is ignored. The counter is no time: it begins anywhere; so frames were heard when they
-arrived, or when the clock of the recording says. Every frame of the right length and parity becomes a message; what it
-says is found out here (`modes_state.py`), because that takes the frames before it. Mode A/C replies are foreign.
+How lines hold frames is told by `avr.py`. The receiver's counter is no time: it begins anywhere; so frames were heard
+when they arrived, or when the clock of the recording says. Every frame of the right length and parity becomes a
+message; what it says is found out here (`airspace.py`), because that takes the frames before it. Mode A/C replies are
+foreign.
 """
 
 from __future__ import annotations
@@ -21,15 +12,13 @@ import re
 from collections import deque
 from collections.abc import Iterator
 
-import msgspec
 from django.conf import settings
 
 from ingest.clocks import UnknownTime, possible
 from ingest.errors import Malformed
 from ingest.formats.common.contract import Setup
-from ingest.formats.common.documents import epoch_ms
-from ingest.formats.common.json_values import BROKEN as BROKEN_JSON
 from ingest.formats.common.lines import LineAssembly
+from ingest.formats.modes import avr
 from ingest.formats.modes.airspace import MEMORY_MS, Airspace
 from ingest.formats.modes.beast import BROKEN, JUNK, MLAT_COUNTER, BeastFramer, Frame
 from ingest.formats.modes.decoder import message_of, unresolved
@@ -40,16 +29,10 @@ _MARK_MS = 5_000
 _MAX_MARKS = 64
 _TICKS_PER_MS = 12_000  # of the receiver's counter, 12 MHz
 _LONGEST_BODY_MS = 600_000  # that is believed of a body which was pushed
+_SEEN_LINES = 20
 _MAX_HELD = 256  # messages of one aircraft
 METRES = 1852.0  # in a nautical mile
 
-_TIMED = rb"(?:(?P<time>\d{9,10}(?:\.\d{1,9})?)(?:[ \t]+|,(?:[0-9A-Fa-f]{6},)?))?"
-_LINE = re.compile(
-    _TIMED + rb"(?:(?P<plain>\*?)|@(?P<counter>[0-9A-Fa-f]{12})|<(?P<counter2>[0-9A-Fa-f]{12})[0-9A-Fa-f]{2})"
-    rb"(?P<frame>(?:[0-9A-Fa-f]{2})+)(?:;.*|\s*)"
-)
-_MARKED = re.compile(_TIMED + rb"[*@<]")
-_JSON = re.compile(rb'^\s*\{(?=[^\n]*"frame"\s*:\s*"[0-9A-Fa-f]{14,28}")[^\n]*"timestamp"\s*:', re.MULTILINE)
 _SEEN = re.compile(
     rb"^(?:\d{9,10}(?:\.\d+)?(?:[ \t]+|,(?:[0-9A-F]{6},)?))?(?:(?:\*|@[0-9A-F]{12}|<[0-9A-F]{14})(?:[0-9A-F]{14}){1,2};"
     rb"|[0-9A-F]{14}(?:[0-9A-F]{14})?;?\r?$)",
@@ -92,16 +75,6 @@ def check(frame: bytes) -> None:
     kind = frame[0] >> 3
     if (kind in (17, 18) and parity(frame)) or (kind == 11 and parity(frame) > 0x7F):
         raise Malformed("crc")
-
-
-class _Frame(msgspec.Struct, gc=False):
-    """What is read of a line of jet1090."""
-
-    frame: str = ""
-    timestamp: float | None = None
-
-
-_read_frame = msgspec.json.Decoder(_Frame).decode
 
 
 class _ModeSAssembly(LineAssembly):
@@ -197,46 +170,46 @@ class AvrAssembly(_ModeSAssembly):
 
     @staticmethod
     def looks_like(head: bytes) -> bool:
-        """Any whole frame on a line of its own, or in JSON."""
-        return bool(_SEEN.search(head) or _JSON.search(head))
+        """Any whole frame on a line of its own, or one whose parity is right in a line of another tool."""
+        return bool(_SEEN.search(head)) or any(map(_is_sure, head.splitlines()[:_SEEN_LINES]))
+
+    def parts(self, line: bytes) -> list[bytes]:
+        """A frame each."""
+        return avr.parts(line)
 
     def take(self, line: bytes, arrival: int | None) -> Message | None:
-        """One line. Raises Malformed with `hex`, `frame_length` or `crc`."""
-        if line[:1] == b"{":
-            return self._of_json(line, arrival)
-        found = _LINE.fullmatch(line)
-        if found is None:
-            if _MARKED.match(line):
-                raise Malformed("hex")
-            self.count_foreign()
+        """One line, or a part of it. Raises Malformed with `hex`, `frame_length`, `crc` and `json_broken`."""
+        found = avr.read(line)
+        if found is None or len(found.frame) == 4:
+            self.count_foreign()  # Mode A/C, or anything
             return None
-        frame = bytes.fromhex(found["frame"].decode())
-        if len(frame) == 2:
-            self.count_foreign()  # Mode A/C
-            return None
-        time = round(float(found["time"]) * 1000) if found["time"] else None
-        counter = int(found["counter"] or found["counter2"] or b"0", 16)
-        return self.heard(frame, time, arrival, counter)
-
-    def _of_json(self, line: bytes, arrival: int | None) -> Message | None:
-        """A line of jet1090. Raises Malformed."""
-        try:
-            said = _read_frame(line)
-            frame = bytes.fromhex(said.frame)
-        except (*BROKEN_JSON, ValueError) as error:
-            raise Malformed("json_broken") from error
-        if not frame:
-            self.count_foreign()
-            return None
-        return self.heard(frame, epoch_ms(said.timestamp), arrival)
+        return self.heard(bytes.fromhex(found.frame), found.time, arrival, found.counter)
 
     def prepare(self, body: bytes) -> None:
         """The counter of the last frame is that of the arrival."""
         for line in reversed(body.splitlines()):
-            found = _LINE.fullmatch(line)
-            if found is not None and (found["counter"] or found["counter2"]):
-                self._last_counter = int(found["counter"] or found["counter2"], 16)
+            counter = _counter_of(avr.parts(line)[-1])
+            if counter:
+                self._last_counter = counter
                 return
+
+
+def _is_sure(line: bytes) -> bool:
+    """Whether a line holds an extended squitter whose parity is right."""
+    try:
+        found = avr.read(line)
+    except Malformed:
+        return False
+    frame = bytes.fromhex(found.frame) if found and len(found.frame) == 2 * LONG_BYTES else b""
+    return bool(frame) and frame[0] >> 3 in (17, 18) and not parity(frame)
+
+
+def _counter_of(line: bytes) -> int:
+    try:
+        found = avr.read(line)
+    except Malformed:
+        return 0
+    return found.counter if found else 0
 
 
 class BeastAssembly(_ModeSAssembly):

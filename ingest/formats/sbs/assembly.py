@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from ingest.errors import Malformed, Rejected
-from ingest.formats.common import aircraft
+from ingest.formats.common import aircraft, times
 from ingest.formats.common.contract import Setup
 from ingest.formats.common.lines import LineAssembly
 from ingest.formats.sbs import decoder as sbs
@@ -33,7 +33,7 @@ MAX_AIRCRAFT = 20_000
 
 _BEGINNING = re.compile(rb"(?:MSG|MLAT),[1-8],")
 _LOOKS_LIKE = re.compile(
-    rb"^(?:\d{4}-\d\d-\d\d[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d)?[ ,;\t]+)?"
+    rb"^(?:(?:\d{4}-\d\d-\d\d[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d)?|\d{10}(?:\.\d{1,9})?|\d{13})[ ,;\t]+)?"
     rb"(?:(?:MSG|MLAT),[1-8]|(?:SEL|ID|AIR|STA|CLK),),\d*,",
     re.MULTILINE,
 )
@@ -64,6 +64,12 @@ class SbsAssembly(LineAssembly):
     def looks_like(head: bytes) -> bool:
         """Any line of SBS-1."""
         return bool(_LOOKS_LIKE.search(head))
+
+    def parts(self, line: bytes) -> list[bytes]:
+        """A line cut in front of each message that follows a whole one."""
+        if line.count(b",") < 2 * sbs.FIELDS - 2:
+            return [line]
+        return _parts(line)
 
     def take(self, line: bytes, arrival: int | None) -> Message | None:
         """One line; None for other types than MSG. Raises Malformed."""
@@ -128,6 +134,21 @@ class SbsAssembly(LineAssembly):
         return added
 
 
+def _parts(line: bytes) -> list[bytes]:
+    cut, cuts = 0, [0]
+    for found in _BEGINNING.finditer(line):
+        before = _BEGINNING.search(line, cut, found.start())
+        if before is not None and _is_whole(line, before.start(), found.start()):
+            cut = found.start()
+            cuts.append(cut)
+    return [line[start:end] for start, end in zip(cuts, [*cuts[1:], len(line)], strict=True)]
+
+
+def _is_whole(line: bytes, start: int, end: int) -> bool:
+    """Whether a message begins at `start` that has as many fields as its kind by `end`."""
+    return sbs.is_complete(line[start : start + 4].decode("ascii", "replace"), line.count(b",", start, end) + 1)
+
+
 def _start_of_message(line: bytes) -> int | None:
     """Where the message begins, None for a line of another kind. Raises Malformed.
 
@@ -135,7 +156,7 @@ def _start_of_message(line: bytes) -> int | None:
     """
     starts = [found.start() for found in _BEGINNING.finditer(line)]
     for start in reversed(starts):
-        if sbs.is_complete(line[start : start + 4].decode("ascii", "replace"), line.count(b",", start) + 1):
+        if _is_whole(line, start, len(line)):
             return start
     if starts:
         raise Malformed("field_count")
@@ -145,11 +166,14 @@ def _start_of_message(line: bytes) -> int | None:
 
 
 def _time_in_front(prefix: bytes) -> int | None:
-    """An ISO 8601 time, UTC where it names no zone, in ms; None where there is none."""
+    """An epoch or an ISO 8601 time, UTC where it names no zone, in ms; None where there is none."""
     if not prefix:
         return None
+    text = prefix.strip(b" ,;\t")
+    if (time := times.epoch(text)) is not None:
+        return time
     try:
-        moment = dt.datetime.fromisoformat(prefix.decode("ascii", "replace").strip(" ,;\t"))
+        moment = dt.datetime.fromisoformat(text.decode("ascii", "replace"))
     except ValueError:
         return None  # garbage in front costs only the time
     moment = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)

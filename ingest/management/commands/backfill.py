@@ -23,7 +23,8 @@ from ingest.feeds.sniffing import UnknownFormat
 from ingest.formats.registry import FORMATS
 from ingest.ledger import accounts
 from ingest.management.commands.ingest import clock_of, columns_of, format_of, receiver_of, table_of, zone_of
-from ingest.sources import SourceError, label_of
+from ingest.sources import label_of
+from ingest.sources.common.contract import SourceError
 from tracking.checks import SETTINGS
 
 GOES_ON = "what is stored stays, the same command goes on from there"

@@ -31,7 +31,8 @@ from ingest.formats.registry import FORMATS, refusal
 from ingest.ledger import waiting
 from ingest.ledger.accounts import summary, violations
 from ingest.models import Format
-from ingest.sources import Source, SourceError, label_of, open_source
+from ingest.sources import label_of, open_source
+from ingest.sources.common.contract import Source, SourceError
 from resilience.spool import drain
 from tracking.checks import SETTINGS
 

@@ -13,7 +13,7 @@ from ingest.acceptance.package import pack, unpack
 from ingest.clocks import UnknownTime, arrival_clock, invented_clock, recorded_clock
 from ingest.feeds.collector import Collector, Options
 from ingest.formats.common.contract import SLICE_BYTES
-from ingest.sources import Chunk, SourceError
+from ingest.sources.common.contract import Chunk, SourceError
 from tests.support.messages import NOON_MS, position, static
 
 

@@ -12,7 +12,7 @@ from ingest.health.recorder import Recorder
 from ingest.health.standing import Standing, tell
 from ingest.models import Feed
 from ingest.pipeline import process
-from ingest.sources import urls as feed_urls
+from ingest.sources.common import urls as feed_urls
 from tests.support.messages import batch, position
 
 pytestmark = pytest.mark.django_db

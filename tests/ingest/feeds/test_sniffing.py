@@ -6,7 +6,7 @@ import pytest
 
 from ingest.feeds.sniffing import UnknownFormat, sniff
 from ingest.models import Format
-from ingest.sources import Chunk
+from ingest.sources.common.contract import Chunk
 from tests.ingest.feeds.test_collector import Bytes
 from tests.support.messages import position
 

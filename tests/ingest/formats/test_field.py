@@ -50,7 +50,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "h103_nari_dynamic.csv": {"places": [(48.382, -4.466), (48.382, -4.497)]},
     "h107_spire_vessels.csv": {"places": [(51.9, 4.1)], "names": ["TEST SPIRE"]},
     "h51_malcolmrobb_data.json": {"start": START, "format": "readsb", "places": [(39.99, -3.701), (40.699, -3.601)]},
-    "h53_readsb_json_port.json": {"format": "readsb", "targets": {"abc838", "abc839"}},
+    "h53_readsb_json_port.json": {"format": "readsb", "targets": {"abc838", "abc839"}, "distinct": 2},
     "h72_ext_basestation_mlat.sbs": {"places": [(36.835, -120.488), (36.363, -120.386), (51.761, 21.042)], "score": 48},
     "h74_sbs_recording_own_times.sbs": {
         "times": ["2015-11-27T21:31:03.354", "2015-11-27T21:31:03.500", "2015-11-27T21:31:33.704"]
@@ -86,6 +86,7 @@ def seen(found: Read, row: dict[str, Any]) -> dict[str, Any]:
         "names": [name for static in found.statics if (name := getattr(static, "name", None))],
         "stations": len(found.stations),
         "targets": {report.aircraft_id for report in found.positions if hasattr(report, "aircraft_id")},
+        "distinct": len({(one.aircraft_id, one.timestamp) for one in found.positions if hasattr(one, "aircraft_id")}),
         "score": found.positions[0].score if found.positions else None,
     }
     return {key: value for key, value in everything.items() if key in row}

@@ -7,7 +7,7 @@ import logging
 
 from ingest.formats.registry import FORMATS, guess
 from ingest.simulator import Simulation, parse_url
-from ingest.sources import Chunk
+from ingest.sources.common.contract import Chunk
 from ingest.sources.sim import CHUNK_MS, SimulatorSource
 from tests.support.patience import PATIENCE_SECONDS
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from ingest.sources import SourceError, label_of
+from ingest.sources import label_of
+from ingest.sources.common.contract import SourceError
 from ingest.sources.file import FileSource
 
 TEXT = b"".join(b"line %d of many\n" % number for number in range(20_000))

@@ -11,7 +11,7 @@ from copy import deepcopy
 import pytest
 from django.conf import LazySettings
 
-from ingest.sources.tcp import TcpSource
+from ingest.sources.sockets.tcp import TcpSource
 from resilience.breaker import registry as breakers
 from resilience.breaker.registry import Breaker, MemoryStore
 from resilience.queue.broker import StreamsBroker

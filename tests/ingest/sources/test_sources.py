@@ -10,9 +10,10 @@ import zipfile
 import pytest
 
 from ingest.formats.common.framing import LineFramer
-from ingest.sources import SourceError, label_of, open_source
-from ingest.sources.options import SourceOptions
-from ingest.sources.udp import Inbox
+from ingest.sources import label_of, open_source
+from ingest.sources.common.contract import SourceError
+from ingest.sources.common.options import SourceOptions
+from ingest.sources.sockets.udp import Inbox
 from tests.faults.processes import free_port
 from tests.support.patience import PATIENCE_SECONDS
 
@@ -96,7 +97,7 @@ def test_labels_are_made_of_paths_and_urls():
 
 
 def test_a_tcp_client_connects_again_and_marks_the_break(monkeypatch):
-    monkeypatch.setattr("ingest.sources.tcp.BACKOFF_SECONDS", (0.01, 0.05))
+    monkeypatch.setattr("ingest.sources.sockets.tcp.BACKOFF_SECONDS", (0.01, 0.05))
 
     async def scenario():
         served = []
@@ -120,7 +121,7 @@ def test_a_tcp_client_connects_again_and_marks_the_break(monkeypatch):
 
 
 def test_a_tcp_client_waits_for_a_server_that_is_not_there_yet(monkeypatch, caplog):
-    monkeypatch.setattr("ingest.sources.tcp.BACKOFF_SECONDS", (0.05, 0.05))
+    monkeypatch.setattr("ingest.sources.sockets.tcp.BACKOFF_SECONDS", (0.05, 0.05))
     port = free_port()
 
     async def scenario():
@@ -196,7 +197,7 @@ def test_datagrams_are_whole_lines_with_or_without_their_end():
 
 
 def test_datagrams_beyond_the_bound_are_dropped_and_counted(monkeypatch):
-    monkeypatch.setattr("ingest.sources.udp.WAITING_DATAGRAMS", 3)
+    monkeypatch.setattr("ingest.sources.sockets.udp.WAITING_DATAGRAMS", 3)
     inbox = Inbox(SourceOptions())
     for _ in range(10):
         inbox.datagram_received(b"x", ("127.0.0.1", 1))

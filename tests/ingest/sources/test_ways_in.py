@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import socket
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -14,6 +15,9 @@ import pytest
 from ingest.clocks import arrival_clock
 from ingest.formats.common.contract import Setup
 from ingest.formats.registry import FORMATS, refusal, splitter
+from ingest.push import body as push_body
+from ingest.push.receivers import PushFeed
+from ingest.push.view import to_batches
 from ingest.sources import open_source
 from tests.faults.processes import free_port
 from tests.ingest.formats.modes.test_beast_framing import wire
@@ -36,6 +40,11 @@ FILES: dict[str, bytes] = {
     "tracks": b"".join(POINT % number for number in range(5)),
     "aisstream": b"".join(ENVELOPE % number for number in range(5)),
     "ais-json": b'[{"mmsi":257099001,"latitude":60.2,"longitude":5.2,"msgtime":"2023-02-17T11:37:34+00:00"}]\n' * 2,
+    "ais-xml": b'<?xml version="1.0"?>\n<VESSELS>\n<vessel MMSI="244750034" TIME="2021-07-09 08:06:58 GMT" '
+    b'LONGITUDE="-3.3" LATITUDE="48.1" NAME="A &gt; B"/>\n<vessel MMSI="1"></vessel></VESSELS>\n',
+    "opensky-csv": b"time,icao24,lat,lon,lastposupdate,lastcontact\n"
+    + b"1700000000,4b1812,47.4,8.5,1699999999,1699999999\n" * 3,
+    "uat": b'{"address":"a66ef4","address_qualifier":"adsb_icao","position":{"lat":42.5,"lon":-71.0}}\n' * 3,
     "beast": b"".join(wire("3", framed(text)) for text in (ODD, EVEN) * 6),
     "avr": b"".join(b"1700000%03d *%b;\n" % (number, (ODD, EVEN)[number % 2].encode()) for number in range(8)),
     "sbs": b"2026-01-01T00:00:00Z MSG,3,1,1,400F99,1,,,,,,34000,,,45.7,-0.1,,,,,,0\n" * 4,
@@ -133,6 +142,31 @@ def test_every_way_in_gives_the_rows_of_the_file_or_a_refusal(kind: str, way: st
     else:
         chunks = asyncio.run(received(kind, url, lambda port: by_datagrams(port, data, 61), len(data)))
     assert rows(kind, chunks) == expected
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("kind", FILES)
+def test_a_push_gives_the_rows_and_times_of_the_file_or_a_refusal(kind: str, packed: bool) -> None:
+    if (reason := refusal(kind, "push")) is not None:
+        assert len(reason) > 20
+        return
+    body = push_body.unpack(gzip.compress(FILES[kind])) if packed else FILES[kind]
+    feed = PushFeed("pier", kind, 80, True, "", receiver=(52.0, 4.0))
+    batches = to_batches(feed, body, 1_790_000_000_000)
+    pushed = [message for batch in batches for message in batch.messages]
+    assert ([message.raw for message in pushed], dict(batches[0].counts.malformed)) == rows(kind, [(body, False)])
+    assert [message.received_at for message in pushed] == times_of(kind)
+    assert sum(batch.counts.lines for batch in batches) == sum(
+        batch.counts.foreign + batch.counts.sentences + sum(batch.counts.malformed.values()) for batch in batches
+    )
+
+
+def times_of(kind: str) -> list[int]:
+    """When the messages of the file were heard, by the same clock."""
+    assembly = FORMATS[kind].assembly(Setup(arrival_clock, receiver=(52.0, 4.0)))
+    assembly.prepare(FILES[kind])
+    messages = [*assembly.feed(FILES[kind], 1_790_000_000_000), *assembly.flush(1_790_000_000_000)]
+    return [message.received_at for message in messages]
 
 
 def test_two_connections_of_beast_are_not_mixed() -> None:

@@ -120,8 +120,8 @@ def test_settings_and_their_defaults_are_those_of_the_code() -> None:
 def test_formats_and_sources_are_those_of_the_code() -> None:
     named = {name for row in cells(TEXTS["formats"]) if len(row) == 3 for name in re.findall(r"`([a-z-]+)`", row[1])}
     assert named == set(FORMATS)
-    schemes = {name for row in cells(TEXTS["formats"]) for name in re.findall(r"^`([a-z-]+)://", row[0])}
-    assert schemes == {*sources._SCHEMES, "push"} - {"https"}
+    schemes = {name for row in cells(TEXTS["formats"]) for name in re.findall(r"^`([a-z+-]+)://", row[0])}
+    assert schemes == {*sources._SCHEMES, "push"} - {"https", "stream+https"}
 
 
 def test_modules_of_the_walk_lie_in_the_rooms_that_it_names() -> None:

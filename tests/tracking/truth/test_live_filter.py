@@ -12,7 +12,8 @@ from ingest.pipeline import process
 from ingest.stages import live
 from ingest.stages.work import Fused
 from resilience.breaker.registry import in_process_breaker
-from tests.support.messages import batch, position
+from tests.support.messages import batch, position, sentences
+from tests.support.recordings import recording
 from tests.truth.faults import Sea
 from tests.truth.pure import reports
 from tracking.live.state import Kind, LiveState
@@ -71,7 +72,7 @@ def test_null_island_is_hidden():
 
 
 def test_a_coarse_report_does_not_move_a_fine_one():
-    coarse = said(30, round(51.002 * 600) / 600)._replace(longitude=3.0)
+    coarse = said(30, round(51.002 * 600) / 600)._replace(longitude=3.0, coarse=True)
     assert outcomes([*sailing(3), coarse])[-1] == Outcome.HIDDEN
     assert outcomes([coarse, coarse._replace(ts=T + 200_000)]) == [Outcome.SHOWN] * 2
 
@@ -108,6 +109,51 @@ def test_a_teleport_does_not_move_the_document_of_the_pipeline():
         process(one, in_process_breaker)
         document = LiveState(Kind.VESSEL).get("244660123")
         assert document is not None and document["lat"] > 50
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "direct"])
+@pytest.mark.usefixtures("live_redis")
+@pytest.mark.parametrize(("latitude", "speed"), [(52.00001, 12.3), (52.1, 12.0)])
+@pytest.mark.parametrize("together", [True, False])
+def test_a_long_range_report_displaces_no_fresh_precise_place_whatever_that_looks_like(latitude, speed, together):
+    at = round(time.time() * 1000) - 900_000
+    precise = position(lat=latitude, lon=4.1, speed=speed)
+    (coarse,) = sentences(type=27, mmsi=244660123, lat=latitude + 0.02, lon=4.12, speed=11, course=90)
+    raws = [[precise, coarse, coarse]] if together else [[precise], [coarse], [coarse]]
+    for number, some in enumerate(raws):
+        process(
+            batch(some, received_at=at + number * 60_000, step=60_000, live=True, recorded=False), in_process_breaker
+        )
+        assert place_of_the_ship() == pytest.approx(latitude, abs=1e-5)
+    later = batch([coarse], received_at=at + 800_000, live=True, recorded=False)
+    process(later, in_process_breaker)
+    assert place_of_the_ship() == pytest.approx(latitude + 0.02, abs=0.01)  # the precise one is no longer fresh
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "direct"])
+@pytest.mark.usefixtures("live_redis")
+def test_reports_told_to_be_precise_move_the_document_though_they_look_coarse():
+    at = round(time.time() * 1000) - 60_000
+    for number, latitude in enumerate((52.1, 52.105, 52.11)):
+        raws = [position(lat=latitude, lon=4.1, speed=35.0)]
+        process(batch(raws, received_at=at + number * 20_000, live=True, recorded=False), in_process_breaker)
+        assert place_of_the_ship() == pytest.approx(latitude, abs=1e-5)
+
+
+@pytest.mark.data
+@pytest.mark.django_db(transaction=True, databases=["default", "direct"])
+@pytest.mark.usefixtures("live_redis")
+def test_the_field_s_long_range_report_leaves_the_document_where_it_was():
+    lines = recording("field/h19_type27_after_1.nmea").read_bytes().split()
+    at = round(time.time() * 1000) - 60_000
+    process(batch([lines[1], lines[3]], received_at=at, live=True, recorded=False), in_process_breaker)
+    assert place_of_the_ship("244001901") == pytest.approx(54.123457, abs=1e-5)
+
+
+def place_of_the_ship(mmsi: str = "244660123") -> float:
+    document = LiveState(Kind.VESSEL).get(mmsi)
+    assert document is not None
+    return float(document["lat"])
 
 
 @pytest.mark.usefixtures("live_redis")

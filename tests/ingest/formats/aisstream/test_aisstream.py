@@ -20,10 +20,11 @@ from ingest.formats.aisstream.assembly import AisStreamAssembly, heard_at
 from ingest.formats.common.context import Context
 from ingest.formats.common.contract import Setup
 from ingest.reports import Decoded, Message, MessageBatch
-from ingest.sources import SourceError, open_source
-from ingest.sources import aisstream as source_module
-from ingest.sources.aisstream import AisStreamSource
-from ingest.sources.aisstream_options import WORLD, parse_url
+from ingest.sources import open_source
+from ingest.sources.common.aisstream_options import WORLD, parse_url
+from ingest.sources.common.contract import SourceError
+from ingest.sources.web import aisstream as source_module
+from ingest.sources.web.aisstream import AisStreamSource
 from tests.support.patience import PATIENCE_SECONDS
 
 HEARD = 1722320263_375  # 2024-07-30 06:17:43.375 UTC

@@ -15,7 +15,7 @@ from ingest.clocks import arrival_clock
 from ingest.formats.ais.sentence import checksum
 from ingest.formats.common.contract import SLICE_BYTES, Setup
 from ingest.formats.registry import FORMATS
-from ingest.sources import urls as feed_urls
+from ingest.sources.common import urls as feed_urls
 
 MEGABYTES = float(os.environ.get("WORST_MB", "0.25"))
 ROUNDS = 12
