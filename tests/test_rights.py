@@ -103,6 +103,7 @@ API = {
     "live-aircraft": LIVE,
     "live-stations": LIVE,
     "live-changes": LIVE,
+    "live-stream": LIVE_ONE,  # served elsewhere
     "live-vessel": LIVE_ONE,
     "live-vessel-track": LIVE_ONE,
     "live-aircraft-one": LIVE_ONE,
