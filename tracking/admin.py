@@ -78,6 +78,7 @@ class TrackedAdmin(IdentityAdmin):
     """Identities with a history of positions."""
 
     positions_page: ClassVar[str]
+    changes_page: ClassVar[str]
 
     def get_deleted_objects(
         self, objs: Any, request: HttpRequest
@@ -93,6 +94,11 @@ class TrackedAdmin(IdentityAdmin):
     def positions(self, found: Any) -> str:
         """The way to its positions."""
         return theme.link(f"{reverse(self.positions_page)}?q={found.pk}", "Show the latest ones")
+
+    @display(description="Names and the like before")
+    def changes(self, found: Any) -> str:
+        """The way to what it said of itself before."""
+        return theme.link(f"{reverse(self.changes_page)}?q={found.pk}", "Show what changed")
 
 
 ANTENNA = ("to_bow", "to_stern", "to_port", "to_starboard")
@@ -123,6 +129,7 @@ class VesselAdmin(TrackedAdmin):
 
     icon = "sailing"
     positions_page = "admin:tracking_vesselposition_changelist"
+    changes_page = "admin:tracking_vesselchange_changelist"
     list_display = (
         MMSI,
         theme.column("name", "Name"),
@@ -139,9 +146,9 @@ class VesselAdmin(TrackedAdmin):
     search_fields = ("name",)
     search_help_text = "Part of the name, beginning of the call sign, or a whole MMSI or IMO number"
     form = VesselForm
-    readonly_fields = (MMSI, "kind", "flag", STATIC_AT, FIRST_SEEN, LAST_SEEN, "positions")
+    readonly_fields = (MMSI, "kind", "flag", STATIC_AT, FIRST_SEEN, LAST_SEEN, "positions", "changes")
     fieldsets = (
-        (None, {"fields": ((MMSI, "positions"), ("kind", "flag"), (FIRST_SEEN, LAST_SEEN))}),
+        (None, {"fields": ((MMSI, "kind", "flag"), ("positions", "changes"), (FIRST_SEEN, LAST_SEEN))}),
         ("As she reports herself", {"fields": (("name", "callsign"), ("imo", "ship_type"), ("mothership", STATIC_AT))}),
         ("Voyage", {"fields": (("destination", "draught"), "eta")}),
         ("Place of the antenna", {"fields": (("to_bow", "to_stern"), ("to_port", "to_starboard"))}),
@@ -163,6 +170,7 @@ class AircraftAdmin(TrackedAdmin):
 
     icon = "flight"
     positions_page = "admin:tracking_aircraftposition_changelist"
+    changes_page = "admin:tracking_aircraftchange_changelist"
     list_display = (
         ICAO,
         theme.column("callsign", "Callsign"),
@@ -177,9 +185,9 @@ class AircraftAdmin(TrackedAdmin):
     list_filter = (SeenFilter,)
     search_fields = ("callsign",)
     search_help_text = "Beginning of the callsign or registration, or a whole ICAO address"
-    readonly_fields = (ICAO, FIRST_SEEN, LAST_SEEN, "positions")
+    readonly_fields = (ICAO, FIRST_SEEN, LAST_SEEN, "positions", "changes")
     fieldsets = (
-        (None, {"fields": ((ICAO, "positions"), (FIRST_SEEN, LAST_SEEN))}),
+        (None, {"fields": (ICAO, ("positions", "changes"), (FIRST_SEEN, LAST_SEEN))}),
         ("The aircraft", {"fields": (("registration", "type_code"), "category")}),
         ("Latest heard", {"fields": (("callsign", "squawk"),)}),
     )

@@ -15,6 +15,7 @@ from django.db.models.functions import Upper
 
 from tracking.access.api_keys import ApiKey  # noqa: F401  keys are no part of what we know, but a model all the same
 from tracking.positions import bounds
+from tracking.positions.changes import AircraftChange, VesselChange  # noqa: F401  nor are changes, but models too
 from tracking.positions.mmsi import Kind
 from tracking.positions.upsert import PositionQuerySet
 from tracking.truth.models import Dispute, Jump, RefusedPosition, Unjudged  # noqa: F401  nor are verdicts

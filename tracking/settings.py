@@ -244,6 +244,9 @@ HISTORY_THREADS = env.int("HISTORY_THREADS", default=2)  # of a web process, for
 # --- web --------------------------------------------------------------------------------------------------------------
 WEB_CONNECTIONS = env.int("WEB_CONNECTIONS", default=250)  # of a process; more make the longest waiting go
 WEB_CONNECTIONS_PER_ADDRESS = env.int("WEB_CONNECTIONS_PER_ADDRESS", default=100)  # of a process, not behind a proxy
+STREAM_CLIENTS = env.int("STREAM_CLIENTS", default=500)  # that follow /api/stream/ at once; more get 503
+STREAM_CLIENTS_PER_ADDRESS = env.int("STREAM_CLIENTS_PER_ADDRESS", default=50)  # of these; 0: no share of an address
+STREAM_PORT = env.int("STREAM_PORT", default=0)  # where web sends those who ask it for a stream; 0: a proxy leads them
 # Nothing here takes files: what a form sends stays in memory, within limits, and nothing is written to disk.
 DATA_UPLOAD_MAX_MEMORY_SIZE = FILE_UPLOAD_MAX_MEMORY_SIZE = 2**20
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000

@@ -44,11 +44,11 @@ class Sightings:
             known = self._fused.stations.get(key)
             self._fused.stations[key] = known.with_later(station) if known else station
 
-    def add_seen(self, ships: Iterable[Seen]) -> None:
-        """Take in ships of a dump, those first that were seen last earlier."""
+    def add_seen(self, ships: Iterable[Seen], source: str) -> None:
+        """Take in ships of a dump of the feed `source`, those first that were seen last earlier."""
         for seen in sorted(ships, key=lambda one: one.static.at):
             static = seen.static
-            sighting = VesselSighting(static.mmsi, seen.first, static.at)
+            sighting = VesselSighting(static.mmsi, seen.first, static.at, source=source)
             if seen.speaks:
                 values = {name: value for name in STATIC_FIELDS if (value := getattr(static, name)) is not None}
                 sighting.static_at, sighting.static = static.at, values
@@ -87,7 +87,7 @@ def _merge(into: dict[K, S], sightings: dict[K, S]) -> None:
         if sighting.static_at is None:
             continue
         if known.static_at is None or sighting.static_at >= known.static_at:
-            known.static_at = sighting.static_at
+            known.static_at, known.source = sighting.static_at, sighting.source
             if sighting.static != known.static:
                 known.static = known.static | sighting.static
         else:

@@ -140,8 +140,8 @@ class _Worker:
 
     def _complete(self) -> None:
         """Write the identities of the stored batches, then say in the ledger that nothing of them is missing."""
-        for rows in self._rows.values():
-            self._gathered.add_seen(rows.seen())
+        for source, rows in self._rows.items():
+            self._gathered.add_seen(rows.seen(), source)
         self._until_done(self._write)
         self.tell("complete", list(self._incomplete))
         self._gathered.clear()

@@ -27,8 +27,11 @@ from tracking.positions.upsert import upsert_of
 
 
 def fuse(work: Work) -> None:
-    """Fold the reports of a batch."""
+    """Fold the reports of a batch. All of it comes from one feed, and so do its static data."""
     work.fused = folded(work.decoded)
+    sightings: list[VesselSighting | AircraftSighting] = [*work.fused.vessels.values(), *work.fused.aircraft.values()]
+    for sighting in sightings:
+        sighting.source = work.batch.source
 
 
 def folded(decoded: Iterable[tuple[int, Decoded]]) -> Fused:

@@ -22,7 +22,16 @@ from resilience.models import LetterJob
 from tests.support.keys import header, make_key
 from tests.support.letters import make_letter
 from tracking.access.api_keys import Scope
-from tracking.models import Aircraft, AircraftPosition, ArchivedDay, Station, Vessel, VesselPosition
+from tracking.models import (
+    Aircraft,
+    AircraftChange,
+    AircraftPosition,
+    ArchivedDay,
+    Station,
+    Vessel,
+    VesselChange,
+    VesselPosition,
+)
 from tracking.truth.models import Dispute, RefusedPosition
 
 NOON = dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC)
@@ -52,6 +61,8 @@ def make_rows() -> dict[str, Any]:
         "station": Station.objects.create(mmsi=2320001, kind="base", **seen),
         "vesselposition": VesselPosition.objects.create(vessel=ship, **place),
         "aircraftposition": AircraftPosition.objects.create(aircraft=plane, **place),
+        "vesselchange": VesselChange.objects.create(vessel=ship, field="name", value="STAR", since=NOON),
+        "aircraftchange": AircraftChange.objects.create(aircraft=plane, field="squawk", value="7000", since=NOON),
         "refusedposition": RefusedPosition.objects.create(
             subject="vessel", identity="211000001", timestamp=NOON, latitude=1, longitude=2, source="pier", reason=-1
         ),

@@ -19,7 +19,16 @@ from ingest.models import Batch, Feed
 from tests.support.keys import make_key
 from tracking import theme
 from tracking.access.api_keys import ApiKey
-from tracking.models import Aircraft, AircraftPosition, ArchivedDay, Station, Vessel, VesselPosition
+from tracking.models import (
+    Aircraft,
+    AircraftChange,
+    AircraftPosition,
+    ArchivedDay,
+    Station,
+    Vessel,
+    VesselChange,
+    VesselPosition,
+)
 from tracking.truth.models import Dispute, RefusedPosition
 
 pytestmark = pytest.mark.django_db
@@ -51,6 +60,8 @@ def rows(admin_user: Any) -> dict[type[Model], Any]:
         Station: Station.objects.create(mmsi=2320001, kind="base", latitude=51.1, longitude=1.3, **seen),
         VesselPosition: VesselPosition.objects.create(vessel=ship, speed=12.5, course=90, status=0, **place),
         AircraftPosition: AircraftPosition.objects.create(aircraft=plane, altitude=33000, **place),
+        VesselChange: VesselChange.objects.create(vessel=ship, field="name", value="STAR", since=NOON),
+        AircraftChange: AircraftChange.objects.create(aircraft=plane, field="squawk", value="7000", since=NOON),
         RefusedPosition: RefusedPosition.objects.create(
             subject="vessel", identity="211000001", timestamp=NOON, latitude=1, longitude=2, source="pier", reason=-1
         ),
@@ -191,6 +202,19 @@ def test_the_page_of_a_target_links_to_its_positions(rows, admin_client, model):
     link = f"{address(positions, 'changelist')}?q={rows[model].pk}"
     assert link in page
     assert address(positions, "change", rows[positions].pk) in admin_client.get(link).content.decode()
+
+
+@pytest.mark.parametrize("model", [Vessel, Aircraft])
+def test_the_page_of_a_target_links_to_what_it_said_of_itself_before(rows, admin_client, model):
+    changes = {Vessel: VesselChange, Aircraft: AircraftChange}[model]
+    page = admin_client.get(address(model, "change", rows[model].pk)).content.decode()
+    link = f"{address(changes, 'changelist')}?q={rows[model].pk}"
+    assert link in page
+    assert address(changes, "change", rows[changes].pk) in admin_client.get(link).content.decode()
+    assert (
+        address(changes, "change", rows[changes].pk)
+        not in admin_client.get(address(changes, "changelist"), {"q": "999999"}).content.decode()
+    )
 
 
 @pytest.mark.parametrize("selected", [False, True])

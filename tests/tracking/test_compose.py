@@ -103,13 +103,20 @@ def test_web_runs_the_images_command_with_arguments_that_it_knows() -> None:
     assert "EXPOSE 8000" in DOCKERFILE
 
 
-def test_webs_health_is_asked_where_web_answers() -> None:
-    found = re.search(r"http://[^']+", SERVICES["web"]["healthcheck"]["test"][-1])
+@pytest.mark.parametrize(("name", "port"), [("web", 8000), ("stream", 8001)])
+def test_the_health_of_what_serves_is_asked_where_it_answers(name: str, port: int) -> None:
+    found = re.search(r"http://[^']+", SERVICES[name]["healthcheck"]["test"][-1])
     assert found
     url = urlsplit(found[0])
-    assert url.port == 8000
+    assert url.port == port
     assert resolve(url.path)
-    assert url.hostname in filled_in(SERVICES["web"]["environment"]["ALLOWED_HOSTS"]).split(",")
+    assert url.hostname in filled_in(SERVICES[name]["environment"]["ALLOWED_HOSTS"]).split(",")
+
+
+def test_streams_are_served_where_the_proxy_leads() -> None:
+    assert "--port=8001" in SERVICES["stream"]["command"]
+    assert "reverse_proxy /api/stream/* stream:8001 {" in COMPOSE["configs"]["proxy"]["content"]
+    assert resolve("/api/stream/")
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -186,7 +193,7 @@ def test_a_service_cannot_gain_rights(name: str) -> None:
 def test_a_service_of_ours_is_stopped_by_sigterm_to_its_main_process_with_time_to_finish(name: str) -> None:
     service = OURS[name]
     assert (service["stop_signal"], service["init"], service["restart"]) == ("SIGTERM", True, "unless-stopped")
-    assert int(service["stop_grace_period"].rstrip("s")) >= {"worker": 60, "ingest": 20, "web": 15}[name]
+    assert int(service["stop_grace_period"].rstrip("s")) >= {"worker": 60, "ingest": 20, "web": 15, "stream": 10}[name]
 
 
 def test_the_queue_keeps_what_it_accepted_and_refuses_when_full() -> None:

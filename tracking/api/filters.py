@@ -17,6 +17,7 @@ from rest_framework.request import Request
 from tracking import search
 from tracking.api.query import InstantField, refuse_unknown
 from tracking.models import Aircraft, Station, Vessel
+from tracking.positions.identities import AIRCRAFT_FIELDS, KEPT_VESSEL_FIELDS
 
 SHIP_TYPE = [MinValueValidator(1), MaxValueValidator(255)]
 
@@ -118,3 +119,19 @@ class StationFilter(SeenFilter):
     def find(self, stations: QuerySet[Station], name: str, value: str) -> QuerySet[Station]:
         """As in the admin."""
         return search.stations(stations, value)
+
+
+def _named(fields: tuple[str, ...]) -> django_filters.ChoiceFilter:
+    return django_filters.ChoiceFilter(choices=[(name, name) for name in fields], label="of this value alone")
+
+
+class VesselChangeFilter(django_filters.FilterSet):
+    """Changes of one value."""
+
+    field = _named(KEPT_VESSEL_FIELDS)
+
+
+class AircraftChangeFilter(django_filters.FilterSet):
+    """Changes of one value."""
+
+    field = _named(AIRCRAFT_FIELDS)

@@ -8,7 +8,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from tracking.models import Aircraft, AircraftPosition, Station, Vessel, VesselPosition
+from tracking.models import Aircraft, AircraftChange, AircraftPosition, Station, Vessel, VesselChange, VesselPosition
 
 POSITION = ["timestamp", "latitude", "longitude", "received_at", "source", "score"]
 
@@ -138,3 +138,19 @@ class AircraftTrackSerializer(_Track):
     """Positions of an aircraft, in order of time."""
 
     points = AircraftPositionSerializer(many=True)
+
+
+class VesselChangeSerializer(serializers.ModelSerializer[VesselChange]):
+    """A value that a vessel said of herself from a time on."""
+
+    class Meta:
+        model = VesselChange
+        fields = ["since", "field", "value", "source"]
+
+
+class AircraftChangeSerializer(serializers.ModelSerializer[AircraftChange]):
+    """A value that an aircraft, or a source, said of it from a time on."""
+
+    class Meta:
+        model = AircraftChange
+        fields = ["since", "field", "value", "source"]

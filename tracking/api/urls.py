@@ -15,6 +15,7 @@ from tracking.api.changes import LiveChanges
 from tracking.api.disputes import DisputeViewSet
 from tracking.api.live import LiveAircraft, LiveStations, LiveVessels
 from tracking.api.schema import Schema
+from tracking.api.stream import LiveStream
 from tracking.api.views import AircraftViewSet, StationViewSet, VesselViewSet
 
 
@@ -44,6 +45,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("live/aircraft/", LiveAircraft.as_view(), name="live-aircraft"),
     path("live/changes/", LiveChanges.as_view(), name="live-changes"),
     path("live/stations/", LiveStations.as_view(), name="live-stations"),
+    path("stream/", LiveStream.as_view(), name="live-stream"),
     *router.urls,
     # With the slash at its end it leaves Django's redirect of addresses without one alone.
     re_path(r"^.*/$", Unknown.as_view()),

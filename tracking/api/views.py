@@ -22,7 +22,13 @@ from rest_framework.viewsets import ReadOnlyModelViewSet
 from tracking import search
 from tracking.api import serializers
 from tracking.api.errors import documented
-from tracking.api.filters import AircraftFilter, StationFilter, VesselFilter
+from tracking.api.filters import (
+    AircraftChangeFilter,
+    AircraftFilter,
+    StationFilter,
+    VesselChangeFilter,
+    VesselFilter,
+)
 from tracking.api.pagination import IdentityCursor
 from tracking.api.query import SEEN_EXACT_TO, TrackQuery
 from tracking.exports import http
@@ -106,6 +112,12 @@ class TrackedViewSet(IdentityViewSet):
     position_model: ClassVar[type[Position]]
     position_key: ClassVar[str]
     position_serializer_class: ClassVar[type[BaseSerializer[Any]]]
+
+    def history_of(self) -> Response:
+        """A page of the identity's changes, the latest first."""
+        changes = self.get_object().changes.order_by("-since", "-id")
+        page = self.paginate_queryset(self.filter_queryset(changes))
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
     def positions_of(self, found: Any) -> QuerySet[Any]:
         """The accepted positions of the identity: to be bounded by time before they are read."""
@@ -197,6 +209,15 @@ class VesselViewSet(TrackedViewSet):
         """Where the vessel was, from `from` until before `to`, at most 31 days and 10,000 points at once."""
         return self.track_of(request)
 
+    @extend_schema(
+        parameters=[_MMSI],
+        responses={200: serializers.VesselChangeSerializer(many=True), **documented(400, 404)},
+    )
+    @action(detail=True, serializer_class=serializers.VesselChangeSerializer, filterset_class=VesselChangeFilter)
+    def history(self, request: Request, mmsi: str) -> Response:
+        """What the vessel said of herself, since when, the latest first: a row a value that changed."""
+        return self.history_of()
+
 
 @extend_schema_view(
     list=_listed(serializers.AircraftSerializer),
@@ -238,6 +259,15 @@ class AircraftViewSet(TrackedViewSet):
     def track(self, request: Request, icao: str) -> HttpResponseBase:
         """Where the aircraft was, from `from` until before `to`, at most 31 days and 10,000 points at once."""
         return self.track_of(request)
+
+    @extend_schema(
+        parameters=[_ICAO],
+        responses={200: serializers.AircraftChangeSerializer(many=True), **documented(400, 404)},
+    )
+    @action(detail=True, serializer_class=serializers.AircraftChangeSerializer, filterset_class=AircraftChangeFilter)
+    def history(self, request: Request, icao: str) -> Response:
+        """What the aircraft, or a source, said of it, since when, the latest first: a row a value that changed."""
+        return self.history_of()
 
 
 @extend_schema_view(

@@ -5,7 +5,8 @@ id of an entry is the cursor, so it is the same in every process and grows over 
 process that begins reads all documents once and places them by the log. Deletions need no message: a target dies at its
 time plus the TTL, by one rule in Redis, here and in the page.
 
-An answer is made once for all who ask for the same box from the same cursor, and leaves gzipped.
+An answer is made once for all who ask for the same box from the same cursor, and leaves gzipped; to streams, which ask
+at every turn, it leaves as it is, with how many reports of its targets it replaces (`told`).
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from __future__ import annotations
 import threading
 import time
 import zlib
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -30,33 +31,44 @@ TICK_SECONDS = 1.0
 ANSWER_SECONDS = 60.0  # what changed between two entries stays so
 SNAPSHOT_SECONDS = 10.0  # so old may be what a page begins with: it asks at once for the rest
 ANSWERS = 256
+REMEMBERED_ENTRIES = 10_000  # of the log, for counting what was missed: two minutes, which is what the log itself holds
 _FAR_AHEAD_MS = 10_000  # a cursor so much later than the log is of another server
 
 Box = tuple[float, float, float, float]
 
 
-class Mirror:
-    """The live state of all kinds. Safe for threads: one reads Redis, whoever asks meanwhile waits for it."""
+class Told(NamedTuple):
+    """What a stream is told: JSON, None where there is nothing to tell, and the cursor after it."""
 
-    def __init__(self) -> None:
+    next: str
+    body: bytes | None
+
+
+class Mirror:
+    """The live state of all kinds. Safe for threads: one reads Redis, whoever asks meanwhile waits for it.
+
+    `tick_seconds`: Redis is read no more often.
+    """
+
+    def __init__(self, tick_seconds: float = TICK_SECONDS) -> None:
         self._reading = threading.Lock()
-        self._read_at = -TICK_SECONDS
+        self._tick_seconds = tick_seconds
+        self._read_at = -tick_seconds
         self._last = self._oldest = 0
         self._columns = {kind: Columns(VALUES[kind]) for kind in Kind}
         self._states = {kind: LiveState(kind) for kind in Kind}
         self._answers: OrderedDict[tuple[Any, ...], _Answer] = OrderedDict()
         self._answering = threading.Lock()
+        self._told: dict[tuple[Any, ...], Told] = {}  # since Redis was read last
+        self._entries: deque[tuple[int, str, list[str]]] = deque(maxlen=REMEMBERED_ENTRIES)
 
     def changes(self, kinds: tuple[Kind, ...], box: Box, since: str | None) -> bytes:
         """Gzipped JSON of the targets in the box, or of those that changed in it, or left it, after the cursor `since`.
 
         Raises redis.RedisError, and ValueError for a cursor that is none.
         """
-        after = None if since is None else number(since)
-        self._refresh()
-        # Too old for the log, or of another server: everything again.
-        if after is not None and not self._oldest - 1 <= after <= self._last + (_FAR_AHEAD_MS << SEQUENCE_BITS):
-            after = None
+        self.refresh()
+        after = self._after(since)
         key = (kinds, box, after, None if after is None else self._last)
         answer = self._answer(key, SNAPSHOT_SECONDS if after is None else ANSWER_SECONDS)
         with answer.making:
@@ -65,6 +77,39 @@ class Mirror:
                     told = self._body(kinds, box, after)
                 answer.body = zlib.compress(msgspec.json.encode(told), 3, wbits=31)
         return answer.body
+
+    def told(self, kinds: tuple[Kind, ...], box: Box, since: str | None) -> Told:
+        """The same as it is, of what was read last, with `missed`: how many reports of its targets it replaces.
+
+        Made once for all who ask for the same. Raises ValueError for a cursor that is none.
+        """
+        with self._reading:
+            after = self._after(since)
+            key = (kinds, box, after)
+            if key not in self._told:
+                body = self._body(kinds, box, after)
+                ids = {kind: body[str(kind)]["id"] for kind in kinds}
+                body["missed"] = 0 if after is None else sum(self._missed(kind, ids[kind], after) for kind in kinds)
+                news = after is None or any(ids.values())
+                self._told[key] = Told(body["next"], msgspec.json.encode(body) if news else None)
+            return self._told[key]
+
+    def _missed(self, kind: Kind, ids: list[str], after: int) -> int:
+        """How many reports of these targets came after the entry, but for the last of each."""
+        targets, prefix, reports = set(ids), self._states[kind].prefix, 0
+        for entry, of, keys in reversed(self._entries):
+            if entry <= after:
+                break
+            if of == prefix:
+                reports += len(targets.intersection(keys))
+        return max(0, reports - len(targets))
+
+    def _after(self, since: str | None) -> int | None:
+        """The entry of a cursor; None, which means everything, for one too old for the log or of another server."""
+        after = None if since is None else number(since)
+        if after is not None and not self._oldest - 1 <= after <= self._last + (_FAR_AHEAD_MS << SEQUENCE_BITS):
+            return None
+        return after
 
     def _answer(self, key: tuple[Any, ...], seconds: float) -> _Answer:
         with self._answering:
@@ -77,12 +122,14 @@ class Mirror:
         return answer
 
     # --- from Redis ---------------------------------------------------------------------------------------------------
-    def _refresh(self) -> None:
-        if time.monotonic() - self._read_at < TICK_SECONDS:
+    def refresh(self) -> None:
+        """Read what Redis has, unless that was done just now. Raises redis.RedisError."""
+        if time.monotonic() - self._read_at < self._tick_seconds:
             return
         with self._reading:
-            if time.monotonic() - self._read_at < TICK_SECONDS:
+            if time.monotonic() - self._read_at < self._tick_seconds:
                 return
+            self._told.clear()
             client = get_redis_connection("live")
             first = client.xrange(CHANGES, count=1)
             begins = number(first[0][0]) if first else 0
@@ -98,6 +145,7 @@ class Mirror:
     def _load(self, client: Any, begins: int) -> None:
         """Everything; what the log still tells of gets its place in the sequence, the rest none."""
         self._columns = {kind: Columns(VALUES[kind]) for kind in Kind}
+        self._entries.clear()
         with self._answering:
             self._answers.clear()
         self._oldest = begins or time.time_ns() // 1_000_000 << SEQUENCE_BITS
@@ -113,15 +161,17 @@ class Mirror:
         changed: dict[str, dict[str, int]] = {self._states[kind].prefix: {} for kind in Kind}
         for entry, fields in client.xrange(CHANGES, start, end):
             self._last = max(self._last, number(entry))
-            for prefix, keys in fields.items():
-                changed[prefix.decode()].update(dict.fromkeys(keys.decode().split(" "), number(entry)))
+            for prefix, joined in fields.items():
+                keys = joined.decode().split(" ")
+                changed[prefix.decode()].update(dict.fromkeys(keys, number(entry)))
+                self._entries.append((number(entry), prefix.decode(), keys))
         for kind in Kind:
-            keys = changed[self._states[kind].prefix]
+            touched = changed[self._states[kind].prefix]
             if fetch:
-                self._fetch(client, kind, keys)
+                self._fetch(client, kind, touched)
             else:
                 columns = self._columns[kind]
-                for key, entry in keys.items():
+                for key, entry in touched.items():
                     if (row := columns.rows.get(key)) is not None:
                         columns.column["seq"][row] = columns.column["static_seq"][row] = entry
 

@@ -2,7 +2,8 @@
 
 Enters one sighting an identity; leaves rows in Vessel, Aircraft or Station. The newer static report wins, an older one
 only fills gaps, first and last seen only widen; so the order of delivery does not matter, except for which of two
-reports of the same moment is taken. Rows are sent sorted by key, so two writers cannot deadlock. Positions are not
+reports of the same moment is taken. Each static value that changes leaves a row of its own in the same statement
+(`tracking/positions/changes.py`). Rows are sent sorted by key, so two writers cannot deadlock. Positions are not
 written here (`tracking/positions/upsert.py`).
 """
 
@@ -29,13 +30,16 @@ _NUMBERS = {
 }
 STATIC_FIELDS = (*_TEXTS, *_NUMBERS)
 AIRCRAFT_FIELDS = ("callsign", "registration", "type_code", "category", "squawk")
+# An ETA moves with every report of some ships, and is a forecast: its past is not kept.
+KEPT_VESSEL_FIELDS = tuple(name for name in STATIC_FIELDS if name != "eta")
 REWRITE_SECONDS = 60
 
 
 class VesselSighting(msgspec.Struct, gc=False):
     """A vessel as a batch saw it: first and last report, and its static data (names of STATIC_FIELDS), if any.
 
-    `static_at` is the time of the static data, None where there is none; absent values are None or left out.
+    `static_at` is the time of the static data, None where there is none; absent values are None or left out. `source`
+    is the label of the feed that gave the newest of them.
     """
 
     mmsi: int
@@ -43,6 +47,7 @@ class VesselSighting(msgspec.Struct, gc=False):
     last_seen: dt.datetime
     static_at: dt.datetime | None = None
     static: dict[str, Any] = {}
+    source: str = ""
 
     @property
     def key(self) -> int:
@@ -58,6 +63,7 @@ class AircraftSighting(msgspec.Struct, gc=False):
     last_seen: dt.datetime
     static_at: dt.datetime | None = None
     static: dict[str, Any] = {}
+    source: str = ""
 
     @property
     def key(self) -> str:
@@ -111,9 +117,15 @@ def _seen_sql(table: str, key: str, columns: dict[str, str]) -> str:
            OR excluded.last_seen >= {table}.last_seen + interval '{REWRITE_SECONDS} seconds'"""
 
 
-def _static_sql(table: str, key: str, key_type: str, texts: Sequence[str], numbers: dict[str, str]) -> str:
-    """UPDATE of static values by time; a report that changes nothing writes nothing. Texts are empty where unknown."""
-    columns = {key: key_type, "static_at": "timestamptz", **dict.fromkeys(texts, "text"), **numbers}
+def _static_sql(
+    table: str, key: str, key_type: str, texts: Sequence[str], numbers: dict[str, str], kept: Sequence[str]
+) -> str:
+    """UPDATE of static values by time; a report that changes nothing writes nothing. Texts are empty where unknown.
+
+    What changed of the columns `kept` goes into the table of changes. `old` is what an UPDATE cannot return, the row as
+    it was: no other writer changes it, because `_seen_sql` has locked it before.
+    """
+    columns = {key: key_type, "source": "text", "static_at": "timestamptz", **dict.fromkeys(texts, "text"), **numbers}
     newer = "given.static_at >= COALESCE(known.static_at, '-infinity')"
     values = {"static_at": "GREATEST(known.static_at, given.static_at)"}
     for c in texts:
@@ -121,19 +133,38 @@ def _static_sql(table: str, key: str, key_type: str, texts: Sequence[str], numbe
             f"CASE WHEN {newer} AND given.{c} <> '' OR known.{c} = '' THEN COALESCE(given.{c}, '') ELSE known.{c} END"
         )
     for c in numbers:
-        values[c] = f"CASE WHEN {newer} THEN COALESCE(given.{c}, known.{c}) ELSE COALESCE(known.{c}, given.{c}) END"
+        wins = f"{newer} AND NOT {_PLACELESS}" if c in _ANTENNA else newer
+        values[c] = f"CASE WHEN {wins} THEN COALESCE(given.{c}, known.{c}) ELSE COALESCE(known.{c}, given.{c}) END"
+    changes = ", ".join(f"('{c}', changed.old_{c}, changed.new_{c})" for c in kept)
     return f"""
-        UPDATE {table} AS known SET {", ".join(f"{c} = {value}" for c, value in values.items())}
-        FROM unnest({", ".join(f"%b::{kind}[]" for kind in columns.values())}) AS given({", ".join(columns)})
-        WHERE known.{key} = given.{key}
-          AND ({", ".join(f"known.{c}" for c in values)}) IS DISTINCT FROM ({", ".join(values.values())})"""
+        WITH given AS (
+            SELECT * FROM unnest({", ".join(f"%b::{kind}[]" for kind in columns.values())})
+                AS given({", ".join(columns)})
+        ), changed AS (
+            UPDATE {table} AS known SET {", ".join(f"{c} = {value}" for c, value in values.items())}
+            FROM given JOIN {table} AS old USING ({key})
+            WHERE known.{key} = given.{key}
+              AND ({", ".join(f"known.{c}" for c in values)}) IS DISTINCT FROM ({", ".join(values.values())})
+            RETURNING known.{key}, given.source, given.static_at AS since,
+                {", ".join(f"old.{c}::text AS old_{c}, known.{c}::text AS new_{c}" for c in kept)}
+        )
+        INSERT INTO {table}change ({table.removeprefix("tracking_")}_id, field, value, source, since)
+        SELECT changed.{key}, field, value, changed.source, changed.since
+        FROM changed, LATERAL (VALUES {changes}) AS said(field, before, value)
+        WHERE value IS DISTINCT FROM before"""
 
 
+_ANTENNA = ("to_bow", "to_stern", "to_port", "to_starboard")
+# Length and beam alone, the antenna's place unknown (zero to bow and port): worth less than the same with the place.
+_PLACELESS = (
+    "COALESCE(given.to_bow = 0 AND given.to_port = 0 AND given.to_stern = known.to_bow + known.to_stern"
+    " AND given.to_starboard = known.to_port + known.to_starboard, false)"
+)
 _SEEN = {"first_seen": "timestamptz", "last_seen": "timestamptz"}
 _VESSELS_SEEN = _seen_sql("tracking_vessel", "mmsi", {"mmsi": "integer", "kind": "text", "flag": "text", **_SEEN})
-_VESSELS_STATIC = _static_sql("tracking_vessel", "mmsi", "integer", _TEXTS, _NUMBERS)
+_VESSELS_STATIC = _static_sql("tracking_vessel", "mmsi", "integer", _TEXTS, _NUMBERS, KEPT_VESSEL_FIELDS)
 _AIRCRAFT_SEEN = _seen_sql("tracking_aircraft", "icao", {"icao": "text", **_SEEN})
-_AIRCRAFT_STATIC = _static_sql("tracking_aircraft", "icao", "text", AIRCRAFT_FIELDS, {})
+_AIRCRAFT_STATIC = _static_sql("tracking_aircraft", "icao", "text", AIRCRAFT_FIELDS, {}, AIRCRAFT_FIELDS)
 
 # The newer sighting wins, an older one fills gaps and widens first_seen; a redelivered one writes nothing.
 _STATION_SQL = """
@@ -194,7 +225,7 @@ def _update_static(
     rows = [row for row in sightings if row.static_at is not None]
     if not rows:
         return
-    columns: list[list[Any]] = [[row.key for row in rows], [row.static_at for row in rows]]
+    columns: list[list[Any]] = [[getattr(row, name) for row in rows] for name in ("key", "source", "static_at")]
     columns += [[row.static.get(field) for row in rows] for field in fields]
     arrays.execute(using, sql, columns)
 

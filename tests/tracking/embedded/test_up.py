@@ -44,7 +44,7 @@ class Run:
         unset = {"DJANGO_SETTINGS_MODULE", "DATABASE_URL", "REDIS_URL", "QUEUE_REDIS_URL", "LIVE_REDIS_URL"}
         environment = {name: value for name, value in os.environ.items() if name not in unset}
         self.process = subprocess.Popen(
-            [sys.executable, "manage.py", "up", f"--port={port}", "--workers=1"],
+            [sys.executable, "manage.py", "up", f"--port={port}", f"--stream-port={free_port()}", "--workers=1"],
             cwd=PROJECT,
             env={**environment, "DATA_DIR": str(data_dir)},
             stdin=subprocess.DEVNULL if terminal is None else None,
@@ -271,9 +271,11 @@ def test_a_port_that_no_server_can_have_is_refused() -> None:
 
 def test_live_public_is_the_operators_where_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIVE_PUBLIC", "false")
-    web = next(program for program in up.programs("::1", 8000, None) if program.name == "web")
-    assert "LIVE_PUBLIC" not in web.environment
+    *_, stream, web = up.programs("::1", 8000, None, 8001)
+    assert "LIVE_PUBLIC" not in web.environment | stream.environment
     assert web.command[-3:] == ["web", "--host=::1", "--port=8000"]
+    assert stream.command[-3:] == ["stream", "--host=::1", "--port=8001"]
+    assert web.environment["STREAM_PORT"] == "8001"
 
 
 @pytest.mark.parametrize("path", up.PAGES.values())

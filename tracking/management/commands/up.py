@@ -52,6 +52,7 @@ class Command(BaseCommand):
         """Where the web server listens, and how much runs."""
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on (set ALLOWED_HOSTS for others)")
         parser.add_argument("--port", type=int, default=8000, help="port of the web server (default: 8000)")
+        parser.add_argument("--stream-port", type=int, help="port of /api/stream/ (default: the one after --port)")
         parser.add_argument("--workers", type=int, help="worker processes (default: WORKERS, else 2)")
         parser.add_argument("--no-simulator", action="store_true", help="make no simulated feed on the first run")
 
@@ -62,7 +63,9 @@ class Command(BaseCommand):
         self._catch_signals()
         try:
             with Installation.locked(settings.DATA_DIR) as installation:
+                options["stream_port"] = options["stream_port"] or options["port"] + 1
                 require_free_port(options["host"], options["port"])
+                require_free_port(options["host"], options["stream_port"])
                 with self._servers(installation):
                     self._prepare(options)
                     connections.close_all()
@@ -122,7 +125,9 @@ class Command(BaseCommand):
         self._say(f"Administrator made: user admin, password {password} (shown only now; change it in the admin)")
 
     def _run(self, options: dict[str, Any], installation: Installation) -> None:
-        supervisor = Supervisor(programs(options["host"], options["port"], options["workers"]), self._say)
+        supervisor = Supervisor(
+            programs(options["host"], options["port"], options["workers"], options["stream_port"]), self._say
+        )
         revival = Revival(installation.restart_dead_servers, self._say)
         announced = False
         try:
@@ -162,7 +167,7 @@ def make_partitions() -> None:
     partitions.make_ahead(partitions.today())
 
 
-def programs(host: str, port: int, workers: int | None) -> list[Program]:
+def programs(host: str, port: int, workers: int | None, stream_port: int) -> list[Program]:
     """What `up` runs, in the order of stopping: ingest hands over what it holds, workers finish, web goes last."""
     manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
     # The children may have another working directory than the one a relative DATA_DIR was meant for.
@@ -170,9 +175,12 @@ def programs(host: str, port: int, workers: int | None) -> list[Program]:
     web = dict(here)
     if not {"LIVE_PUBLIC", "LIVE_PUBLIC_FILE"} & os.environ.keys():
         web["LIVE_PUBLIC"] = "true"
+    stream = dict(web)
+    web["STREAM_PORT"] = str(stream_port)
     return [
         Program("ingest", [*manage, "ingest"], here),
         Program("workers", [*manage, "workers"], here if workers is None else {**here, "WORKERS": str(workers)}),
+        Program("stream", [*manage, "stream", f"--host={host}", f"--port={stream_port}"], stream),
         Program("web", [*manage, "web", f"--host={host}", f"--port={port}"], web),
     ]
 
