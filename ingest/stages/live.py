@@ -35,8 +35,10 @@ def write_live(work: Work, breakers: Callable[[str], Breaker]) -> None:
     missed.retry_mark()
     try:
         with breakers("live").guard():
-            for kind, updates in live_updates(work.fused, refused(work.fused)).items():
+            hidden = refused(work.fused)
+            for kind, updates in live_updates(work.fused, hidden).items():
                 LiveState(kind).write(updates)
+        work.hidden = hidden
     except CircuitOpen:
         missed.mark()  # a line in the log for each batch would say nothing new
     except Exception as error:
