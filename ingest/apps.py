@@ -9,6 +9,7 @@ from resilience.queue.schedules import ensure_schedule
 
 HOUSEKEEPING_MINUTES = 60
 JUDGE_MINUTES = 1
+EVENT_MINUTES = 1
 
 
 class IngestConfig(AppConfig):
@@ -44,8 +45,10 @@ class IngestConfig(AppConfig):
 
 
 def schedule_housekeeping(sender: AppConfig, using: str = "default", apps: Any = None, **_: Any) -> None:
-    """Have schedules that make partitions ahead and drop old ones, roll up closed days of the ledger, and judge what
-    was stored."""
+    """Have schedules that make partitions ahead and drop old ones, roll up closed days of the ledger, judge what was
+    stored, and look for events and send notifications."""
     ensure_schedule("tracking.tasks.keep_house", "Make partitions ahead", HOUSEKEEPING_MINUTES, using, apps)
     ensure_schedule("ingest.tasks.close_books", "Close the books", HOUSEKEEPING_MINUTES, using, apps)
     ensure_schedule("tracking.tasks.judge_history", "Judge positions", JUDGE_MINUTES, using, apps)
+    ensure_schedule("tracking.tasks.look_for_events", "Look for events", EVENT_MINUTES, using, apps)
+    ensure_schedule("tracking.tasks.send_notifications", "Send notifications", EVENT_MINUTES, using, apps)

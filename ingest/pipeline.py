@@ -1,6 +1,7 @@
 """START HERE. What happens to one accepted batch, from raw messages to rows and live state.
 
-    decode -> judge -> name echoes -> fuse -> [breaker: make partitions -> store, one transaction] -> write live state
+    decode -> judge -> name echoes -> fuse -> [breaker: make partitions -> store, one transaction]
+        -> write live state -> watch events
 
 Enters a MessageBatch from the queue (`ingest/consumption.py`), from a run without one (`ingest/acceptance/inline.py`),
 from a recording (`ingest/backfill/worker.py`) or out of dead letters (`ingest/replay.py`); leaves positions, identities
@@ -24,6 +25,7 @@ from ingest.stages.judge import judge
 from ingest.stages.live import write_live
 from ingest.stages.partitions import make_partitions
 from ingest.stages.store import store
+from ingest.stages.watch import watch_events
 from ingest.stages.work import Work
 from resilience.breaker.registry import Breaker, get_breaker
 
@@ -35,7 +37,7 @@ PURE: tuple[Stage, ...] = (decode, judge)
 SHARED: tuple[Derived, ...] = (name_echoes,)
 FUSED: tuple[Stage, ...] = (fuse,)
 BOOKED: tuple[Stage, ...] = (make_partitions, store)
-DERIVED: tuple[Derived, ...] = (write_live,)
+DERIVED: tuple[Derived, ...] = (write_live, watch_events)
 
 
 def process(

@@ -14,6 +14,7 @@ from django.db.models import Q
 from django.db.models.functions import Upper
 
 from tracking.access.api_keys import ApiKey  # noqa: F401  keys are no part of what we know, but a model all the same
+from tracking.events.models import event, notices, rules  # noqa: F401  nor are events
 from tracking.positions import bounds
 from tracking.positions.changes import AircraftChange, VesselChange  # noqa: F401  nor are changes, but models too
 from tracking.positions.mmsi import Kind

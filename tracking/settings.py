@@ -206,6 +206,8 @@ QUEUE_ALLOWED_TASKS = [
     "resilience.tasks.expire_dead_letters",
     "tracking.tasks.keep_house",
     "tracking.tasks.judge_history",
+    "tracking.tasks.look_for_events",
+    "tracking.tasks.send_notifications",
 ]
 
 # --- ingest and resilience --------------------------------------------------------------------------------------------
@@ -227,12 +229,21 @@ DATABASE_DEADLINE_SECONDS = env.float("DATABASE_DEADLINE_SECONDS", default=20.0)
 SPOOL_DIR = Path(env.str("SPOOL_DIR", default=str(DATA_DIR / "spool"))).resolve()  # local disk, one directory a host
 SPOOL_MAX_BYTES = env.int("SPOOL_MAX_BYTES", default=2**30)  # full: TCP is not read, pushes get 503, UDP is dropped
 
+# --- events -----------------------------------------------------------------------------------------------------------
+ENCOUNTER_NM = env.float("ENCOUNTER_NM", default=0.3)  # closest approach that is an event; 0: nobody looks for any
+ENCOUNTER_MINUTES = env.float("ENCOUNTER_MINUTES", default=10.0)  # how far ahead is looked
+NOTIFY_ALLOW_NETWORKS = env.list(
+    "NOTIFY_ALLOW_NETWORKS", default=[]
+)  # CIDR: that notifications reach beside public ones
+networks.parsed("NOTIFY_ALLOW_NETWORKS", NOTIFY_ALLOW_NETWORKS)  # a wrong one stops the start
+
 # --- how long things are kept, in days; 0: for ever -------------------------------------------------------------------
 KEEP_VESSEL_POSITIONS_DAYS = env.int("KEEP_VESSEL_POSITIONS_DAYS", default=0)
 KEEP_AIRCRAFT_POSITIONS_DAYS = env.int("KEEP_AIRCRAFT_POSITIONS_DAYS", default=0)
 KEEP_LEDGER_DAYS = env.int("KEEP_LEDGER_DAYS", default=7)  # then only the sums of a feed and day; outlives redeliveries
 KEEP_DEAD_LETTERS_DAYS = env.int("KEEP_DEAD_LETTERS_DAYS", default=90)  # open ones expire, closed ones are deleted
 KEEP_QUARANTINE_DAYS = env.int("KEEP_QUARANTINE_DAYS", default=30)  # the list of refused positions, not their rows
+KEEP_EVENTS_DAYS = env.int("KEEP_EVENTS_DAYS", default=365)  # events that are over
 KEEP_ARCHIVED_DAYS = env.int("KEEP_ARCHIVED_DAYS", default=0)
 
 # --- archive ----------------------------------------------------------------------------------------------------------

@@ -1,10 +1,11 @@
-"""What django-q2 calls: housekeeping of the position tables, in `history`, and their judging, in `truth`."""
+"""What django-q2 calls: housekeeping of the position tables, in `history`, their judging, in `truth`, and `events`."""
 
 import datetime as dt
 import logging
 
 from django.conf import settings
 
+from tracking.events import keeping, sending, silence, verdicts
 from tracking.history import archiver, partitions, replay, retention
 from tracking.history.engine import ArchiveUnread
 from tracking.truth import forgetting, judge
@@ -44,6 +45,21 @@ def judge_history() -> str:
     """Judge what was stored since the last time; the counts as text. Raises django.db errors."""
     done = judge.judge_all()
     return f"{done.rows} positions of {done.identities} targets read, {done.changed} numbers changed"
+
+
+def look_for_events() -> str:
+    """What no batch shows: ships gone dark, verdicts, and what is over; the counts as text. Raises django.db and redis
+    errors: what was not done is done by the next run."""
+    dark = silence.look()
+    judged = verdicts.look()
+    kept = keeping.keep()
+    return f"{dark} ships gone dark or back, {judged} verdicts told, {kept.closed} events over, {kept.deleted} deleted"
+
+
+def send_notifications() -> str:
+    """Send what is due; the counts as text. Raises django.db errors."""
+    done = sending.send_due()
+    return f"{done.sent} sent, {done.later} put off, {done.unknown} unknown, {done.given_up} given up"
 
 
 def _keep_films() -> str:

@@ -41,6 +41,7 @@ from ingest.sources.common.contract import Source, SourceError
 from ingest.sources.common.options import parse
 from ingest.sources.common.urls import masked
 from resilience.spool import drain
+from tracking.events.encounters import EncounterWatch
 from tracking.live.keeper import LiveKeeper
 from tracking.live.state import Kind, LiveState
 
@@ -81,8 +82,11 @@ class FeedRunner:
         self._watch = Watch()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Reconcile until `stop` is set, then flush and stop all feeds; live state is kept complete meanwhile."""
-        with LiveKeeper():
+        """Reconcile until `stop` is set, then flush and stop all feeds.
+
+        Meanwhile live state is kept complete, and its ships are looked at for encounters.
+        """
+        with LiveKeeper(), EncounterWatch():
             await self._reconcile_until(stop)
 
     async def _reconcile_until(self, stop: asyncio.Event) -> None:

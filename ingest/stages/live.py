@@ -35,8 +35,10 @@ def write_live(work: Work, breakers: Callable[[str], Breaker]) -> None:
     missed.retry_mark()
     try:
         with breakers("live").guard():
-            for kind, updates in live_updates(work.fused, sifted(work.fused)).items():
+            shown = sifted(work.fused)
+            for kind, updates in live_updates(work.fused, shown).items():
                 LiveState(kind).write(updates)
+        work.hidden = shown.hidden
     except CircuitOpen:
         missed.mark()  # a line in the log for each batch would say nothing new
     except Exception as error:

@@ -58,8 +58,9 @@ class Work(msgspec.Struct):
     """A batch and what is known of it so far.
 
     `decoded`: (ordinal of the message, what it says) of the messages that are used; `refused`: (ordinal, reason) of
-    those that are not; `failed`: those on which the
-    decoder failed, counted as positions; `fused`: what is stored; `repeated`: the batch was booked before.
+    those that are not; `failed`: those on which the decoder failed, counted as positions; `fused`: what is stored;
+    `repeated`: the batch was booked before; `hidden`: the indexes of positions that live state does not believe, None
+    where it was not written.
     """
 
     batch: MessageBatch
@@ -69,6 +70,7 @@ class Work(msgspec.Struct):
     failed: list[Failed] = []
     fused: Fused = msgspec.field(default_factory=Fused)
     repeated: bool = False
+    hidden: set[int] | None = None
 
 
 def key_of(report: Report) -> tuple[int | str, dt.datetime]:

@@ -35,6 +35,7 @@ from resilience.database.sqlstate import is_outage
 
 __all__ = [
     "FEED_PREFIX",
+    "NOTIFY_PREFIX",
     "Abandoned",
     "Acquire",
     "Breaker",
@@ -64,6 +65,7 @@ logger = logging.getLogger(__name__)
 # Breakers of polled feeds, `feed:` and the label. A slow web server's answer takes longer than one of the database may;
 # the state of a feed that is no more, or of a single run by hand, is forgotten after a day.
 FEED_PREFIX = "feed:"
+NOTIFY_PREFIX = "notify:"  # and the number of a target of notifications, which is polled no more often than a feed
 _FEED_PROBE_SECONDS = 60.0
 _FEED_KEEP_SECONDS = 86_400.0
 
@@ -114,7 +116,7 @@ def _config(name: str) -> BreakerConfig:
     )
     if name == "live":
         return replace(common, reset_seconds=settings.LIVE_BREAKER_RESET_SECONDS)
-    if name.startswith(FEED_PREFIX):
+    if name.startswith((FEED_PREFIX, NOTIFY_PREFIX)):
         return replace(common, probe_seconds=_FEED_PROBE_SECONDS, keep_seconds=_FEED_KEEP_SECONDS)
     return common
 

@@ -30,6 +30,7 @@ PAGES = {
     "api": "API",
     "live": "Live documents",
     "truth": "Truth",
+    "events": "Events",
     "accounts": "Accounts",
     "letters": "Dead letters",
     "failures": "Failure matrix",

@@ -1,0 +1,24 @@
+"""Events: what somebody wants to be told of. They are found, kept once, and sent once to whoever wants them.
+
+    models       START HERE: events, geofences, watch-lists, targets of notifications and deliveries
+    timings      for how long each kind must be absent to be over, and how long it is not told again
+    rules        geofences and watch-lists as a process holds them: an index of polygons, sets of identities
+    conditions   which conditions each target of a batch fulfils, all positions at once
+    held         which conditions each target fulfilled before, in the live Redis; what begins and what ends
+    watching     one batch through the three above, into PostgreSQL
+    recording    events opened, gone on with and closed, each once
+
+What one batch does not show is looked for at intervals:
+
+    silence      ships that went dark, by their own rate of reports
+    encounters   ships that will come close; a thread beside the feeds
+    verdicts     disputes and spoofed areas, as `tracking/truth` judged them
+    keeping      closes what is no longer heard of, and deletes what is too old
+
+    sending      deliveries by apprise, each at most once; `addresses` which are taken, `messages` what they say,
+                 `waking` has them sent at once
+    admin, draw  the pages, and the map on which a geofence is drawn
+    api          /api/events/
+
+PostgreSQL alone decides what is new: its constraint refuses the same event twice. What Redis loses costs a look-up.
+"""
