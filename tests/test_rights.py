@@ -41,6 +41,7 @@ PAGES = {
     "tracking_apikey": ("LLF...", "LLNNN.", "LLFF..", "LLFNN.", "LLFFFF", "LLFFF."),  # of somebody else
     "ingest_feed": ("LLF...", "LLF...", "LLFF..", "LLF...", "LLFF..", "LLFFF."),
     "ingest_refusedmessage": ("LLF...", "LLF...", "LLFFFF", "LLF...", "LLFFFF", "LLFFFF"),
+    "ingest_relay": ("LLF...", "LLF...", "LLFF..", "LLF...", "LLFF..", "LLFFF."),
     "ingest_batch": ("LLF...", "LLF...", "LLFFFF", "LLF...", "LLFFFF", "LLFFFF"),
     "resilience_deadletter": ("LLF...", "LLF...", "LLFFFF", "LLF...", "LLFFFF", "LLFFFF"),
     "resilience_letterjob": ("LLF...", "LLF...", "LLFFFF", "LLF...", "LLFFFF", "LLFFFF"),

@@ -12,6 +12,6 @@ Booked (`partitions`, `store` with `booking`): runs behind the breaker "database
 DATABASE_DEADLINE_SECONDS. It may be run twice for one batch and must then change nothing. What it raises says that
 nothing of the batch was booked.
 
-Derived (`live`): runs after the commit, for live batches. It has a breaker of its own and raises nothing: what it could
-not write it marks as missed, for others to make up for.
+Derived (`live`, `relayed`): runs after the commit, for live batches, behind the breaker of the live Redis. It raises
+nothing: what it could not write it marks as missed, for others to make up for or to count.
 """
