@@ -150,6 +150,15 @@ def address(path: str, rows: dict[str, Any]) -> str:
         "y": 0,
         "mmsi": rows["station" if "stations" in path else "vessel"].pk,
         "icao": rows["aircraft"].pk,
+        "folder": "44",
+        "file": "trace_full_3c6444.json",
+        "by": "hex",
+        "addresses": "3c6444",
+        "what": "callsign",
+        "names": "DLH4AB",
+        "lat": "54",
+        "lon": "10",
+        "radius": "5",
         "key": row,  # of a live target
         "pk": _key_of(path, rows),
     }
