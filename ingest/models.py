@@ -108,6 +108,7 @@ class RelayFormat(models.TextChoices):
     NMEA = "nmea", "AIS: NMEA 0183 sentences"
     BEAST = "beast", "aircraft: Mode S frames, Beast binary"
     SBS = "sbs", "aircraft: SBS-1 / BaseStation lines"
+    SIGNAL_K = "signalk", "AIS: deltas of Signal K, one JSON object a line"
 
 
 class Relay(models.Model):
@@ -116,8 +117,8 @@ class Relay(models.Model):
     name = models.CharField(max_length=64, unique=True, help_text="what the operator calls it")
     url = models.CharField(
         max_length=300,
-        help_text="udp://host:port (NMEA only), tcp://host:port to connect to, or tcp-listen://address:port to be "
-        "connected to",
+        help_text="udp://host:port (NMEA and Signal K), tcp://host:port to connect to, or tcp-listen://address:port to "
+        "be connected to",
     )
     format = models.CharField(
         max_length=8, choices=RelayFormat.choices, default=RelayFormat.NMEA, help_text="what it speaks"

@@ -45,8 +45,8 @@ def check(url: str, kind: str) -> None:
         urls.check(url)
     except urls.BadFeedUrl as error:
         raise BadRelayUrl(str(error)) from error
-    if scheme == "udp" and kind != RelayFormat.NMEA:
-        raise BadRelayUrl("Only NMEA travels by udp: Beast and SBS need tcp or tcp-listen.")
+    if scheme == "udp" and kind in (RelayFormat.BEAST, RelayFormat.SBS):
+        raise BadRelayUrl("Beast and SBS do not travel by udp: use tcp or tcp-listen.")
 
 
 def parts_of(url: str) -> RelayAddress:

@@ -98,7 +98,7 @@ def told_of(relay: Relay) -> ToldRelay | None:
 class RelayAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
     """Where accepted messages are sent on to."""
 
-    icon = "cell_tower"
+    icon = "outbound"
     form = RelayForm
     fieldsets = (
         (None, {"fields": (("name", "enabled"), ("url", "format"))}),

@@ -3,7 +3,8 @@
 A report loses what the message has no room for: an AIS position has a resolution of 0.18 m, speed and course of a
 tenth, and time only its second. Positions become type 1, static data type 5, or type 24 where nothing says class A,
 base stations type 4 and aids to navigation type 21 (ITU-R M.1371-5, annex 8). An aircraft's position becomes MSG,3
-with all that is known of the flight, in the air or on the ground, its callsign MSG,1 and its squawk MSG,6.
+with all that is known of the flight, in the air or on the ground, its callsign MSG,1 and its squawk MSG,6. What ships
+say can leave as deltas of Signal K, too (`tracking/clients/signalk.py`).
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ import datetime as dt
 import re
 from typing import Any
 
+import msgspec
 from pyais.encode import encode_dict
 
-from ingest.reports import AircraftReport, AircraftStatic, StationReport, VesselReport, VesselStatic
+from ingest.reports import AircraftReport, AircraftStatic, Decoded, StationReport, VesselReport, VesselStatic
+from tracking.clients import signalk
 
 _UNKNOWN_SPEED, _UNKNOWN_COURSE, _UNKNOWN_HEADING, _UNKNOWN_STATUS = 102.3, 360.0, 511, 15
 _NO_TURN_SENSOR = -128
 _FASTEST = 102.2  # knots; so much or more
 _LONGEST_NAME = 20
+_OF_A_POSITION = ("latitude", "longitude", "speed", "course", "heading", "status")
 _CLASS_A = ("imo", "destination", "draught", "eta")
 _UNSPEAKABLE = re.compile(r"[^ -_]")  # what six bits cannot say
 
@@ -89,6 +93,22 @@ def static_lines(static: AircraftStatic) -> list[bytes]:
     if static.squawk:
         lines.append(_line(6, static.icao, static.at, (*[""] * 7, static.squawk, *[""] * 4)))
     return lines
+
+
+def signal_k_delta(decoded: Decoded, label: str) -> bytes | None:
+    """What a message says of a ship, None where it says nothing of one."""
+    position, static = decoded.position, decoded.static
+    if isinstance(position, VesselReport):
+        paths = signalk.position_paths({name: getattr(position, name) for name in _OF_A_POSITION})
+        mmsi, at, names = position.vessel_id, position.timestamp, signalk.names(position.vessel_id, {})
+    elif isinstance(static, VesselStatic):
+        paths, mmsi, at, names = {}, static.mmsi, static.at, {}
+    else:
+        return None
+    if isinstance(static, VesselStatic):
+        said = msgspec.structs.asdict(static)
+        paths, names = paths | signalk.static_paths(said), signalk.names(mmsi, said)
+    return signalk.delta(mmsi, at, label, paths, names)
 
 
 def _sentences(fields: AisFields) -> list[bytes]:

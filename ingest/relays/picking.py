@@ -75,14 +75,14 @@ class Picker:
 
     def pick(self, entry: RelayEntry) -> list[Picked]:
         """For each message its bytes, or the reason for which it is dropped."""
-        reason = self._refusal(entry)
+        reason = self.refusal(entry)
         if reason is not None:
             return [reason] * entry.count
         self._forget_before(entry.ms - self._same_ms)
         self._save_up(entry.ms)
         return [self._one(entry, ordinal) for ordinal in range(entry.count)]
 
-    def _refusal(self, entry: RelayEntry) -> str | None:
+    def refusal(self, entry: RelayEntry) -> str | None:
         """Why nothing of a batch is sent. What was not heard goes only where somebody named its feed."""
         batch = entry.relayed.batch
         if self._rules.feeds:

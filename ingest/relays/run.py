@@ -154,9 +154,9 @@ class RelayRun:
         return is_late(entry, self._rules, self._now())
 
     def _settle_late(self, entry: RelayEntry) -> None:
-        """Drop what of an entry is not settled."""
+        """Drop what of an entry is not settled; what would not have been sent in time either is not late."""
         left = entry.count - self.account.meet(entry)
-        self.account = self.account.settled(left, 0, 0, {LATE: left})
+        self.account = self.account.settled(left, 0, 0, {self._picker.refusal(entry) or LATE: left})
         self._leave(entry)
 
     def _leave(self, entry: RelayEntry) -> None:

@@ -27,7 +27,12 @@ UNDECODABLE = "undecodable"
 
 # By format: for how long (ms) the same content is the same message, heard by others or sent again. A ship repeats no
 # report within half a minute, since it names the second; an aircraft says the same within seconds.
-SAME_MS = {RelayFormat.NMEA: 30_000, RelayFormat.BEAST: 3_000, RelayFormat.SBS: 3_000}
+SAME_MS = {
+    RelayFormat.NMEA: 30_000,
+    RelayFormat.SIGNAL_K: 30_000,
+    RelayFormat.BEAST: 3_000,
+    RelayFormat.SBS: 3_000,
+}
 
 _FRAMES = (Format.BEAST, Format.AVR)
 _SHORT_DIGITS = 14
@@ -49,6 +54,8 @@ def wire_of(message: Message, batch: MessageBatch, kind: str) -> Wire | str:
                 return _nmea(message, batch)
             case RelayFormat.BEAST:
                 return _frame(message) if batch.format in _FRAMES else FOREIGN
+            case RelayFormat.SIGNAL_K:
+                return _signal_k(message, batch)
             case _:
                 return _sbs(message, batch)
     except Rejected:
@@ -101,6 +108,13 @@ def _sbs(message: Message, batch: MessageBatch) -> Wire | str:
     if not lines:
         return FOREIGN
     return Wire(b"".join(line + b"\r\n" for line in lines), message.raw)
+
+
+def _signal_k(message: Message, batch: MessageBatch) -> Wire | str:
+    """A delta; two stations that heard a message differ in the label alone."""
+    decoded = _decoded(message, batch)
+    delta = encoding.signal_k_delta(decoded, batch.source)
+    return FOREIGN if delta is None else Wire(delta + b"\n", encoding.signal_k_delta(decoded, "") or b"")
 
 
 def _decoded(message: Message, batch: MessageBatch) -> Decoded:

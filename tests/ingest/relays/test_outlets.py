@@ -163,7 +163,7 @@ def test_link_local_addresses_are_refused_even_where_they_are_listed(settings):
         ("http://example.org/", "nmea", "must begin with one of udp://"),
         ("tcp://example.org", "nmea", "port"),
         ("tcp://user:secret@example.org:1", "nmea", "no user"),
-        ("udp://example.org:1", "beast", "Only NMEA"),
+        ("udp://example.org:1", "beast", "do not travel"),
         ("tcp://169.254.169.254:80", "nmea", "Link-local"),
     ],
 )

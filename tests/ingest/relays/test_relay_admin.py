@@ -55,7 +55,7 @@ def test_a_relay_is_made_changed_and_deleted(admin_client):
     ("changes", "words"),
     [
         ({"url": "http://example.org"}, "must begin with one of udp://"),
-        ({"url": "udp://127.0.0.1:9", "format": "beast"}, "Only NMEA travels by udp"),
+        ({"url": "udp://127.0.0.1:9", "format": "beast"}, "do not travel by udp"),
         ({"messages_per_second": "-1"}, "greater than or equal to 0"),
         ({"max_age_seconds": "0"}, "greater than or equal to 1"),
     ],

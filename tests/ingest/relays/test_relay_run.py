@@ -125,6 +125,10 @@ def test_what_is_too_old_is_dropped_whether_or_not_somebody_listens():
         until(settled(7))
         assert told_of([1])[1].standing.state == "failing"
     assert (told().sent, told().dropped) == (0, {"late": 7})
+    with running(rules(feeds=frozenset({"mole"})), Collecting(), now=far_ahead):
+        offer(SHIPS[:2])
+        until(settled(9))
+    assert told().dropped == {"late": 7, "other_feed": 2}
 
 
 def test_what_the_stream_forgot_is_counted(settings, live_redis):

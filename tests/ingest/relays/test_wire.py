@@ -2,6 +2,7 @@
 
 import datetime as dt
 
+import msgspec
 import pytest
 from pyais import decode as pyais_decode
 
@@ -141,9 +142,36 @@ def test_the_position_that_assembly_resolved_goes_out_by_sbs():
     assert again(wire.data.strip(), "sbs").position.altitude == 38000
 
 
+def test_ships_go_out_as_deltas_of_signal_k_that_two_stations_say_alike():
+    wire = sent(position(speed=10.0), "nmea", "signalk")
+    delta = msgspec.json.decode(wire.data)
+    assert delta["context"] == "vessels.urn:mrn:imo:mmsi:244660123"
+    values = {value["path"]: value["value"] for value in delta["updates"][0]["values"]}
+    assert values["navigation.position"] == {"latitude": 52.0, "longitude": 4.0}
+    assert values["navigation.speedOverGround"] == pytest.approx(5.144, abs=0.001)
+    assert values[""] == {"mmsi": "244660123"}
+    other = live([position(speed=10.0)], format="nmea", source="mole")
+    other.messages[0].received_at = delta_ms(delta)
+    assert wire_of(other.messages[0], other, "signalk").data != wire.data
+    assert wire_of(other.messages[0], other, "signalk").key == wire.key
+
+
+def delta_ms(delta):
+    return round(dt.datetime.fromisoformat(delta["updates"][0]["timestamp"]).timestamp() * 1000)
+
+
+def test_static_data_go_out_as_deltas_with_names():
+    values = msgspec.json.decode(sent(static(), "nmea", "signalk").data)["updates"][0]["values"]
+    found = {value["path"]: value["value"] for value in values}
+    assert found[""] == {"mmsi": "244660123", "name": "NOORDZEE", "communication": {"callsignVhf": "PABC"}}
+    assert found["navigation.destination.commonName"] == "ROTTERDAM"
+    assert found["design.aisShipType"] == {"id": 70}
+
+
 def test_what_a_format_cannot_say_is_foreign():
     assert sent(SBS, "sbs", "nmea") == sent(position(), "nmea", "sbs") == FOREIGN
     assert sent(SBS, "sbs", "beast") == sent(position(), "nmea", "beast") == FOREIGN
+    assert sent(SBS, "sbs", "signalk") == FOREIGN
     assert sent(EVEN.lower().encode(), "beast", "sbs") == FOREIGN  # says nothing alone
 
 
