@@ -25,11 +25,14 @@ from ingest.health.admin import HealthPages
 from ingest.ledger.admin import AccountPages
 from ingest.models import Batch, Feed, RefusedMessage
 from ingest.push import receivers
+from ingest.relays.admin import RelayAdmin
 from ingest.sources.common import options
 from ingest.sources.common import urls as feed_urls
 from resilience.pages import readable
 from resilience.pages.confirmation import Question, ask
 from tracking import theme
+
+__all__ = ["BatchAdmin", "FeedAdmin", "RefusedMessageAdmin", "RelayAdmin"]
 
 CLOCKS = (
     ("auto", "judged by the seconds that ships send, and corrected"),

@@ -39,9 +39,10 @@ class IngestConfig(AppConfig):
 
     def status_sections(self) -> list[dict[str, Any]]:
         """What the status page asks (see `status.py`)."""
-        from ingest.health import sections as status
+        from ingest.health import sections as feeds
+        from ingest.relays import sections as relays
 
-        return status.sections()
+        return feeds.sections() + relays.sections()
 
 
 def schedule_housekeeping(sender: AppConfig, using: str = "default", apps: Any = None, **_: Any) -> None:

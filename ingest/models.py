@@ -1,4 +1,5 @@
-"""Feeds (where messages come from), batches (the ledger of what became of them), and the ledger's closed days."""
+"""Feeds (where messages come from), relays (where they go on to), batches (the ledger of what became of them), and the
+ledger's closed days."""
 
 import uuid
 
@@ -102,6 +103,60 @@ class Feed(models.Model):
     def only_receives(self) -> bool:
         """Receivers push to it; there is nothing that a collector could read."""
         return self.url.startswith("push://")
+
+
+class RelayFormat(models.TextChoices):
+    """What a relay speaks."""
+
+    NMEA = "nmea", "AIS: NMEA 0183 sentences"
+    BEAST = "beast", "aircraft: Mode S frames, Beast binary"
+    SBS = "sbs", "aircraft: SBS-1 / BaseStation lines"
+    SIGNAL_K = "signalk", "AIS: deltas of Signal K, one JSON object a line"
+
+
+class Relay(models.Model):
+    """One place that accepted messages are sent on to; `manage.py relay` keeps the enabled ones running."""
+
+    name = models.CharField(max_length=64, unique=True, help_text="what the operator calls it")
+    url = models.CharField(
+        max_length=300,
+        help_text="udp://host:port (NMEA and Signal K), tcp://host:port to connect to, or tcp-listen://address:port to "
+        "be connected to",
+    )
+    format = models.CharField(
+        max_length=8, choices=RelayFormat.choices, default=RelayFormat.NMEA, help_text="what it speaks"
+    )
+    enabled = models.BooleanField(default=True, help_text="whether `manage.py relay` runs it")
+    feeds = models.CharField(
+        max_length=500,
+        blank=True,
+        help_text="labels of the feeds it passes on, comma separated; empty: all that are not simulated",
+    )
+    positions = models.BooleanField(default=True, help_text="passes position reports on")
+    static = models.BooleanField(default=True, help_text="passes static and voyage data on")
+    stations = models.BooleanField(default=True, help_text="passes base stations and aids to navigation on")
+    other = models.BooleanField(default=True, help_text="passes messages of other types on, where they came in raw")
+    messages_per_second = models.FloatField(
+        default=0,
+        validators=[MinValueValidator(0), MaxValueValidator(100_000)],
+        help_text="messages a second at most, the rest is dropped; 0: no limit",
+    )
+    max_age_seconds = models.PositiveIntegerField(
+        default=60,
+        validators=[MinValueValidator(1), MaxValueValidator(86_400)],
+        help_text="seconds after its acceptance for which a message is worth sending, 1 to 86400",
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(condition=Q(messages_per_second__range=(0, 100_000)), name="relay_rate"),
+            models.CheckConstraint(condition=Q(max_age_seconds__range=(1, 86_400)), name="relay_max_age"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Counts(models.Model):

@@ -1,12 +1,12 @@
 """START HERE. What happens to one accepted batch, from raw messages to rows and live state.
 
     decode -> judge -> name echoes -> fuse -> [breaker: make partitions -> store, one transaction]
-        -> write live state -> watch events
+        -> write live state -> watch events -> hand over to relays
 
 Enters a MessageBatch from the queue (`ingest/consumption.py`), from a run without one (`ingest/acceptance/inline.py`),
 from a recording (`ingest/backfill/worker.py`) or out of dead letters (`ingest/replay.py`); leaves positions, identities
-and a line of the ledger in PostgreSQL, and the newest of each target in RedisJSON. A message that cannot be used is
-counted under its reason and stops nobody. Processing a batch twice is the same as once.
+and a line of the ledger in PostgreSQL, the newest of each target in RedisJSON, and in a stream what relays send on. A
+message that cannot be used is counted under its reason and stops nobody. Processing a batch twice is the same as once.
 
 What a stage may and may not do is said in `ingest/stages/__init__.py`; how batches come about is told by
 `ingest/feeds/collector.py`, what queues them by `ingest/acceptance/queue.py`.
@@ -24,6 +24,7 @@ from ingest.stages.fusion import fuse
 from ingest.stages.judge import judge
 from ingest.stages.live import write_live
 from ingest.stages.partitions import make_partitions
+from ingest.stages.relayed import hand_over
 from ingest.stages.store import store
 from ingest.stages.watch import watch_events
 from ingest.stages.work import Work
@@ -37,7 +38,7 @@ PURE: tuple[Stage, ...] = (decode, judge)
 SHARED: tuple[Derived, ...] = (name_echoes,)
 FUSED: tuple[Stage, ...] = (fuse,)
 BOOKED: tuple[Stage, ...] = (make_partitions, store)
-DERIVED: tuple[Derived, ...] = (write_live, watch_events)
+DERIVED: tuple[Derived, ...] = (write_live, watch_events, hand_over)
 
 
 def process(

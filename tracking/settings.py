@@ -217,6 +217,7 @@ addresses.networks(FEED_ALLOW_NETWORKS)  # a wrong one stops the start
 FEED_SILENT_SECONDS = env.int("FEED_SILENT_SECONDS", default=120)  # longer for a feed that is usually slow
 ALERT_WEBHOOK_URL = env.str("ALERT_WEBHOOK_URL", default="")  # https://, told of silent and failing feeds
 KEEP_HEARD_BY = env.bool("KEEP_HEARD_BY", default=True)  # the feeds of a position that several report
+RELAY_STREAM_MB = env.int("RELAY_STREAM_MB", default=64)  # of live Redis, for what relays have yet to send
 RECEIVER_RANGE_NM = env.float("RECEIVER_RANGE_NM", default=300.0)  # beyond it a Mode S position is not believed
 INGEST_BATCH_SIZE = env.int("INGEST_BATCH_SIZE", default=1000)
 BATCH_ATTEMPTS = env.int("BATCH_ATTEMPTS", default=5)  # of one that fails unexpectedly; then it is parked

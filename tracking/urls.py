@@ -10,6 +10,7 @@ from tracking.status import probes as health
 
 urlpatterns = [
     path("", include("tracking.map.urls")),
+    path("", include("tracking.clients.urls")),
     path("admin/", admin.site.urls),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),

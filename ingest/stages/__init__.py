@@ -12,6 +12,7 @@ Booked (`partitions`, `store` with `booking`): runs behind the breaker "database
 DATABASE_DEADLINE_SECONDS. It may be run twice for one batch and must then change nothing. What it raises says that
 nothing of the batch was booked.
 
-Derived (`live`, `watch`): runs after the commit, for live batches. It has breakers of its own and raises nothing: what
-it could not write it marks as missed, for others to make up for, or finds again in the next batch.
+Derived (`live`, `watch`, `relayed`): runs after the commit, for live batches, behind breakers of its own. It raises
+nothing: what it could not write it marks as missed, for others to make up for or to count, or finds again in the next
+batch.
 """

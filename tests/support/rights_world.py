@@ -17,7 +17,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 from django_q.models import Schedule, Task
 
-from ingest.models import Batch, Feed, RefusedMessage
+from ingest.models import Batch, Feed, RefusedMessage, Relay
 from resilience.models import LetterJob
 from tests.support.keys import header, make_key
 from tests.support.letters import make_letter
@@ -41,6 +41,7 @@ STATE = {"tracks": [[[[0, 54.5, 10.2, 1.0, None, 0]], [], 3, 0, True, [0, 54.5, 
 OPERATIONS = (
     *("retry_deadletter", "discard_deadletter", "edit_deadletter", "export_deadletter", "view_traceback"),
     *("operate_breaker", "operate_parked", "add_feed", "change_feed", "add_apikey"),
+    *("add_relay", "change_relay"),
     "change_refusedposition",
 )
 
@@ -73,6 +74,7 @@ def make_rows() -> dict[str, Any]:
             kind="vessel", day=dt.date(2001, 1, 1), rows=1, bytes=1, hash="0" * 32, at=NOON
         ),
         "feed": Feed.objects.create(name="Pier", url=f"push://?token={SECRET}", source="pier"),
+        "relay": Relay.objects.create(name="Harbour", url="udp://127.0.0.1:9"),
         "batch": Batch.objects.create(run=uuid.uuid4(), source="pier", format="nmea", accepted_at=NOON, booked_at=NOON),
         "refusedmessage": RefusedMessage.objects.create(
             source="pier", format="nmea", reason="checksum", slot=0, received_at=NOON, raw=b"!AIVDM"
@@ -159,6 +161,15 @@ def address(path: str, rows: dict[str, Any]) -> str:
         "y": 0,
         "mmsi": rows["station" if "stations" in path else "vessel"].pk,
         "icao": rows["aircraft"].pk,
+        "folder": "44",
+        "file": "trace_full_3c6444.json",
+        "by": "hex",
+        "addresses": "3c6444",
+        "what": "callsign",
+        "names": "DLH4AB",
+        "lat": "54",
+        "lon": "10",
+        "radius": "5",
         "key": row,  # of a live target
         "pk": _key_of(path, rows),
     }

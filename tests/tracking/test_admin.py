@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django_q.models import Failure, OrmQ, Schedule, Success, Task
 
-from ingest.models import Batch, Feed
+from ingest.models import Batch, Feed, Relay
 from tests.support.keys import make_key
 from tracking import theme
 from tracking.access.api_keys import ApiKey
@@ -69,6 +69,7 @@ def rows(admin_user: Any) -> dict[type[Model], Any]:
         ArchivedDay: ArchivedDay.objects.create(
             kind="vessel", day=dt.date(2001, 1, 1), rows=1, bytes=1, hash="0" * 32, at=NOON
         ),
+        Relay: Relay.objects.create(name="Harbour", url="udp://127.0.0.1:9"),
         Feed: Feed.objects.create(name="Pier", url="tcp://reader:hunter2@10.0.0.2:10110", source="pier"),
         Batch: Batch.objects.create(
             run=uuid.uuid4(), source="pier", format="nmea", accepted_at=NOON, booked_at=NOON, malformed={"checksum": 3}

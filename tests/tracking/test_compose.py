@@ -193,7 +193,8 @@ def test_a_service_cannot_gain_rights(name: str) -> None:
 def test_a_service_of_ours_is_stopped_by_sigterm_to_its_main_process_with_time_to_finish(name: str) -> None:
     service = OURS[name]
     assert (service["stop_signal"], service["init"], service["restart"]) == ("SIGTERM", True, "unless-stopped")
-    assert int(service["stop_grace_period"].rstrip("s")) >= {"worker": 60, "ingest": 20, "web": 15, "stream": 10}[name]
+    least = {"worker": 60, "ingest": 20, "relay": 20, "web": 15, "stream": 10}
+    assert int(service["stop_grace_period"].rstrip("s")) >= least[name]
 
 
 def test_the_queue_keeps_what_it_accepted_and_refuses_when_full() -> None:

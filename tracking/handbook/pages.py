@@ -29,6 +29,7 @@ PAGES = {
     "map": "Map",
     "api": "API",
     "live": "Live documents",
+    "relays": "Relays and other programs",
     "truth": "Truth",
     "events": "Events",
     "accounts": "Accounts",

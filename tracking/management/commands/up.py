@@ -1,8 +1,8 @@
 """`manage.py up`: the whole system on one machine, ready to look at, until Ctrl-C.
 
 Prepares (embedded servers, migrations, checks, partitions, static files; on the first run an administrator and a
-simulated feed), then runs ingest, workers and web through `tracking.embedded.supervisor`. Everything here can be done
-by the other commands one by one; production runs them under its own supervisor (docker-compose.yml shows how).
+simulated feed), then runs ingest, relays, workers and web through `tracking.embedded.supervisor`. Everything here can
+be done by the other commands one by one; production runs them under its own supervisor (docker-compose.yml shows how).
 """
 
 import io
@@ -42,9 +42,9 @@ PAGES = {"Admin": "/admin/", "API": "/api/docs/"}
 
 
 class Command(BaseCommand):
-    """Prepare everything, run ingest, workers and web, restart what dies; Ctrl-C stops all."""
+    """Prepare everything, run ingest, relays, workers and web, restart what dies; Ctrl-C stops all."""
 
-    help = "Run the whole system here: prepares everything, then runs ingest, workers and web until Ctrl-C."
+    help = "Run the whole system here: prepares everything, then runs ingest, relays, workers and web until Ctrl-C."
     requires_system_checks: list[str] = []
     stopping = False
 
@@ -179,6 +179,7 @@ def programs(host: str, port: int, workers: int | None, stream_port: int) -> lis
     web["STREAM_PORT"] = str(stream_port)
     return [
         Program("ingest", [*manage, "ingest"], here),
+        Program("relays", [*manage, "relay"], here),
         Program("workers", [*manage, "workers"], here if workers is None else {**here, "WORKERS": str(workers)}),
         Program("stream", [*manage, "stream", f"--host={host}", f"--port={stream_port}"], stream),
         Program("web", [*manage, "web", f"--host={host}", f"--port={port}"], web),
