@@ -17,6 +17,7 @@ class IngestConfig(AppConfig):
 
     name = "ingest"
     verbose_name = "Ingest"
+    operator_permissions = ("add_feed", "change_feed")
 
     def ready(self) -> None:
         from ingest import consumption, replay

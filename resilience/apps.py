@@ -16,6 +16,11 @@ class ResilienceConfig(AppConfig):
 
     name = "resilience"
     verbose_name = "Resilience"
+    operator_permissions = (
+        *("retry_deadletter", "discard_deadletter", "edit_deadletter", "export_deadletter"),
+        *("operate_breaker", "operate_parked"),
+    )
+    withheld_permissions = ("view_traceback",)  # for those who may do something about it
 
     def ready(self) -> None:
         post_migrate.connect(schedule_retries, sender=self, dispatch_uid="resilience.schedule_retries")
