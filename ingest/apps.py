@@ -43,6 +43,19 @@ class IngestConfig(AppConfig):
 
         return status.sections()
 
+    def dashboard_panels(self) -> list[Any]:
+        """What the operator's desk shows (see `ingest/health/panels.py`)."""
+        from ingest.health import panels as health
+        from ingest.ledger import panel as ledger
+
+        return [*health.panels(), *ledger.panels()]
+
+    def dashboard_badges(self) -> list[dict[str, Any]]:
+        """The number beside the feeds."""
+        from ingest.health import panels as health
+
+        return health.badges()
+
 
 def schedule_housekeeping(sender: AppConfig, using: str = "default", apps: Any = None, **_: Any) -> None:
     """Have schedules that make partitions ahead and drop old ones, roll up closed days of the ledger, and judge what

@@ -32,6 +32,18 @@ class ResilienceConfig(AppConfig):
 
         return status.sections()
 
+    def dashboard_panels(self) -> list[dict[str, Any]]:
+        """What the operator's desk shows (see `panels.py`)."""
+        from resilience import panels
+
+        return panels.panels()
+
+    def dashboard_badges(self) -> list[dict[str, Any]]:
+        """The numbers beside this app's pages."""
+        from resilience import panels
+
+        return panels.badges()
+
 
 def schedule_retries(sender: AppConfig, using: str = "default", apps: Any = None, **_: Any) -> None:
     """Have a schedule that runs `retry_dead_letters` every 5 minutes."""

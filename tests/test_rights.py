@@ -53,6 +53,7 @@ PAGES = {
 BESIDES = {
     "index": ("LL....", "LL...."),
     "app_list": ("LLN...", "LLN..."),
+    "desk": ("LL....", "LLMMMM"),
     "search": ("LL....", "LL...."),
     "login": ("..NNNN", "......"),  # to the overview, who has logged in
     "password_change": ("LL....", "LL...."),

@@ -29,6 +29,13 @@ class TrackingConfig(AppConfig):
 
         return [*status.sections(), *standing.sections()]
 
+    def dashboard_panels(self) -> list[Any]:
+        """What the desk shows (see `tracking/desk/panels.py`)."""
+        from tracking.history import panel as stored
+        from tracking.live import panel as live
+
+        return [*live.panels(), *stored.panels()]
+
 
 class GuardedAdminConfig(admin_apps.AdminConfig):
     """Django's admin on `tracking/access/admin_site.py`."""

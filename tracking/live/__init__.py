@@ -2,5 +2,5 @@
 
 `state` writes and reads it (by the scripts `write.lua` and `reap.lua`), `missed` marks that a write failed, `reload`
 reads it back from PostgreSQL, `keeper` does so whenever it is incomplete. `mirror` follows the
-`log` of changes and keeps what pages draw as `columns`.
+`log` of changes and keeps what pages draw as `columns`. `panel` tells the desk.
 """
