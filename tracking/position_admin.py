@@ -17,6 +17,7 @@ from unfold.decorators import display
 
 from tracking import search, theme
 from tracking.models import AircraftPosition, ArchivedDay, VesselPosition
+from tracking.positions import codes
 
 DAYS_OFFERED = 8
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
@@ -48,6 +49,7 @@ def _within(positions: QuerySet[Any], day: str) -> QuerySet[Any]:
         return positions.none()
 
 
+STATUS = theme.coded("status", "Status (AIS code)", codes.status_text)
 PLACE = (
     theme.moment("timestamp", "Time"),
     theme.column("latitude", "Latitude (°N)", "{:.5f}"),
@@ -107,7 +109,7 @@ class VesselPositionAdmin(PositionAdmin):
         *PLACE[1:],
         theme.column("speed", "Speed (kn)", "{:.1f}"),
         theme.column("course", "Course (°)", "{:.1f}"),
-        theme.column("get_status_display", "Status"),
+        STATUS,
         theme.column("source", "Source"),
     )
     list_select_related = ("vessel",)
@@ -117,7 +119,7 @@ class VesselPositionAdmin(PositionAdmin):
         theme.column("speed", "Speed (kn)", "{:g}"),
         theme.column("course", "Course (°)", "{:g}"),
         theme.column("heading", "Heading (°)"),
-        theme.column("get_status_display", "Status"),
+        STATUS,
         *ORIGIN,
     )
     search_fields = ("vessel_id",)

@@ -46,6 +46,17 @@ def column(field: str, heading: str, pattern: str = "{}") -> Callable[[Any], str
     return shown
 
 
+def coded(field: str, heading: str, text_of: Callable[[Any], str | None]) -> Callable[[Any], str]:
+    """A column of a list: what the code in `field` means, as `text_of` says it, a dash where that is None."""
+
+    @display(description=heading, ordering=field)
+    def shown(row: Any) -> str:
+        return text_of(getattr(row, field)) or "-"
+
+    shown.__name__ = f"{field}_text"
+    return shown
+
+
 def link(url: str, text: str) -> str:
     """A link that looks like one."""
     return format_html('<a href="{}" class="text-primary-600 dark:text-primary-500">{}</a>', url, text)
