@@ -63,6 +63,7 @@ BESIDES = {
     "view_on_site": ("LLNNNN", "LLNNNN"),
     "auth_user_password_change": ("LLFFF.", "LLFFF."),
     "ingest_feed_new_key": ("LLFF..", "LLFF.."),
+    "ingest_feed_try_it": ("LLFFNN", "LLFFNN"),  # of a feed that receivers push to
     "resilience_deadletter_groups": ("LLF...", "LLF..."),
     "resilience_deadletter_retry_all": ("LLFF..", "LLFF.."),
     "resilience_deadletter_discard_all": ("LLFF..", "LLFF.."),

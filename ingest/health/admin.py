@@ -6,24 +6,18 @@ Figures come from one look at the queue's Redis a page. While that is away the p
 from __future__ import annotations
 
 import datetime as dt
-import logging
 import time
 from typing import Any
 
-import redis
 from django.http import HttpRequest, HttpResponse
 from unfold.decorators import display
 from unfold.views import ChangeList
 
-from ingest.health import keys
-from ingest.health.reading import Health, Minute, attach, health_of, minutes
+from ingest.health.reading import Health, Minute, attach, health_of
 from ingest.health.state import span
 from ingest.models import Feed
 from resilience.pages.readable import moment
 
-logger = logging.getLogger(__name__)
-
-MINUTES_SHOWN = 15
 COLOURS = {
     "ok": "success",
     "silent": "danger",
@@ -100,17 +94,11 @@ def section(feed: Feed) -> dict[str, Any]:
     shown: dict[str, Any] = {"state": state_of(health), "colour": COLOURS[state_of(health)]}
     if health is None:
         return shown | {"reason": "The queue's Redis does not answer."}
-    try:
-        recent = minutes(feed.source, _now_ms(), MINUTES_SHOWN)
-    except redis.RedisError as error:
-        logger.warning("the minutes of feed %s cannot be read: %s", feed.source, error)
-        recent = []
     reason = health.verdict.reason
     return shown | {
         "reason": f"{reason[:1].upper()}{reason[1:]}." if reason else "Messages come as they should.",
         "numbers": _numbers(health),
         "reasons": _reasons(health.recent),
-        "minutes": [_row(minute) for minute in recent if minute.told or minute.lines or minute.booked],
     }
 
 
@@ -151,11 +139,6 @@ def _reasons(recent: Minute) -> list[tuple[str, str]]:
     """(reason, count) of refused lines and messages, the most frequent first."""
     counts = {**recent.malformed, **recent.rejected}
     return [(reason, f"{counts[reason]:,}") for reason in sorted(counts, key=lambda name: (-counts[name], name))]
-
-
-def _row(minute: Minute) -> list[str]:
-    counts = (minute.lines, minute.messages, minute.positions, sum(minute.rejected.values()), minute.duplicate)
-    return [_moment(minute.number * keys.MINUTE_MS)[11:16], *(f"{count:,}" for count in (*counts, minute.targets))]
 
 
 def _moment(ms: int | None) -> str:
