@@ -20,6 +20,8 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminSelectWidget
 
+from ingest.feeds import trial
+from ingest.feeds.connecting_admin import ConnectingPages
 from ingest.formats.registry import refusal
 from ingest.health.admin import HealthPages
 from ingest.ledger.admin import AccountPages
@@ -102,7 +104,7 @@ class FeedForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable 
 
 
 @admin.register(Feed)
-class FeedAdmin(HealthPages, AccountPages, ModelAdmin):  # type: ignore[misc]  # unfold has no types
+class FeedAdmin(HealthPages, AccountPages, ConnectingPages, ModelAdmin):  # type: ignore[misc]  # unfold has no types
     """Sources that `manage.py ingest` without arguments keeps running."""
 
     icon = "sensors"
@@ -120,7 +122,7 @@ class FeedAdmin(HealthPages, AccountPages, ModelAdmin):  # type: ignore[misc]  #
     )
     search_fields = ("name", "source")
     search_help_text = "Part of the name or of the label"
-    actions_detail = ("new_key",)
+    actions_detail = ("try_it", "new_key")
 
     def get_fields(self, request: HttpRequest, obj: Feed | None = None) -> tuple[str, ...]:
         """Address and options in full for those who may change them, without secrets for those who may only look."""
@@ -139,9 +141,11 @@ class FeedAdmin(HealthPages, AccountPages, ModelAdmin):  # type: ignore[misc]  #
         return feed_urls.masked(feed.url)
 
     def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[object]:
-        """Only feeds that receivers push to have keys."""
+        """Only feeds that receivers push to have keys, and only those to which we connect can be tried."""
         feed = self.get_object(request, object_id)
-        return super().get_actions_detail(request, object_id) if feed and feed.only_receives else []
+        wanted = {"try_it": feed and trial.can_try(feed), "new_key": feed and feed.only_receives}
+        offered = super().get_actions_detail(request, object_id)
+        return [each for each in offered if wanted[each.action_name.removeprefix("ingest_feed_")]]
 
     @action(description="New key…", permissions=["change"], url_path="new-key", icon="key")  # type: ignore[untyped-decorator]
     def new_key(self, request: HttpRequest, object_id: str) -> HttpResponse:

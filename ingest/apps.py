@@ -18,6 +18,7 @@ class IngestConfig(AppConfig):
 
     name = "ingest"
     verbose_name = "Ingest"
+    operator_permissions = ("add_feed", "change_feed")
 
     def ready(self) -> None:
         from ingest import consumption, replay
@@ -43,6 +44,19 @@ class IngestConfig(AppConfig):
         from ingest.relays import sections as relays
 
         return feeds.sections() + relays.sections()
+
+    def dashboard_panels(self) -> list[Any]:
+        """What the operator's desk shows (see `ingest/health/panels.py`)."""
+        from ingest.health import panels as health
+        from ingest.ledger import panel as ledger
+
+        return [*health.panels(), *ledger.panels()]
+
+    def dashboard_badges(self) -> list[dict[str, Any]]:
+        """The number beside the feeds."""
+        from ingest.health import panels as health
+
+        return health.badges()
 
 
 def schedule_housekeeping(sender: AppConfig, using: str = "default", apps: Any = None, **_: Any) -> None:

@@ -16,6 +16,11 @@ class ResilienceConfig(AppConfig):
 
     name = "resilience"
     verbose_name = "Resilience"
+    operator_permissions = (
+        *("retry_deadletter", "discard_deadletter", "edit_deadletter", "export_deadletter"),
+        *("operate_breaker", "operate_parked"),
+    )
+    withheld_permissions = ("view_traceback",)  # for those who may do something about it
 
     def ready(self) -> None:
         post_migrate.connect(schedule_retries, sender=self, dispatch_uid="resilience.schedule_retries")
@@ -26,6 +31,18 @@ class ResilienceConfig(AppConfig):
         from resilience import status
 
         return status.sections()
+
+    def dashboard_panels(self) -> list[dict[str, Any]]:
+        """What the operator's desk shows (see `panels.py`)."""
+        from resilience import panels
+
+        return panels.panels()
+
+    def dashboard_badges(self) -> list[dict[str, Any]]:
+        """The numbers beside this app's pages."""
+        from resilience import panels
+
+        return panels.badges()
 
 
 def schedule_retries(sender: AppConfig, using: str = "default", apps: Any = None, **_: Any) -> None:

@@ -57,6 +57,7 @@ PAGES = {
 BESIDES = {
     "index": ("LL....", "LL...."),
     "app_list": ("LLN...", "LLN..."),
+    "desk": ("LL....", "LLMMMM"),
     "search": ("LL....", "LL...."),
     "login": ("..NNNN", "......"),  # to the overview, who has logged in
     "password_change": ("LL....", "LL...."),
@@ -68,6 +69,7 @@ BESIDES = {
     "tracking_vesselposition_refuse": ("LLFF..", "LLFF.."),
     "tracking_aircraftposition_refuse": ("LLFF..", "LLFF.."),
     "ingest_feed_new_key": ("LLFF..", "LLFF.."),
+    "ingest_feed_try_it": ("LLFFNN", "LLFFNN"),  # of a feed that receivers push to
     "resilience_deadletter_groups": ("LLF...", "LLF..."),
     "resilience_deadletter_retry_all": ("LLFF..", "LLFF.."),
     "resilience_deadletter_discard_all": ("LLFF..", "LLFF.."),

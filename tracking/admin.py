@@ -20,6 +20,7 @@ from unfold.decorators import display
 from tracking import position_admin, search, theme  # noqa: F401  importing it registers its pages
 from tracking.access import key_admin  # noqa: F401  likewise
 from tracking.models import Aircraft, Station, Vessel
+from tracking.positions import codes
 from tracking.truth import admin as truth_admin  # noqa: F401  likewise
 
 theme.register()
@@ -29,6 +30,7 @@ ICAO = theme.column("icao", "ICAO address")
 FIRST_SEEN = theme.moment("first_seen", "First seen")
 STATIC_AT = theme.moment("static_at", "Static report")
 LAST_SEEN = theme.moment("last_seen", "Last seen")
+TYPE = theme.coded("ship_type", "Type (AIS code)", codes.ship_type_text)
 NAMES_SHOWN = 20  # on the page that asks before identities are deleted
 
 
@@ -135,7 +137,7 @@ class VesselAdmin(TrackedAdmin):
         theme.column("name", "Name"),
         theme.column("flag", "Flag (ISO 3166)"),
         theme.column("get_kind_display", "Kind"),
-        theme.column("ship_type", "Type (AIS code)"),
+        TYPE,
         "length",
         theme.column("destination", "Destination"),
         LAST_SEEN,
@@ -146,10 +148,13 @@ class VesselAdmin(TrackedAdmin):
     search_fields = ("name",)
     search_help_text = "Part of the name, beginning of the call sign, or a whole MMSI or IMO number"
     form = VesselForm
-    readonly_fields = (MMSI, "kind", "flag", STATIC_AT, FIRST_SEEN, LAST_SEEN, "positions", "changes")
+    readonly_fields = (MMSI, "kind", "flag", STATIC_AT, FIRST_SEEN, LAST_SEEN, TYPE, "positions", "changes")
     fieldsets = (
-        (None, {"fields": ((MMSI, "kind", "flag"), ("positions", "changes"), (FIRST_SEEN, LAST_SEEN))}),
-        ("As she reports herself", {"fields": (("name", "callsign"), ("imo", "ship_type"), ("mothership", STATIC_AT))}),
+        (None, {"fields": ((MMSI, "positions", "changes"), ("kind", "flag"), (FIRST_SEEN, LAST_SEEN))}),
+        (
+            "As she reports herself",
+            {"fields": (("name", "callsign"), ("imo", "ship_type"), (STATIC_AT, TYPE), "mothership")},
+        ),
         ("Voyage", {"fields": (("destination", "draught"), "eta")}),
         ("Place of the antenna", {"fields": (("to_bow", "to_stern"), ("to_port", "to_starboard"))}),
     )

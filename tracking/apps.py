@@ -4,20 +4,23 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.contrib.admin import apps as admin_apps
+from django.db.models.signals import post_migrate
 
 
 class TrackingConfig(AppConfig):
-    """Registers the system checks and who forgets revoked keys; offers sections to the status page."""
+    """Registers the system checks, the roles and who forgets revoked keys; offers sections to the status page."""
 
     default = True
     name = "tracking"
     verbose_name = "Ships and aircraft"
+    operator_permissions = ("add_apikey", "change_refusedposition")
 
     def ready(self) -> None:
         from tracking import checks  # noqa: F401  registering is what the import is for
-        from tracking.access import copies
+        from tracking.access import copies, roles
 
         copies.connect()
+        post_migrate.connect(roles.grant, dispatch_uid="tracking.roles")
 
     def status_sections(self) -> list[Any]:
         """What the status page asks (see `tracking/status/sections.py`)."""
@@ -25,6 +28,13 @@ class TrackingConfig(AppConfig):
         from tracking.status import sections as status
 
         return [*status.sections(), *standing.sections()]
+
+    def dashboard_panels(self) -> list[Any]:
+        """What the desk shows (see `tracking/desk/panels.py`)."""
+        from tracking.history import panel as stored
+        from tracking.live import panel as live
+
+        return [*live.panels(), *stored.panels()]
 
 
 class GuardedAdminConfig(admin_apps.AdminConfig):

@@ -23,6 +23,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from resilience.pages.confirmation import Question, ask
 from tracking import search, theme
 from tracking.models import AircraftChange, AircraftPosition, ArchivedDay, VesselChange, VesselPosition
+from tracking.positions import codes
 from tracking.truth import quarantine
 from tracking.truth.models import Subject
 
@@ -56,6 +57,7 @@ def _within(positions: QuerySet[Any], day: str) -> QuerySet[Any]:
         return positions.none()
 
 
+STATUS = theme.coded("status", "Status (AIS code)", codes.status_text)
 PLACE = (
     theme.moment("timestamp", "Time"),
     theme.column("latitude", "Latitude (°N)", "{:.5f}"),
@@ -156,7 +158,7 @@ class VesselPositionAdmin(PositionAdmin):
         *PLACE[1:],
         theme.column("speed", "Speed (kn)", "{:.1f}"),
         theme.column("course", "Course (°)", "{:.1f}"),
-        theme.column("get_status_display", "Status"),
+        STATUS,
         theme.column("source", "Source"),
     )
     list_select_related = ("vessel",)
@@ -166,7 +168,7 @@ class VesselPositionAdmin(PositionAdmin):
         theme.column("speed", "Speed (kn)", "{:g}"),
         theme.column("course", "Course (°)", "{:g}"),
         theme.column("heading", "Heading (°)"),
-        theme.column("get_status_display", "Status"),
+        STATUS,
         *ORIGIN,
     )
     search_fields = ("vessel_id",)

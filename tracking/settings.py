@@ -9,9 +9,11 @@ from pathlib import Path
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
 
 from ingest.sources.common import addresses
 from tracking import connections, embedded
+from tracking.desk import colours
 from tracking.web import networks
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -323,7 +325,9 @@ SPECTACULAR_SETTINGS = {
 UNFOLD = {
     "SITE_TITLE": "Tracking",
     "SITE_HEADER": "Tracking",
-    "SITE_SYMBOL": "sailing",
+    "SITE_ICON": lambda request: static("map/icon.svg"),
+    "SITE_FAVICONS": [{"rel": "icon", "href": lambda request: static("map/icon.svg"), "type": "image/svg+xml"}],
+    "COLORS": {"base": colours.BASE, "primary": colours.PRIMARY},
     "SIDEBAR": {"show_search": True, "navigation": "tracking.theme.navigation"},
 }
 LOGGING = {

@@ -4,7 +4,7 @@ Here are the columns with units, the paginator that never counts, the mixin of p
 the pages of Django and of django-q2, registered anew with unfold's classes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.contrib import admin
@@ -20,6 +20,8 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.paginator import InfinitePaginator
+
+from tracking.desk.badges import Shown, badges
 
 APPS = ("tracking", "ingest", "resilience", "django_q", "auth")
 ICONS = {
@@ -41,6 +43,17 @@ def column(field: str, heading: str, pattern: str = "{}") -> Callable[[Any], str
         return "-" if value is None or value == "" else pattern.format(value)
 
     shown.__name__ = field  # the cells' class
+    return shown
+
+
+def coded(field: str, heading: str, text_of: Callable[[Any], str | None]) -> Callable[[Any], str]:
+    """A column of a list: what the code in `field` means, as `text_of` says it, a dash where that is None."""
+
+    @display(description=heading, ordering=field)
+    def shown(row: Any) -> str:
+        return text_of(getattr(row, field)) or "-"
+
+    shown.__name__ = f"{field}_text"
     return shown
 
 
@@ -82,25 +95,34 @@ class ReadOnly(ModelAdmin):
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
-    """The side bar: what the user may see, by app; a page's icon is its `icon` attribute."""
+    """The side bar: what the user may see, by app, with the numbers of what waits there.
+
+    A page's icon is its `icon` attribute.
+    """
     apps = {app["app_label"]: app for app in admin.site.get_app_list(request)}
     order = [label for label in APPS if label in apps] + [label for label in apps if label not in APPS]
     overview = {
         "items": [
             {"title": "Overview", "icon": "dashboard", "link": reverse("admin:index")},
+            {"title": "Live map", "icon": "map", "link": reverse("map"), "active": False},
             {"title": "Handbook", "icon": "menu_book", "link": reverse("handbook")},
         ]
     }
-    return [overview, *(_group(apps[label]) for label in order)]
+    numbers = badges(request.user)
+    return [overview, *(_group(apps[label], numbers) for label in order)]
 
 
-def _group(app: dict[str, Any]) -> dict[str, Any]:
-    items = [
-        {"title": model["name"], "icon": _icon(model["model"]), "link": model["admin_url"]}
-        for model in app["models"]
-        if model["admin_url"]
-    ]
+def _group(app: dict[str, Any], numbers: Mapping[str, Shown]) -> dict[str, Any]:
+    items = [_item(model, numbers) for model in app["models"] if model["admin_url"]]
     return {"title": app["name"], "separator": True, "items": items}
+
+
+def _item(model: dict[str, Any], numbers: Mapping[str, Shown]) -> dict[str, Any]:
+    entry = {"title": model["name"], "icon": _icon(model["model"]), "link": model["admin_url"]}
+    options = model["model"]._meta
+    if shown := numbers.get(f"{options.app_label}_{options.model_name}"):
+        entry |= {"badge": f"{shown['number']:,}", "badge_variant": shown["variant"]}
+    return entry
 
 
 def _icon(model: type[Model]) -> str:

@@ -15,8 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from unfold.decorators import display
 from unfold.views import ChangeList
 
-from ingest.health import keys
-from ingest.health.reading import Health, Minute, attach, clocks, health_of, minutes
+from ingest.health.reading import Health, Minute, attach, clocks, health_of
 from ingest.health.state import span
 from ingest.models import Feed
 from ingest.reports import StationTime
@@ -24,7 +23,6 @@ from resilience.pages.readable import moment
 
 logger = logging.getLogger(__name__)
 
-MINUTES_SHOWN = 15
 COLOURS = {
     "ok": "success",
     "silent": "danger",
@@ -102,17 +100,16 @@ def section(feed: Feed) -> dict[str, Any]:
     if health is None:
         return shown | {"reason": "The queue's Redis does not answer."}
     try:
-        recent, stations = minutes(feed.source, _now_ms(), MINUTES_SHOWN), clocks(feed.source)
+        stations = clocks(feed.source)
     except redis.RedisError as error:
-        logger.warning("the minutes of feed %s cannot be read: %s", feed.source, error)
-        recent, stations = [], []
+        logger.warning("the clocks of feed %s cannot be read: %s", feed.source, error)
+        stations = []
     reason = health.verdict.reason
     return shown | {
         "reason": f"{reason[:1].upper()}{reason[1:]}." if reason else "Messages come as they should.",
         "numbers": _numbers(health),
         "reasons": _reasons(health.recent),
         "clocks": [_clock(station) for station in stations],
-        "minutes": [_row(minute) for minute in recent if minute.told or minute.lines or minute.booked],
     }
 
 
@@ -162,11 +159,6 @@ def _clock(station: StationTime) -> list[str]:
     )
     ahead = f"{station.offset_ms / 1000:+,.1f} s" if station.offset_ms else "-"
     return [station.station or "(no name)", use, ahead, f"{station.reports:,}"]
-
-
-def _row(minute: Minute) -> list[str]:
-    counts = (minute.lines, minute.messages, minute.positions, sum(minute.rejected.values()), minute.duplicate)
-    return [_moment(minute.number * keys.MINUTE_MS)[11:16], *(f"{count:,}" for count in (*counts, minute.targets))]
 
 
 def _moment(ms: int | None) -> str:

@@ -1,25 +1,36 @@
 """Where the health of feeds is kept: keys in the queue's Redis, one hash tag for all, each with an end.
 
     minute     hash, 2 h     counts of one feed and minute; distributions as `delay.<bucket>`, see
-    `ingest/health/histogram.py` targets    HyperLogLog   the targets heard in that minute, 2 h facts      hash, 30 d
-    how its collector stands, the last message totals     hash, 30 d    counts since the feed was first heard, for
-    counters; begin anew 30 d after the last baseline   hash, 35 d    messages a minute by hour of the week (0 is Monday
-    0-1 h UTC), averaged over weeks alert      JSON, 30 d    the state that was last announced
+                             `ingest/health/histogram.py`
+    tenths     hash, 9 d     messages of one feed and day by ten minutes (0 to 143)
+    targets    HyperLogLog, 2 h   the targets heard in that minute
+    facts      hash, 30 d    how its collector stands, the last message
+    totals     hash, 30 d    counts since the feed was first heard, for counters; begin anew 30 d after the last
+    baseline   hash, 35 d    messages a minute by hour of the week (0 is Monday 0-1 h UTC), averaged over weeks
+    alert      JSON, 30 d    the state that was last announced
 
 Minutes and hours are numbered from 1970 UTC.
 """
 
 MINUTE_SECONDS = 2 * 3600
+TENTHS_SECONDS = 9 * 86_400
 FACTS_SECONDS = 30 * 86_400
 BASELINE_SECONDS = 35 * 86_400
 CLOCKS_SECONDS = 600
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
+TENTH_MINUTES = 10
+TENTHS_OF_DAY = 144
 
 
 def minute(label: str, number: int) -> str:
     """Counts of a minute."""
     return f"tracking:{{health}}:minute:{label}:{number}"
+
+
+def tenths(label: str, day: int) -> str:
+    """Messages of a day since 1970."""
+    return f"tracking:{{health}}:tenths:{label}:{day}"
 
 
 def targets(label: str, number: int) -> str:

@@ -43,8 +43,8 @@ class Minute(msgspec.Struct):
     """Counts of one feed and minute, or of several added; `number` is that of the (last) minute since 1970.
 
     `booked`: messages that workers have taken through the pipeline; `targets`: distinct ones, about 1 % off; `told`:
-    minutes in which a collector ran the feed. The last three are distributions by bucket of
-    `ingest/health/histogram.py`.
+    minutes in which a collector ran the feed. The last four are distributions by bucket of
+    `ingest/health/histogram.py`; `through` is from receipt until live state is written, in ms, of messages.
     """
 
     number: int
@@ -62,6 +62,7 @@ class Minute(msgspec.Struct):
     delay: dict[int, int] = {}
     skew: dict[int, int] = {}
     second: dict[int, int] = {}
+    through: dict[int, int] = {}
 
 
 class Breaker(msgspec.Struct):
@@ -217,7 +218,7 @@ def _rate(each: list[Minute]) -> float | None:
 
 def _minute(number: int, stored: Mapping[bytes, bytes]) -> Minute:
     """The hash of a minute; a field `name.key` is an entry of the mapping `name`. A newer version may write others."""
-    minute = Minute(number, malformed={}, rejected={}, delay={}, skew={}, second={})
+    minute = Minute(number, malformed={}, rejected={}, delay={}, skew={}, second={}, through={})
     for name, text in _texts(stored).items():
         field, dot, key = name.partition(".")
         if field not in Minute.__struct_fields__:

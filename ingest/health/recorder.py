@@ -34,6 +34,7 @@ from ingest.stages.work import Counts, Fused
 
 logger = logging.getLogger(__name__)
 
+WAITED_MS = 10_000  # in a collector, before a batch is accepted; times of receipt before that are a clock's fault
 SAMPLES = 50  # of a batch's positions, for the distributions; each stands for its neighbours
 FLUSH_SECONDS = 2.0  # a round trip a batch would cost a small one 8 % of its time, and a flush of Redis's disk
 
@@ -102,7 +103,7 @@ class Recorder:
         self._add(batch, found)
 
     def booked(self, batch: MessageBatch, fused: Fused, counts: Counts) -> None:
-        """A batch was booked for the first time."""
+        """A batch was booked for the first time, and its live state is written."""
         if not self._counts_for(batch):
             return
         found = Counter({"booked": len(batch.messages), "positions": counts.positions, "duplicate": counts.duplicate})
@@ -110,7 +111,14 @@ class Recorder:
         found.update({"identities": len(fused.vessels) + len(fused.aircraft), "unchanged": fused.unchanged})
         if not batch.invented:
             _distribute(found, fused, batch.accepted_at)
+        if batch.live and batch.messages:
+            found[f"through.{bucket(self._through(batch))}"] = len(batch.messages)
         self._add(batch, found, fused.vessels.keys(), fused.aircraft.keys())
+
+    def _through(self, batch: MessageBatch) -> int:
+        """From the receipt of the batch's middle message until now, ms."""
+        waited = batch.accepted_at - batch.messages[len(batch.messages) // 2].received_at
+        return max(0, self._wall() - batch.accepted_at) + min(max(0, waited), WAITED_MS)
 
     def flush(self) -> None:
         """Send what is pending. Never raises: what Redis does not take is given up."""
@@ -161,6 +169,10 @@ def _send(pending: Mapping[tuple[str, int], _Minute]) -> None:
     for (label, number), minute in pending.items():
         names = [keys.minute(label, number), keys.targets(label, number), keys.facts(label), keys.totals(label)]
         script(keys=names, args=minute.arguments(), client=pipe)
+        if messages := minute.counts["messages"]:
+            day, tenth = divmod(number // keys.TENTH_MINUTES, keys.TENTHS_OF_DAY)
+            pipe.hincrby(keys.tenths(label, day), str(tenth), messages)
+            pipe.expire(keys.tenths(label, day), keys.TENTHS_SECONDS)
     pipe.execute()
 
 

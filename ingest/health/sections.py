@@ -64,8 +64,8 @@ def sections() -> list[dict[str, Any]]:
 def feeds() -> dict[str, Any]:
     """The health of each feed, the worst first. Raises redis.RedisError."""
     now = round(time.time() * 1000)
-    found = {label: health for label, health in _healths(now).items() if _is_listed(health, now)}
-    states = {label: _state(health, now) for label, health in found.items()}
+    found = {label: health for label, health in _healths(now).items() if is_listed(health, now)}
+    states = {label: state_of(health, now) for label, health in found.items()}
     ill = sum(state in (State.FAILING, State.SILENT, State.STALE_CLOCK) for state in states.values())
     lost = bool(states) and all(state is State.OFF for state in states.values())
     rates = [health.rate for health in found.values() if health.rate is not None]
@@ -87,13 +87,18 @@ def feeds() -> dict[str, Any]:
 
 
 def _healths(now: int) -> dict[str, Health]:
+    subjects = heard_subjects()
+    return read(subjects, now) if subjects else {}
+
+
+def heard_subjects() -> list[Subject]:
+    """The feeds of which something is kept, whether or not they are in the table. Raises redis.RedisError."""
     labels = _labels()
     pipe = get_redis_connection("queue").pipeline(transaction=False)
     for label in labels:
         pipe.hmget(keys.facts(label), "next_poll", "last_success")
     polls = pipe.execute() if labels else []
-    subjects = [Subject(label, True, _poll_seconds(*told)) for label, told in zip(labels, polls, strict=True)]
-    return read(subjects, now) if subjects else {}
+    return [Subject(label, True, _poll_seconds(*told)) for label, told in zip(labels, polls, strict=True)]
 
 
 def _labels() -> tuple[str, ...]:
@@ -113,11 +118,12 @@ def _poll_seconds(next_poll: bytes | None, last_success: bytes | None) -> float 
     return max(0.0, (int(next_poll) - int(last_success)) / 1000)
 
 
-def _is_listed(health: Health, now: int) -> bool:
+def is_listed(health: Health, now: int) -> bool:
+    """Whether it was heard of within a day."""
     return now - max(health.facts.told_at or 0, health.facts.last_message or 0) < LISTED_MS
 
 
-def _state(health: Health, now: int) -> State:
+def state_of(health: Health, now: int) -> State:
     """The verdict; a source that somebody runs by hand has no collector that tells of it, only its messages."""
     by_hand = health.facts.told_at is None and health.facts.last_message is not None
     if by_hand and now - (health.facts.last_message or 0) < settings.FEED_SILENT_SECONDS * 1000:

@@ -43,8 +43,8 @@ ORDER BY counted.number DESC, newest.created_at DESC
 
 @dataclass(frozen=True, slots=True)
 class LetterGroup:
-    """Open letters of one fingerprint. `count` is at most 10,000, `counted_all` says whether that is all of them;
-    the reason and what follows are those of the newest letter."""
+    """Open letters of one fingerprint. `count` is at most what was to be counted, `counted_all` says whether that is
+    all of them; the reason and what follows are those of the newest letter."""
 
     fingerprint: str
     count: int
@@ -58,11 +58,11 @@ class LetterGroup:
     source: str
 
 
-def groups() -> list[LetterGroup]:
-    """The groups of open letters, at most 200, the largest first."""
+def groups(counted: int = COUNTED) -> list[LetterGroup]:
+    """The groups of open letters, at most 200, the largest first; `counted` letters of each at most."""
     with connection.cursor() as cursor:
-        cursor.execute(_STATEMENT.format(table=DeadLetter._meta.db_table), [GROUPS, COUNTED + 1])
+        cursor.execute(_STATEMENT.format(table=DeadLetter._meta.db_table), [GROUPS, counted + 1])
         return [
-            LetterGroup(fingerprint, min(count, COUNTED), count <= COUNTED, *rest)
+            LetterGroup(fingerprint, min(count, counted), count <= counted, *rest)
             for fingerprint, count, *rest in cursor.fetchall()
         ]

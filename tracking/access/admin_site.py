@@ -5,14 +5,17 @@ letter by letter. Pages enter by `register`, those of other packages as well, an
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.options import LOOKUP_SEP
 from django.db.models import Model
 from django.http import HttpRequest
+from django.urls import URLPattern, URLResolver, path
 from unfold.admin import ModelAdmin
 from unfold.sites import UnfoldAdminSite
+
+from tracking.desk import views as desk
 
 # What the filters of fields and the hierarchy of dates put behind a field's name.
 _COMPARISONS = {"exact", "in", "isnull", "gte", "lt", "year", "month", "day", "id__exact", "pk__exact"}
@@ -40,7 +43,15 @@ def _compares(lookup: str, field: str) -> bool:
 
 
 class GuardedAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold has no types
-    """The one site of the project."""
+    """The one site of the project; its first page is the desk."""
+
+    index_template = "tracking/desk.html"
+    index_title = "Overview"
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        """The desk's figures, beside the pages."""
+        own = path("desk/", self.admin_view(desk.figures), name="desk")
+        return [own, *cast(list[URLPattern | URLResolver], super().get_urls())]
 
     def register(
         self, model_or_iterable: type[Model] | Iterable[type[Model]], admin_class: Any = None, **options: Any

@@ -9,6 +9,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from tracking.models import Aircraft, AircraftChange, AircraftPosition, Station, Vessel, VesselChange, VesselPosition
+from tracking.positions import codes
 
 POSITION = ["timestamp", "latitude", "longitude", "received_at", "source", "score"]
 
@@ -27,6 +28,19 @@ class AircraftPositionSerializer(serializers.ModelSerializer[AircraftPosition]):
     class Meta:
         model = AircraftPosition
         fields = [*POSITION, "track", "heard_by", "altitude", "ground_speed", "heading", "vertical_rate", "on_ground"]
+
+
+class LatestVesselPositionSerializer(VesselPositionSerializer):
+    """A position of a vessel, with its status in words."""
+
+    status_text = serializers.SerializerMethodField(help_text="the status in words with its code; null: undefined")
+
+    class Meta(VesselPositionSerializer.Meta):
+        fields = [*VesselPositionSerializer.Meta.fields, "status_text"]
+
+    def get_status_text(self, position: VesselPosition) -> str | None:
+        """Such as "Moored (5)"."""
+        return codes.status_text(position.status)
 
 
 class LiveSerializer(serializers.Serializer[Any]):
@@ -78,9 +92,15 @@ class _Live(serializers.Serializer[Any]):
 class VesselSerializer(serializers.ModelSerializer[Vessel]):
     """A vessel."""
 
+    ship_type_text = serializers.SerializerMethodField(help_text="the type in words with its code; null: not known")
+
     class Meta:
         model = Vessel
         fields = "__all__"
+
+    def get_ship_type_text(self, vessel: Vessel) -> str | None:
+        """Such as "Cargo ship (70)"."""
+        return codes.ship_type_text(vessel.ship_type)
 
 
 class AircraftSerializer(serializers.ModelSerializer[Aircraft]):
@@ -102,7 +122,7 @@ class StationSerializer(serializers.ModelSerializer[Station]):
 class VesselDetailSerializer(_Live, VesselSerializer):
     """A vessel, its latest stored position and its live document."""
 
-    position = VesselPositionSerializer(allow_null=True, help_text="latest stored position; null: none is stored")
+    position = LatestVesselPositionSerializer(allow_null=True, help_text="latest stored position; null: none is stored")
 
 
 class AircraftDetailSerializer(_Live, AircraftSerializer):

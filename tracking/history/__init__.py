@@ -5,4 +5,5 @@ archive     closed days to Parquet          restore    a day back            arc
 days        a day between the two           columns    what is archived      wire      rows as bytes and columns
 files       Parquet, written and read       storage    where the files lie
 tracks      the line of one identity, thinned for reading
+panel       bytes a day, for the desk
 """

@@ -170,7 +170,7 @@ def test_the_list_and_the_page_of_a_feed_show_its_health(admin_client):
     assert " s ago" in page
     shown = admin_client.get(reverse("admin:ingest_feed_change", args=[feed.pk])).content.decode()
     assert f"{dt.datetime.fromtimestamp(now / 1000, dt.UTC):%Y-%m-%d %H:%M:%S}" in shown
-    for text in ("Messages come as they should.", "Distinct targets", "Breaker", "checksum", "Minute by minute"):
+    for text in ("Messages come as they should.", "Distinct targets", "Breaker", "checksum", "feed-charts"):
         assert text in shown
     get_redis_connection("queue").flushdb()
 

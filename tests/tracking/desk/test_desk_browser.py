@@ -1,0 +1,110 @@
+"""People in a real Chromium at the desk: what they see, and what the page asks for meanwhile."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+from playwright.sync_api import Browser, Page, expect
+from pytest_django.live_server_helper import LiveServer
+
+from ingest.models import Feed
+from tests.support.browser import launched
+from tests.support.letters import make_letter
+from tests.support.patience import PATIENCE_SECONDS
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, databases=["default", "direct"])]
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(scope="module")
+def chromium(django_db_setup: None) -> Iterator[Browser]:
+    """One browser for all tests of a module."""
+    with launched() as browser:
+        yield browser
+
+
+class Visit:
+    """A page of the desk; `asked` holds the addresses of the figures that it asked for."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.asked: list[str] = []
+        self.wrong: list[str] = []
+        page.on("request", lambda request: self.asked.append(request.url) if "/admin/desk/" in request.url else None)
+        page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
+        page.on("console", lambda told: self.wrong.append(told.text) if told.type == "error" else None)
+
+
+@pytest.fixture
+def visit(chromium: Browser, live_server: LiveServer, live_redis: Any) -> Iterator[Visit]:
+    """The desk with a feed that nobody collects and two open letters; any error fails the test."""
+    Feed.objects.create(name=HOSTILE, url="tcp://pier:10110", source="pier")
+    make_letter(reason="latitude_out_of_range"), make_letter(reason="latitude_out_of_range")
+    client = Client()
+    client.force_login(User.objects.create_superuser("boss"))
+    context = chromium.new_context(base_url=live_server.url, viewport={"width": 390, "height": 844})
+    cookie = client.cookies["sessionid"].value
+    context.add_cookies([{"name": "sessionid", "value": cookie, "url": live_server.url}])
+    visited = Visit(context.new_page())
+    visited.page.clock.install()  # the page's time passes when the test says so
+    visited.page.goto(reverse("admin:index"))
+    visited.page.locator(".verdict").wait_for(timeout=PATIENCE_SECONDS * 1000)
+    yield visited
+    context.close()
+    assert visited.wrong == []
+
+
+def wait_for_another(visit: Visit, number: int) -> None:
+    for _ in range(100):
+        if len(visit.asked) > number:
+            return
+        visit.page.clock.run_for(1000)
+        visit.page.wait_for_timeout(50)
+    raise AssertionError("the page asked no more")
+
+
+def test_the_desk_says_what_is_wrong_and_shows_every_panel_as_text(visit: Visit) -> None:
+    page = visit.page
+    expect(page.locator(".verdict")).to_contain_text("one thing needs a look")
+    expect(page.locator(".verdict li")).to_contain_text("No collector runs")
+    expect(page.locator(".feeds tbody th")).to_contain_text(HOSTILE)
+    expect(page.locator(".lines li", has_text="latitude out of range")).to_contain_text("2")
+    expect(page.locator("#nav-sidebar-apps a", has_text="Dead letters")).to_contain_text("2")
+    titles = page.locator(".desk h2, .desk h3").all_text_contents()
+    assert {"Live targets", "Queue", "Accounts, today", "Circuit breakers", "Stored a day"} <= set(titles)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_the_page_asks_again_by_itself_and_not_while_it_is_paused_or_hidden(visit: Visit) -> None:
+    page = visit.page
+    wait_for_another(visit, len(visit.asked))
+    page.get_by_role("button", name="Pause").click()
+    number = len(visit.asked)
+    page.clock.run_for(60_000)
+    assert len(visit.asked) == number
+    page.get_by_role("button", name="Go on").click()
+    wait_for_another(visit, number)
+    hide(page, True)
+    number = len(visit.asked)
+    page.clock.run_for(60_000)
+    assert len(visit.asked) == number
+    hide(page, False)
+    wait_for_another(visit, number)
+
+
+def hide(page: Page, hidden: bool) -> None:
+    told = "Object.defineProperty(document, 'hidden', {value: %s, configurable: true})"
+    page.evaluate(f"{told % str(hidden).lower()}; document.dispatchEvent(new Event('visibilitychange'))")
+
+
+def test_another_span_of_time_is_asked_for_at_once_and_remembered(visit: Visit) -> None:
+    page = visit.page
+    page.get_by_role("button", name="7 d").click()
+    expect(page.get_by_role("button", name="7 d")).to_have_attribute("aria-pressed", "true")
+    page.reload()
+    page.locator(".verdict").wait_for(timeout=PATIENCE_SECONDS * 1000)
+    assert visit.asked[-1].endswith("window=7d")
