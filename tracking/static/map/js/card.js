@@ -17,7 +17,7 @@ export class Card {
     this.root.hidden = row < 0;
     if (row < 0) return;
     const { store, actions } = this, kind = store.kind[row], now = store.now(), heard = now - store.heard[row];
-    const estimated = kind !== STATION && (store.vx[row] || store.vy[row]) && heard > 10;
+    const estimated = !store.clock && kind !== STATION && (store.vx[row] || store.vy[row]) && heard > 10;
     render(html`<header>${glyph(store, row)}<span><h2>${titleOf(store, row)}</h2><small>${kindWord(store, row)} · ${store.id[row].toUpperCase()}</small></span>
         <button class="icon" title="Close (Esc)" aria-label="Close" @click=${() => actions.close()}>×</button></header>
       ${store.alarm[row] ? html`<p class="alarm">${store.alarm[row]}</p>` : nothing}

@@ -5,19 +5,22 @@ import { html, nothing, render } from "../vendor/lit-html-3.3.3/lit-html.js";
 import * as address from "./address.js";
 import { Card } from "./card.js";
 import { Feed } from "./feed.js";
-import { age, altitude, clock, distance, place, speed, units, whole } from "./format.js";
+import { age, altitude, clock, distance, moment, place, speed, units, whole } from "./format.js";
 import { between, beyond, latitudeOf, longitudeOf, mercatorX, mercatorY } from "./geo.js";
 import { AIRCRAFT, CATEGORIES, KINDS, SHAPES, STATION, VESSEL, altitudeColour } from "./kinds.js";
 import { Labels } from "./labels.js";
 import { Layer } from "./layer.js";
 import { List, glyph, kindWord, legend, titleOf } from "./list.js";
 import { CHOSEN, HOVERED, Store } from "./store.js";
+import { Bar } from "./past/bar.js";
+import { Replay } from "./past/replay.js";
 import { EMPTY, repaint, style } from "./style.js";
 
 const $ = (id) => document.getElementById(id);
 const { changes, tiles, api, admin, status, member } = $("map").dataset;
 const begun = address.read();
 const HOME = { center: [8, 30], zoom: 1.7 };
+const PAST_SECONDS = 43200;
 const AHEAD_SECONDS = [600, 120, 0], GAP_SECONDS = [3600, 600, 0];
 const RINGS_MILES = [10, 25, 50, 100, 200];
 
@@ -65,7 +68,7 @@ map.on("render", paint); // so both canvases move in one frame
 /** As many frames a second as the fastest target needs to move half a pixel, from 1 to 30. */
 function pace() {
   const perMetre = (512 * 2 ** map.getZoom()) / 40075016.686;
-  setTimeout(() => { if (!document.hidden) { if (following) keepUp(); wake(); } pace(); }, 1000 / Math.min(30, Math.max(1, 500 * perMetre)));
+  setTimeout(() => { if (!document.hidden) { if (following) keepUp(); wake(); } pace(); }, 1000 / Math.min(30, Math.max(1, 500 * perMetre * (replay.playing ? replay.rate : 1))));
 }
 function keepUp() { const row = store.row(chosen); if (row >= 0) { const [x, y] = store.drawn(row); map.jumpTo({ center: [longitudeOf(x), latitudeOf(y)] }); } }
 function fit() { const ratio = Math.min(2, devicePixelRatio || 1); layer.resize(ratio); labels.resize(ratio); wake(); }
@@ -77,7 +80,7 @@ const actions = {
   close: () => choose(-1), following: () => following, tracking: () => tracking,
   follow() { if (!chosen) return; following = !following; drawCard(); keep(); },
   track() { if (!chosen) return; tracking = !tracking; drawTrack(); drawCard(); keep(); },
-  copy() { navigator.clipboard?.writeText(location.href); tell("The link is copied"); },
+  copy() { keep(); navigator.clipboard?.writeText(location.href); tell("The link is copied"); },
   adminOf: (row) => `${admin}tracking/${["vessel", "aircraft", "station"][store.kind[row]]}/${encodeURIComponent(store.id[row])}/change/`,
 };
 const list = new List($("list"), store, actions), card = new Card($("card"), store, actions);
@@ -108,12 +111,21 @@ async function got(url) {
 /** The live document and track, which are as public as live state, and for members the row in the tables. */
 async function fetchDetails(key) {
   const path = `${{ v: "vessels", a: "aircraft", s: "stations" }[key[0]]}/${encodeURIComponent(key.slice(1))}/`;
-  const live = `${api}live/${path}`, none = { refused: 401 };
+  const live = `${api}live/${path}`, none = { refused: 401 }, past = replay.on;
+  if (past) return fetchPast(key, `${api}${path}`);
   const [document, track, known] = await Promise.all([got(live), key[0] === "s" ? none : got(`${live}track/`), member === undefined ? none : got(`${api}${path}`)]);
-  if (key !== chosen) return;
+  if (key !== chosen || replay.on) return;
   const missing = [track, known].some(({ refused }) => refused === 503) ? "The database is away: the track and the tables come back with it." : "";
   const found = document.refused === undefined ? document : null;
   details = { known: known.refused === undefined ? known : found, live: found ?? known.live ?? null, track: track.refused === undefined ? pointsOf(track) : null, missing };
+  drawTrack(); drawCard();
+}
+/** Half a day before and after the moment. */
+async function fetchPast(key, address) {
+  const seconds = replay.now(), [from, to] = [seconds - PAST_SECONDS, seconds + PAST_SECONDS].map((edge) => new Date(edge * 1000).toISOString());
+  const [track, known] = await Promise.all([got(`${address}track/?${new URLSearchParams({ from, to, points: 600 })}`), got(address)]);
+  if (key !== chosen || !replay.on) return;
+  details = { asked: true, known: known.refused === undefined ? known : null, live: null, track: (track.points ?? []).map(({ timestamp, latitude, longitude, speed, ground_speed, altitude }) => ({ at: Date.parse(timestamp) / 1000, lat: latitude, lon: longitude, speed: speed ?? ground_speed, altitude })) };
   drawTrack(); drawCard();
 }
 const pointsOf = ({ at, lat, lon, speed, altitude }) => at.map((seconds, point) => ({ at: seconds, lat: lat[point], lon: lon[point], speed: speed[point], altitude: altitude?.[point] }));
@@ -123,7 +135,8 @@ function drawTrack() {
   const row = store.row(chosen), pieces = [], kind = store.kind[row];
   if (row >= 0 && tracking && details.track?.length) {
     let turn = 0, last = null;
-    for (const point of [...details.track, { at: store.heard[row], lat: store.lat[row], lon: store.lon[row], altitude: store.altitude[row] }]) {
+    const until = replay.on ? store.heard[row] : Infinity;
+    for (const point of [...details.track.filter(({ at }) => at < until), { at: store.heard[row], lat: store.lat[row], lon: store.lon[row], altitude: store.altitude[row] }]) {
       if (last && Math.abs(point.lon - last.lon) > 180) turn += point.lon < last.lon ? 360 : -360;
       const colour = kind === AIRCRAFT && Number.isFinite(point.altitude) ? `rgb(${altitudeColour(Math.round(point.altitude / 2500) * 2500, store.dark).join()})` : null;
       const here = [point.lon + turn, point.lat], piece = pieces[pieces.length - 1], gap = last && point.at - last.at > GAP_SECONDS[kind];
@@ -148,13 +161,39 @@ const setData = (name, data) => map.getSource(name)?.setData(data);
 const feed = new Feed(changes, {
   view: bounds, zoom: () => map.getZoom(),
   take(body) {
-    store.apply(body); store.sweep();
-    if (chosen && !details.asked) { const row = store.row(chosen); if (row >= 0) { details.asked = true; if (!(store.flags[row] & CHOSEN)) choose(row); } }
+    store.apply(body); store.sweep(); rechoose();
     drawKinds(); listSoon(); drawCard(); drawAhead(store.row(chosen)); wake();
   },
   told: drawHealth,
 });
-map.on("load", () => { feed.ask(); pace(); drawFoot(); });
+/** What was chosen, by a link or before the store was filled anew, is chosen again when it is there. */
+function rechoose() {
+  const row = chosen ? store.row(chosen) : -1;
+  if (row < 0 || store.flags[row] & CHOSEN) return;
+  if (details.asked) store.flag(row, CHOSEN, true); else { choose(row); details.asked = true; }
+}
+
+// --- the past --------------------------------------------------------------------------------------------------------
+const replay = new Replay(api, store, {
+  view: bounds, zoom: () => map.getZoom(), got,
+  changed() { store.totals = store.counts(); rechoose(); drawKinds(); listSoon(); drawCard(); if (chosen) drawTrack(); wake(); },
+  told() { bar.draw(); drawHealth(); },
+  ended: () => setPast(null),
+});
+const bar = new Bar($("replay"), replay, { live: () => setPast(null), sought: (seconds) => { const playing = replay.playing; replay.start(seconds).then(() => { if (!playing) keep(); }); } });
+/** To a moment, epoch seconds; null: to the present. */
+function setPast(seconds) {
+  if (seconds !== null && member === undefined) return tell("The past needs a log-in");
+  if (seconds === null && !replay.on) return;
+  document.body.classList.toggle("past", seconds !== null);
+  $("b-replay").setAttribute("aria-pressed", seconds !== null);
+  details = {};
+  if (seconds === null) { replay.stop(); feed.resume(); }
+  else { feed.pause(); replay.start(Math.min(seconds, Date.now() / 1000 - 10)).then(keep); }
+  bar.draw(); drawHealth(); drawKinds(); drawCard(); keep(); listSoon(); wake();
+}
+
+map.on("load", () => { const seconds = Date.parse(begun.t) / 1000; if (Number.isFinite(seconds)) setPast(seconds); if (!replay.on) feed.ask(); pace(); drawFoot(); });
 document.addEventListener("visibilitychange", () => { if (!document.hidden) feed.ask(); });
 
 // --- the page --------------------------------------------------------------------------------------------------------
@@ -163,6 +202,11 @@ function drawKinds() {
   render(KINDS.map((kind, number) => (kind === "station" && !store.totals.station ? nothing : html`<button aria-pressed=${!filters.hidden.has(kind)} title="${words[number]}: show or hide (${number + 1})" @click=${() => toggle(kind)}><svg viewBox="0 0 100 100" aria-hidden="true"><path d=${SHAPES[shapes[number]]}></path></svg><span>${words[number]}</span><b>${whole(store.totals[kind] ?? 0)}</b></button>`)), $("kinds"));
 }
 function drawHealth() {
+  if (replay.on) {
+    $("state").dataset.state = "past";
+    render(html`<i></i><span>Replay${replay.playing ? ` ${replay.rate}×` : ""}</span>`, $("state"));
+    return render(html`${moment(replay.now())} <small>UTC</small>`, $("clock"));
+  }
   const { seconds, late, problem, begun: heard } = feed.state();
   $("state").dataset.state = late ? (heard ? "late" : "begin") : "live";
   render(html`<i></i><span>${late ? (heard ? `No news for ${age(seconds)}${problem ? `: ${problem}` : ""}` : problem || "Connecting") : "Live"}</span>`, $("state"));
@@ -187,7 +231,7 @@ let telling = 0;
 function tell(text) { $("toast").textContent = text; $("toast").hidden = false; clearTimeout(telling); telling = setTimeout(() => { $("toast").hidden = true; }, 2500); }
 function keep() {
   const middle = map.getCenter();
-  address.write({ zoom: map.getZoom(), lat: middle.lat, lon: middle.lng }, { sel: chosen, follow: following && "1", track: !tracking && "0", hide: [...filters.hidden].join(), moving: filters.moving && "1", slowest: filters.slowest, low: filters.low, high: filters.high, feed: filters.feed, theme, units: units.name === "metric" && "metric" });
+  address.write({ zoom: map.getZoom(), lat: middle.lat, lon: middle.lng }, { sel: chosen, follow: following && "1", track: !tracking && "0", hide: [...filters.hidden].join(), moving: filters.moving && "1", slowest: filters.slowest, low: filters.low, high: filters.high, feed: filters.feed, theme, units: units.name === "metric" && "metric", t: replay.on && `${new Date(replay.now() * 1000).toISOString().slice(0, 19)}Z` });
 }
 function refilter() { store.rewrite(); drawFilters(); drawKinds(); listNow(); keep(); labels.chosenAt = 0; wake(); }
 function toggle(id) { if (!filters.hidden.delete(id)) filters.hidden.add(id); refilter(); }
@@ -219,7 +263,7 @@ map.on("mouseout", () => { hover(-1); drawTip(-1); });
 map.on("click", (event) => (measuring ? measure(event.lngLat) : choose(under(event))));
 map.on("contextmenu", (event) => { rings = rings ? null : [event.lngLat.lng, event.lngLat.lat]; drawRings(); });
 map.on("dragstart", () => { if (following) { following = false; drawCard(); keep(); } });
-map.on("moveend", () => { keep(); drawFoot(); listSoon(); feed.moved(); });
+map.on("moveend", () => { keep(); drawFoot(); listSoon(); if (replay.on) replay.moved(); else feed.moved(); });
 map.on("error", (event) => console.error(event.error?.message ?? event.error));
 
 function drawTip(row, point) {
@@ -285,19 +329,21 @@ $("q").addEventListener("keydown", (event) => {
 
 // --- keyboard, as users of tar1090 know it where the meaning is the same ---------------------------------------------
 const KEYS = {
-  "/": () => $("q").focus(), q: () => map.zoomOut(), e: () => map.zoomIn(), h: () => map.flyTo(HOME), f: actions.follow, t: actions.track, c: () => chosen && actions.copy(),
+  "/": () => $("q").focus(), q: () => map.zoomOut(), e: () => map.zoomIn(), h: () => map.flyTo(HOME), f: actions.follow, t: actions.track, c: () => actions.copy(),
   l: () => { labels.on = !labels.on; labels.chosenAt = 0; wake(); tell(labels.on ? "Names are shown" : "Names are hidden"); },
   x: () => { store.still = !store.still; wake(); tell(store.still ? "Drawn where they were heard" : "Drawn where they should be now"); },
   m: () => setMeasuring(!measuring), d: () => setTheme(theme === "dark" ? "light" : "dark"), v: () => $("side").classList.toggle("closed"),
+  r: () => setPast(replay.on ? null : Date.now() / 1000 - 3600), " ": () => replay.on && bar.toggle(), "[": () => replay.on && bar.step(-3600), "]": () => replay.on && bar.step(3600),
   1: () => toggle("vessel"), 2: () => toggle("aircraft"), 3: () => toggle("station"), "?": () => $("help").showModal(),
   Escape: () => (measuring ? setMeasuring(false) : choose(-1)),
 };
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || /INPUT|SELECT|TEXTAREA/.test(event.target.tagName) || $("help").open) return;
+  if (event.key === " " && event.target.tagName === "BUTTON") return; // it presses the button
   const act = KEYS[event.key];
   if (act) { event.preventDefault(); act(); }
 });
-for (const [id, key] of Object.entries({ "b-in": "e", "b-out": "q", "b-home": "h", "b-theme": "d", "b-ruler": "m", "b-help": "?" })) $(id).addEventListener("click", KEYS[key]);
+for (const [id, key] of Object.entries({ "b-in": "e", "b-out": "q", "b-home": "h", "b-theme": "d", "b-ruler": "m", "b-replay": "r", "b-help": "?" })) $(id).addEventListener("click", KEYS[key]);
 $("b-list").addEventListener("click", () => { $("side").classList.toggle("open"); listNow(); });
 $("b-filters").addEventListener("click", (event) => { const open = $("filterbox").toggleAttribute("hidden"); event.currentTarget.setAttribute("aria-expanded", !open); drawFilters(); });
 
