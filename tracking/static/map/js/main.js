@@ -7,28 +7,29 @@ import { Card } from "./card.js";
 import { Feed } from "./feed.js";
 import { age, altitude, clock, distance, moment, place, speed, units, whole } from "./format.js";
 import { between, beyond, latitudeOf, longitudeOf, mercatorX, mercatorY } from "./geo.js";
-import { AIRCRAFT, CATEGORIES, KINDS, SHAPES, STATION, VESSEL, altitudeColour } from "./kinds.js";
+import { AIRCRAFT, CATEGORIES, KINDS, SHAPES, STATION, VESSEL } from "./kinds.js";
 import { Labels } from "./labels.js";
 import { Layer } from "./layer.js";
 import { List, glyph, kindWord, legend, titleOf } from "./list.js";
 import { CHOSEN, HOVERED, Store } from "./store.js";
 import { Bar } from "./past/bar.js";
 import { Replay } from "./past/replay.js";
+import { Trail } from "./past/trail.js";
 import { EMPTY, repaint, style } from "./style.js";
 
 const $ = (id) => document.getElementById(id);
 const { changes, tiles, api, admin, status, member } = $("map").dataset;
 const begun = address.read();
 const HOME = { center: [8, 30], zoom: 1.7 };
-const PAST_SECONDS = 43200;
-const AHEAD_SECONDS = [600, 120, 0], GAP_SECONDS = [3600, 600, 0];
+const AHEAD_SECONDS = [600, 120, 0];
+const PHONE_PIXELS = 752, CARD_PIXELS = 352; // as in map.css
 const RINGS_MILES = [10, 25, 50, 100, 200];
 
 // --- what is shown ---------------------------------------------------------------------------------------------------
 let theme = begun.theme ?? (matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark");
 let chosen = begun.sel ?? "", hovered = -1, following = begun.follow === "1", tracking = begun.track !== "0";
 let details = {}, measuring = null, rings = null;
-const store = new Store();
+const store = new Store(), trail = new Trail(store, { by: begun.by, span: begun.span });
 const filters = { hidden: new Set((begun.hide ?? "").split(",").filter(Boolean)), moving: begun.moving === "1", slowest: +begun.slowest || 0, low: +begun.low || 0, high: +begun.high || 0, feed: begun.feed ?? "" };
 units.name = begun.units ?? localStorage.getItem("units") ?? "nautical";
 
@@ -88,19 +89,19 @@ const list = new List($("list"), store, actions), card = new Card($("card"), sto
 function choose(row) {
   store.flag(store.row(chosen), CHOSEN, false);
   chosen = row < 0 ? "" : KINDS[store.kind[row]][0] + store.id[row];
-  details = {}; following = following && row >= 0;
+  details = {}; trail.take(STATION, null); following = following && row >= 0;
   store.flag(row, CHOSEN, true);
   document.body.classList.toggle("carded", row >= 0);
   drawTrack(); drawCard(); list.draw(); keep(); wake();
   if (row < 0) return;
   $("side").classList.remove("open");
   const [x, y] = project(...store.drawn(row)), { clientWidth: width, clientHeight: height } = $("targets");
-  const narrow = width < 760; // the card is a sheet over the lower half
-  if (narrow || x < 60 || y < 60 || x > width - 400 || y > height - 60) map.easeTo({ center: [store.lon[row], store.lat[row]], offset: narrow ? [0, -height / 4] : [-150, 0], duration: 500 });
+  const narrow = innerWidth <= PHONE_PIXELS; // the card is a sheet over the lower half
+  if (narrow || x < 60 || y < 60 || x > width - CARD_PIXELS - 40 || y > height - 60) map.easeTo({ center: [store.lon[row], store.lat[row]], offset: narrow ? [0, -height / 4] : [-CARD_PIXELS / 2, 0], duration: 500 });
   fetchDetails(chosen);
 }
 function hover(row) { if (row === hovered) return; store.flag(hovered, HOVERED, false); store.flag(row, HOVERED, true); hovered = row; labels.chosenAt = 0; wake(); }
-function drawCard() { card.draw(store.row(chosen), details); }
+function drawCard() { card.draw(store.row(chosen), { ...details, trail, controls: trail.kind === STATION ? nothing : trail.controls(member !== undefined, trailChanged) }); }
 
 async function got(url) {
   try {
@@ -108,44 +109,31 @@ async function got(url) {
     return response.ok ? await response.json() : { refused: response.status };
   } catch { return { refused: 0 }; }
 }
-/** The live document and track, which are as public as live state, and for members the row in the tables. */
+/** The live document and the trail, which are as public as live state, and for members the row in the tables. */
 async function fetchDetails(key) {
   const path = `${{ v: "vessels", a: "aircraft", s: "stations" }[key[0]]}/${encodeURIComponent(key.slice(1))}/`;
-  const live = `${api}live/${path}`, none = { refused: 401 }, past = replay.on;
-  if (past) return fetchPast(key, `${api}${path}`);
-  const [document, track, known] = await Promise.all([got(live), key[0] === "s" ? none : got(`${live}track/`), member === undefined ? none : got(`${api}${path}`)]);
-  if (key !== chosen || replay.on) return;
-  const missing = [track, known].some(({ refused }) => refused === 503) ? "The database is away: the track and the tables come back with it." : "";
+  const none = { refused: 401 }, past = replay.on;
+  const [document, , known] = await Promise.all([past ? none : got(`${api}live/${path}`), fetchTrail(key, path), member === undefined ? none : got(`${api}${path}`)]);
+  if (key !== chosen || replay.on !== past) return;
   const found = document.refused === undefined ? document : null;
-  details = { known: known.refused === undefined ? known : found, live: found ?? known.live ?? null, track: track.refused === undefined ? pointsOf(track) : null, missing };
+  details = { ...details, asked: true, missing: [known, details.trail].some((answer) => answer?.refused === 503) ? "The database is away: the track and the tables come back with it." : "" };
+  Object.assign(details, { known: known.refused === undefined ? known : found, live: found ?? (past ? null : known.live ?? null) });
   drawTrack(); drawCard();
 }
-/** Half a day before and after the moment. */
-async function fetchPast(key, address) {
-  const seconds = replay.now(), [from, to] = [seconds - PAST_SECONDS, seconds + PAST_SECONDS].map((edge) => new Date(edge * 1000).toISOString());
-  const [track, known] = await Promise.all([got(`${address}track/?${new URLSearchParams({ from, to, points: 600 })}`), got(address)]);
-  if (key !== chosen || !replay.on) return;
-  details = { asked: true, known: known.refused === undefined ? known : null, live: null, track: (track.points ?? []).map(({ timestamp, latitude, longitude, speed, ground_speed, altitude }) => ({ at: Date.parse(timestamp) / 1000, lat: latitude, lon: longitude, speed: speed ?? ground_speed, altitude })) };
+async function fetchTrail(key, path) {
+  if (key[0] === "s") return trail.take(STATION, null);
+  const answer = await got(trail.address(api, path, { member: member !== undefined, past: replay.on, now: store.now() }));
+  if (key !== chosen) return;
+  details.trail = answer; trail.take("vas".indexOf(key[0]), answer.refused === undefined ? answer : null);
   drawTrack(); drawCard();
 }
-const pointsOf = ({ at, lat, lon, speed, altitude }) => at.map((seconds, point) => ({ at: seconds, lat: lat[point], lon: lon[point], speed: speed[point], altitude: altitude?.[point] }));
-
-/** The track by colour, cut at gaps, unrolled over the antimeridian; and where the target will be. */
+function trailChanged(asks) {
+  if (asks) fetchTrail(chosen, `${{ v: "vessels", a: "aircraft" }[chosen[0]]}/${encodeURIComponent(chosen.slice(1))}/`);
+  drawTrack(); drawCard(); keep();
+}
 function drawTrack() {
-  const row = store.row(chosen), pieces = [], kind = store.kind[row];
-  if (row >= 0 && tracking && details.track?.length) {
-    let turn = 0, last = null;
-    const until = replay.on ? store.heard[row] : Infinity;
-    for (const point of [...details.track.filter(({ at }) => at < until), { at: store.heard[row], lat: store.lat[row], lon: store.lon[row], altitude: store.altitude[row] }]) {
-      if (last && Math.abs(point.lon - last.lon) > 180) turn += point.lon < last.lon ? 360 : -360;
-      const colour = kind === AIRCRAFT && Number.isFinite(point.altitude) ? `rgb(${altitudeColour(Math.round(point.altitude / 2500) * 2500, store.dark).join()})` : null;
-      const here = [point.lon + turn, point.lat], piece = pieces[pieces.length - 1], gap = last && point.at - last.at > GAP_SECONDS[kind];
-      if (!piece || gap || piece.properties.colour !== colour) pieces.push({ type: "Feature", properties: { colour }, geometry: { type: "LineString", coordinates: piece && !gap ? [piece.geometry.coordinates[piece.geometry.coordinates.length - 1], here] : [here] } });
-      else piece.geometry.coordinates.push(here);
-      last = point;
-    }
-  }
-  setData("trail", { type: "FeatureCollection", features: pieces.filter((piece) => piece.geometry.coordinates.length > 1) });
+  const row = store.row(chosen), { lines, dots } = trail.features(tracking ? row : -1, replay.on && row >= 0 ? store.heard[row] : Infinity);
+  setData("trail", { type: "FeatureCollection", features: lines }); setData("points", { type: "FeatureCollection", features: dots });
   drawAhead(row);
 }
 function drawAhead(row) {
@@ -231,7 +219,7 @@ let telling = 0;
 function tell(text) { $("toast").textContent = text; $("toast").hidden = false; clearTimeout(telling); telling = setTimeout(() => { $("toast").hidden = true; }, 2500); }
 function keep() {
   const middle = map.getCenter();
-  address.write({ zoom: map.getZoom(), lat: middle.lat, lon: middle.lng }, { sel: chosen, follow: following && "1", track: !tracking && "0", hide: [...filters.hidden].join(), moving: filters.moving && "1", slowest: filters.slowest, low: filters.low, high: filters.high, feed: filters.feed, theme, units: units.name === "metric" && "metric", t: replay.on && `${new Date(replay.now() * 1000).toISOString().slice(0, 19)}Z` });
+  address.write({ zoom: map.getZoom(), lat: middle.lat, lon: middle.lng }, { sel: chosen, follow: following && "1", track: !tracking && "0", by: trail.by, span: trail.span !== "24h" && trail.span, hide: [...filters.hidden].join(), moving: filters.moving && "1", slowest: filters.slowest, low: filters.low, high: filters.high, feed: filters.feed, theme, units: units.name === "metric" && "metric", t: replay.on && `${new Date(replay.now() * 1000).toISOString().slice(0, 19)}Z` });
 }
 function refilter() { store.rewrite(); drawFilters(); drawKinds(); listNow(); keep(); labels.chosenAt = 0; wake(); }
 function toggle(id) { if (!filters.hidden.delete(id)) filters.hidden.add(id); refilter(); }
@@ -255,24 +243,39 @@ function setTheme(next) {
 const under = (event) => store.nearest(mercatorX(event.lngLat.lng), mercatorY(event.lngLat.lat), 16 / (512 * 2 ** map.getZoom()));
 map.on("mousemove", (event) => {
   const row = measuring ? -1 : under(event);
-  hover(row); drawTip(row, event.point); map.getCanvas().style.cursor = measuring ? "crosshair" : row >= 0 ? "pointer" : "";
+  hover(row); if (row >= 0 || measuring || !drawPoint(event)) drawTip(row, event.point);
+  map.getCanvas().style.cursor = measuring ? "crosshair" : row >= 0 ? "pointer" : "";
   $("where").textContent = place(event.lngLat.lat, event.lngLat.lng);
   if (measuring?.from) drawRuler(event.lngLat);
 });
 map.on("mouseout", () => { hover(-1); drawTip(-1); });
-map.on("click", (event) => (measuring ? measure(event.lngLat) : choose(under(event))));
+map.on("click", (event) => {
+  if (measuring) return measure(event.lngLat);
+  const row = under(event);
+  if (row >= 0 || !drawPoint(event)) { drawTip(-1); choose(row); }
+});
+/** The values of the point of the trail that is under the pointer; whether there is one. */
+function drawPoint(event) {
+  const point = tracking && trail.nearest(event.lngLat.lng, event.lngLat.lat, 14 / (512 * 2 ** map.getZoom()));
+  if (!point) return false;
+  tipAt(event.point, trail.told(point));
+  return true;
+}
 map.on("contextmenu", (event) => { rings = rings ? null : [event.lngLat.lng, event.lngLat.lat]; drawRings(); });
 map.on("dragstart", () => { if (following) { following = false; drawCard(); keep(); } });
 map.on("moveend", () => { keep(); drawFoot(); listSoon(); if (replay.on) replay.moved(); else feed.moved(); });
 map.on("error", (event) => console.error(event.error?.message ?? event.error));
 
 function drawTip(row, point) {
-  const tip = $("tip");
-  tip.hidden = row < 0;
+  $("tip").hidden = row < 0;
   if (row < 0) return;
   const kind = store.kind[row];
-  render(html`<b>${titleOf(store, row)}</b><span>${store.alarm[row] ?? kindWord(store, row)}</span><span>${kind === STATION ? nothing : `${speed(store.speed[row])} · `}${kind === AIRCRAFT && !store.ground[row] ? `${altitude(store.altitude[row])} · ` : ""}${age(store.now() - store.heard[row])}</span>`, tip);
-  const right = point.x > $("targets").clientWidth - 240;
+  tipAt(point, html`<b>${titleOf(store, row)}</b><span>${store.alarm[row] ?? kindWord(store, row)}</span><span>${kind === STATION ? nothing : `${speed(store.speed[row])} · `}${kind === AIRCRAFT && !store.ground[row] ? `${altitude(store.altitude[row])} · ` : ""}${age(store.now() - store.heard[row])}</span>`);
+}
+function tipAt(point, told) {
+  const tip = $("tip");
+  tip.hidden = false; render(told, tip);
+  const right = point.x > $("targets").clientWidth - (document.body.classList.contains("carded") && innerWidth > PHONE_PIXELS ? 590 : 240);
   tip.style.transform = `translate(${right ? point.x - tip.offsetWidth - 14 : point.x + 16}px, ${point.y + 14}px)`;
 }
 function setMeasuring(on) { measuring = on ? { from: null } : null; $("measure").hidden = !on; $("measure").textContent = "Click the first point"; $("b-ruler").setAttribute("aria-pressed", on); setData("ruler", EMPTY); }

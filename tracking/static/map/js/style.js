@@ -15,7 +15,7 @@ export function style(theme, tiles) {
     version: 8,
     sources: {
       base: { type: "vector", tiles: [tiles.replace("/0/0/0", "/{z}/{x}/{y}")], maxzoom: 7, attribution: "" },
-      ...Object.fromEntries(["grid", "rings", "ahead", "trail", "ruler"].map((name) => [name, { type: "geojson", data: name === "grid" ? graticule() : EMPTY }])),
+      ...Object.fromEntries(["grid", "rings", "ahead", "trail", "points", "ruler"].map((name) => [name, { type: "geojson", data: name === "grid" ? graticule() : EMPTY }])),
     },
     layers: [
       { id: "sea", type: "background", paint: { "background-color": p.sea } },
@@ -30,6 +30,7 @@ export function style(theme, tiles) {
       line("ahead", { "line-color": p.accent, "line-width": 1.5, "line-dasharray": [2, 2], "line-opacity": 0.85 }),
       { ...line("trail", { "line-color": p.halo, "line-width": 5, "line-opacity": 0.55 }), id: "trail-case" },
       line("trail", { "line-color": ["coalesce", ["get", "colour"], p.accent], "line-width": 2.5 }),
+      { id: "points", type: "circle", source: "points", minzoom: 8.5, paint: { "circle-radius": by(9, 1.8, 13, 3.6), "circle-color": p.halo, "circle-stroke-color": ["coalesce", ["get", "colour"], p.accent], "circle-stroke-width": 1.4 } },
       line("ruler", { "line-color": p.accent, "line-width": 2, "line-dasharray": [3, 2] }),
       base("places", "symbol", "places", {
         filter: [">=", ["zoom"], ["get", "z"]],
