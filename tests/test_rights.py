@@ -101,6 +101,10 @@ API = {
     "live-aircraft": LIVE,
     "live-stations": LIVE,
     "live-changes": LIVE,
+    "live-feeds": LIVE,
+    "live-receivers": ("UBBBBB", "BFFBU", "UMMMMM", "MFFMU"),  # without two feeds
+    "vessel-why": HISTORY,
+    "aircraft-why": HISTORY,
     "live-vessel": LIVE_ONE,
     "live-vessel-track": LIVE_ONE,
     "live-aircraft-one": LIVE_ONE,

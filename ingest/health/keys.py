@@ -1,7 +1,8 @@
 """Where the health of feeds is kept: keys in the queue's Redis, one hash tag for all, each with an end.
 
     minute     hash, 2 h     counts of one feed and minute; distributions as `delay.<bucket>`, see
-    `ingest/health/histogram.py` targets    HyperLogLog   the targets heard in that minute, 2 h facts      hash, 30 d
+    `ingest/health/histogram.py` targets    HyperLogLog   the targets heard in that minute, 2 h heard      set, 40 min
+    identities heard in ten minutes facts      hash, 30 d
     how its collector stands, the last message totals     hash, 30 d    counts since the feed was first heard, for
     counters; begin anew 30 d after the last baseline   hash, 35 d    messages a minute by hour of the week (0 is Monday
     0-1 h UTC), averaged over weeks alert      JSON, 30 d    the state that was last announced
@@ -13,6 +14,9 @@ MINUTE_SECONDS = 2 * 3600
 FACTS_SECONDS = 30 * 86_400
 BASELINE_SECONDS = 35 * 86_400
 MINUTE_MS = 60_000
+HEARD_MINUTES = 10
+HEARD_PERIODS = 3  # that are looked at, the present one included
+HEARD_SECONDS = HEARD_MINUTES * (HEARD_PERIODS + 1) * 60
 HOUR_MS = 3_600_000
 
 
@@ -24,6 +28,11 @@ def minute(label: str, number: int) -> str:
 def targets(label: str, number: int) -> str:
     """Targets of a minute."""
     return f"tracking:{{health}}:targets:{label}:{number}"
+
+
+def heard(label: str, number: int) -> str:
+    """Identities of HEARD_MINUTES."""
+    return f"tracking:{{health}}:heard:{label}:{number}"
 
 
 def facts(label: str) -> str:

@@ -84,6 +84,26 @@ def feeds() -> dict[str, Any]:
     }
 
 
+def standings() -> list[dict[str, Any]]:
+    """How each feed is, for the map (see `tracking/map/offers.py`). Raises redis.RedisError."""
+    now = round(time.time() * 1000)
+    found = {label: health for label, health in _healths(now).items() if _is_listed(health, now)}
+    return [
+        {
+            "feed": label,
+            "state": str(state := _state(health, now)),
+            "well": state in (State.OK, State.STALE_CLOCK),
+            "since": last / 1000 if (last := health.facts.last_message) else None,
+        }
+        for label, health in found.items()
+    ]
+
+
+def labels() -> tuple[str, ...]:
+    """The labels of all feeds of which something is kept. Raises redis.RedisError."""
+    return _labels()
+
+
 def _healths(now: int) -> dict[str, Health]:
     labels = _labels()
     pipe = get_redis_connection("queue").pipeline(transaction=False)

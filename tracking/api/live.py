@@ -54,7 +54,7 @@ class LiveView(APIView):
         query.is_valid(raise_exception=True)
         bbox, limit = query.validated_data["bbox"], query.validated_data["limit"]
         answer = answers.get((self.kind, bbox, limit), partial(_page, self.kind, bbox, limit))
-        return _response(request, answer)
+        return encoded(request, answer)
 
 
 def _page(kind: Kind, bbox: Box, limit: int) -> bytes:
@@ -65,7 +65,7 @@ def _page(kind: Kind, bbox: Box, limit: int) -> bytes:
     return b'{"count":%d,"truncated":%b,"results":[%b]}' % (len(results), truncated, b",".join(results))
 
 
-def _response(request: Request, answer: Encoded) -> HttpResponseBase:
+def encoded(request: Request, answer: Encoded) -> HttpResponseBase:
     """The answer as the client takes it, or 304 where it has it. It holds no secret, so compressing it tells none."""
     zipped = answer.compressed if takes_gzip(request._request) else None
     response = HttpResponse(zipped or answer.body, content_type="application/json")

@@ -31,7 +31,7 @@ export class Card {
       ${this.#table("Position", this.#position(row, live, now))}
       ${this.#table(kind === AIRCRAFT ? "Aircraft" : "Voyage and ship", this.#static(kind, known))}
       ${missing ? html`<p class="missing">${missing}</p>` : nothing}
-      <p class="links"><a href=${actions.adminOf(row)}>In the admin</a></p>`, this.root);
+      <p class="links"><a href=${actions.adminOf(row)}>In the admin</a>${actions.member && kind !== STATION ? html`<button title="Where its reports come from and go (w)" @click=${() => actions.why()}>Where it comes from</button>` : nothing}</p>`, this.root);
   }
 
   #button(word, key, on, act) { return html`<button aria-pressed=${on} title="${word} (${key})" @click=${act}>${word}</button>`; }

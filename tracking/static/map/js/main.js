@@ -12,6 +12,8 @@ import { Labels } from "./labels.js";
 import { Layer } from "./layer.js";
 import { List, glyph, kindWord, legend, titleOf } from "./list.js";
 import { CHOSEN, HOVERED, Store } from "./store.js";
+import { Feeds, hatch } from "./panels/feeds.js";
+import { Why, keyOf } from "./panels/why.js";
 import { Bar } from "./past/bar.js";
 import { Replay } from "./past/replay.js";
 import { Trail } from "./past/trail.js";
@@ -78,7 +80,7 @@ new ResizeObserver(fit).observe($("stage"));
 // --- choosing --------------------------------------------------------------------------------------------------------
 const actions = {
   chosen: () => store.row(chosen), choose, hover, relist: () => listNow(),
-  close: () => choose(-1), following: () => following, tracking: () => tracking,
+  close: () => choose(-1), why: () => askWhy(chosen), member: member !== undefined, following: () => following, tracking: () => tracking,
   follow() { if (!chosen) return; following = !following; drawCard(); keep(); },
   track() { if (!chosen) return; tracking = !tracking; drawTrack(); drawCard(); keep(); },
   copy() { keep(); navigator.clipboard?.writeText(location.href); tell("The link is copied"); },
@@ -161,6 +163,28 @@ function rechoose() {
   if (details.asked) store.flag(row, CHOSEN, true); else { choose(row); details.asked = true; }
 }
 
+// --- panels: the feeds, and why something is not here ---------------------------------------------------------------
+let panel = null; // which is open
+const feeds = new Feeds(api, store, {
+  got, told() { drawPanel(); drawNotice(); setData("blind", replay.on ? EMPTY : feeds.blind()); },
+  compared() { store.rewrite(); drawPanel(); list.draw(); wake(); keep(); },
+  show: ([west, south, east, north]) => map.fitBounds([[west, south], [east, north]], { padding: 60, maxZoom: 9 }),
+});
+store.tint = (row) => feeds.tint(row);
+const why = new Why(api, { got, told: () => drawPanel() });
+function setPanel(next) {
+  const before = panel;
+  panel = next; drawPanel();
+  $("b-feeds").setAttribute("aria-pressed", panel === feeds);
+  if (next && next !== before) $("panel").querySelector("button").focus();
+}
+function drawPanel() {
+  $("panel").hidden = !panel;
+  render(panel ? html`<header><h2>${panel === feeds ? "Feeds" : why.title}</h2><button class="icon" title="Close (Esc)" aria-label="Close" @click=${() => setPanel(null)}>×</button></header>${panel.draw()}` : nothing, $("panel"));
+}
+function askWhy(key) { if (member === undefined) return tell("This needs a log-in"); if (key[0] === "s") return; why.ask(key); setPanel(why); }
+map.on("styleimagemissing", ({ id }) => { if (id === "hatch") map.addImage(id, hatch()); });
+
 // --- the past --------------------------------------------------------------------------------------------------------
 const replay = new Replay(api, store, {
   view: bounds, zoom: () => map.getZoom(), got,
@@ -178,10 +202,11 @@ function setPast(seconds) {
   details = {};
   if (seconds === null) { replay.stop(); feed.resume(); }
   else { feed.pause(); replay.start(Math.min(seconds, Date.now() / 1000 - 10)).then(keep); }
+  setData("blind", replay.on ? EMPTY : feeds.blind());
   bar.draw(); drawHealth(); drawKinds(); drawCard(); keep(); listSoon(); wake();
 }
 
-map.on("load", () => { const seconds = Date.parse(begun.t) / 1000; if (Number.isFinite(seconds)) setPast(seconds); if (!replay.on) feed.ask(); pace(); drawFoot(); });
+map.on("load", () => { const seconds = Date.parse(begun.t) / 1000; if (Number.isFinite(seconds)) setPast(seconds); if (!replay.on) feed.ask(); feeds.choose(...(begun.cmp ?? "").split(",").concat("", "").slice(0, 2)); feeds.ask(); pace(); drawFoot(); });
 document.addEventListener("visibilitychange", () => { if (!document.hidden) feed.ask(); });
 
 // --- the page --------------------------------------------------------------------------------------------------------
@@ -203,8 +228,14 @@ function drawHealth() {
 let servers = null;
 async function watchServers() {
   const told = document.hidden ? null : await got(`${status}?format=json`);
-  if (told && !told.refused) servers = Object.values(told.sections ?? {}).filter((section) => ["degraded", "down"].includes(section.state));
-  render(servers?.length ? html`<a href=${status}>${servers.map((section) => section.title ?? section.name).join(", ")}: not well. The map goes on with live state.</a>` : nothing, $("notice"));
+  if (told && !told.refused) servers = Object.entries(told.sections ?? {}).map(([name, section]) => ({ name, ...section })).filter((section) => ["degraded", "down"].includes(section.state));
+  drawNotice();
+}
+function drawNotice() {
+  const { ill } = feeds, others = servers?.filter(({ name }) => name !== "feeds") ?? [];
+  $("b-feeds").toggleAttribute("data-ill", ill.length > 0);
+  render(html`${others.length ? html`<a href=${status}>${others.map((section) => section.title ?? section.name).join(", ")}: not well. The map goes on with live state.</a>` : nothing}
+    ${ill.length ? html`<button @click=${() => setPanel(feeds)}>${ill.length === 1 ? `${ill[0].feed} is silent${ill[0].since ? ` since ${clock(ill[0].since).slice(0, 5)}` : ""}` : `${ill.length} feeds are silent`}</button>` : nothing}`, $("notice"));
 }
 let listing = 0;
 const listNow = () => { const rows = store.within(bounds()); $("inview").textContent = `${whole(rows.length)} in view`; document.title = `${whole(rows.length)} · Tracking`; list.show(rows); };
@@ -219,7 +250,7 @@ let telling = 0;
 function tell(text) { $("toast").textContent = text; $("toast").hidden = false; clearTimeout(telling); telling = setTimeout(() => { $("toast").hidden = true; }, 2500); }
 function keep() {
   const middle = map.getCenter();
-  address.write({ zoom: map.getZoom(), lat: middle.lat, lon: middle.lng }, { sel: chosen, follow: following && "1", track: !tracking && "0", by: trail.by, span: trail.span !== "24h" && trail.span, hide: [...filters.hidden].join(), moving: filters.moving && "1", slowest: filters.slowest, low: filters.low, high: filters.high, feed: filters.feed, theme, units: units.name === "metric" && "metric", t: replay.on && `${new Date(replay.now() * 1000).toISOString().slice(0, 19)}Z` });
+  address.write({ zoom: map.getZoom(), lat: middle.lat, lon: middle.lng }, { sel: chosen, follow: following && "1", track: !tracking && "0", by: trail.by, span: trail.span !== "24h" && trail.span, hide: [...filters.hidden].join(), moving: filters.moving && "1", slowest: filters.slowest, low: filters.low, high: filters.high, feed: filters.feed, theme, units: units.name === "metric" && "metric", cmp: feeds.a && feeds.b && `${feeds.a},${feeds.b}`, t: replay.on && `${new Date(replay.now() * 1000).toISOString().slice(0, 19)}Z` });
 }
 function refilter() { store.rewrite(); drawFilters(); drawKinds(); listNow(); keep(); labels.chosenAt = 0; wake(); }
 function toggle(id) { if (!filters.hidden.delete(id)) filters.hidden.add(id); refilter(); }
@@ -243,7 +274,7 @@ function setTheme(next) {
 const under = (event) => store.nearest(mercatorX(event.lngLat.lng), mercatorY(event.lngLat.lat), 16 / (512 * 2 ** map.getZoom()));
 map.on("mousemove", (event) => {
   const row = measuring ? -1 : under(event);
-  hover(row); if (row >= 0 || measuring || !drawPoint(event)) drawTip(row, event.point);
+  hover(row); if (row >= 0 || measuring || !(drawPoint(event) || drawBlind(event))) drawTip(row, event.point);
   map.getCanvas().style.cursor = measuring ? "crosshair" : row >= 0 ? "pointer" : "";
   $("where").textContent = place(event.lngLat.lat, event.lngLat.lng);
   if (measuring?.from) drawRuler(event.lngLat);
@@ -260,6 +291,11 @@ function drawPoint(event) {
   if (!point) return false;
   tipAt(event.point, trail.told(point));
   return true;
+}
+function drawBlind(event) {
+  const [feed] = replay.on ? [] : feeds.blindAt(event.lngLat.wrap().lng, event.lngLat.lat);
+  if (feed) tipAt(event.point, html`<b>Nobody hears here</b><span>${feed.feed} is silent since ${clock(feed.since).slice(0, 5)} UTC</span>`);
+  return Boolean(feed);
 }
 map.on("contextmenu", (event) => { rings = rings ? null : [event.lngLat.lng, event.lngLat.lat]; drawRings(); });
 map.on("dragstart", () => { if (following) { following = false; drawCard(); keep(); } });
@@ -308,16 +344,20 @@ function search(text) {
 async function searchTables(wanted) {
   const found = await Promise.all(["vessels", "aircraft"].map((kind) => got(`${api}${kind}/?search=${encodeURIComponent(wanted)}`)));
   if ($("q").value.trim().toLowerCase() !== wanted) return;
+  const key = keyOf(wanted);
   const silent = found.flatMap(({ results }, number) => (results ?? []).slice(0, 6).map((one) => ({ key: "va"[number] + (one.mmsi ?? one.icao), name: one.name || one.callsign || String(one.mmsi ?? one.icao).toUpperCase(), seen: one.last_seen })));
-  hits = [...hits, ...silent.filter(({ key }) => store.row(key) < 0)]; showHits(wanted);
+  hits = [...hits, ...silent.filter((one) => store.row(one.key) < 0)];
+  if (key && store.row(key) < 0) hits.push({ why: key });
+  showHits(wanted);
 }
 function showHits(wanted) {
   $("hits").hidden = wanted === null; $("q").setAttribute("aria-expanded", wanted !== null);
   if (wanted === null) return;
-  render(hits.length ? hits.map((hit, number) => html`<li role="option" aria-selected=${number === cursor} @mousedown=${(event) => { event.preventDefault(); go(hit); }}>${hit.row === undefined ? html`<span class="glyph"></span><b>${hit.name}</b><small>silent, heard ${age(Date.now() / 1000 - Date.parse(hit.seen) / 1000)} ago</small>` : html`${glyph(store, hit.row)}<b>${titleOf(store, hit.row)}</b><small>${kindWord(store, hit.row)}</small>`}</li>`) : html`<li class="none">Nothing of that name is live in what was loaded</li>`, $("hits"));
+  render(hits.length ? hits.map((hit, number) => html`<li role="option" aria-selected=${number === cursor} @mousedown=${(event) => { event.preventDefault(); go(hit); }}>${hit.why ? html`<span class="glyph"></span><b>Why is ${hit.why.slice(1).toUpperCase()} not here?</b>` : hit.row === undefined ? html`<span class="glyph"></span><b>${hit.name}</b><small>silent, heard ${age(Date.now() / 1000 - Date.parse(hit.seen) / 1000)} ago</small>` : html`${glyph(store, hit.row)}<b>${titleOf(store, hit.row)}</b><small>${kindWord(store, hit.row)}</small>`}</li>`) : html`<li class="none">Nothing of that name is live in what was loaded</li>`, $("hits"));
 }
 function go(hit) {
   showHits(null); $("q").blur();
+  if (hit.why) return askWhy(hit.why);
   if (hit.row === undefined) { location.href = `${admin}tracking/${hit.key[0] === "v" ? "vessel" : "aircraft"}/${encodeURIComponent(hit.key.slice(1))}/change/`; return; }
   choose(hit.row); map.easeTo({ center: [store.lon[hit.row], store.lat[hit.row]], zoom: Math.max(map.getZoom(), 9), duration: 800 });
 }
@@ -326,7 +366,7 @@ $("q").addEventListener("blur", () => showHits(null));
 $("q").addEventListener("keydown", (event) => {
   event.stopPropagation();
   if (event.key === "ArrowDown" || event.key === "ArrowUp") { event.preventDefault(); cursor = (cursor + (event.key === "ArrowDown" ? 1 : -1) + hits.length) % Math.max(1, hits.length); showHits(""); }
-  else if (event.key === "Enter" && hits[cursor]) go(hits[cursor]);
+  else if (event.key === "Enter" && hits[cursor]) { event.preventDefault(); go(hits[cursor]); } // or it would press what is focused then
   else if (event.key === "Escape") { event.target.value = ""; showHits(null); event.target.blur(); }
 });
 
@@ -338,7 +378,8 @@ const KEYS = {
   m: () => setMeasuring(!measuring), d: () => setTheme(theme === "dark" ? "light" : "dark"), v: () => $("side").classList.toggle("closed"),
   r: () => setPast(replay.on ? null : Date.now() / 1000 - 3600), " ": () => replay.on && bar.toggle(), "[": () => replay.on && bar.step(-3600), "]": () => replay.on && bar.step(3600),
   1: () => toggle("vessel"), 2: () => toggle("aircraft"), 3: () => toggle("station"), "?": () => $("help").showModal(),
-  Escape: () => (measuring ? setMeasuring(false) : choose(-1)),
+  b: () => setPanel(panel === feeds ? null : feeds), w: () => chosen && askWhy(chosen),
+  Escape: () => (measuring ? setMeasuring(false) : panel ? setPanel(null) : choose(-1)),
 };
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || /INPUT|SELECT|TEXTAREA/.test(event.target.tagName) || $("help").open) return;
@@ -346,7 +387,7 @@ addEventListener("keydown", (event) => {
   const act = KEYS[event.key];
   if (act) { event.preventDefault(); act(); }
 });
-for (const [id, key] of Object.entries({ "b-in": "e", "b-out": "q", "b-home": "h", "b-theme": "d", "b-ruler": "m", "b-replay": "r", "b-help": "?" })) $(id).addEventListener("click", KEYS[key]);
+for (const [id, key] of Object.entries({ "b-in": "e", "b-out": "q", "b-home": "h", "b-theme": "d", "b-ruler": "m", "b-replay": "r", "b-feeds": "b", "b-help": "?" })) $(id).addEventListener("click", KEYS[key]);
 $("b-list").addEventListener("click", () => { $("side").classList.toggle("open"); listNow(); });
 $("b-filters").addEventListener("click", (event) => { const open = $("filterbox").toggleAttribute("hidden"); event.currentTarget.setAttribute("aria-expanded", !open); drawFilters(); });
 

@@ -16,7 +16,7 @@ export class Store {
     this.rows = new Map(); this.free = []; this.count = 0; this.capacity = 0;
     this.next = ""; this.ttl = 1800; this.offset = 0; this.totals = {}; this.dark = true; this.still = false;
     this.base = Math.floor(Date.now() / 1000); this.changed = [Infinity, -1]; this.grown = true;
-    this.passes = () => true;
+    this.passes = () => true; this.tint = () => null;
     this.id = []; this.name = []; this.source = []; this.type = []; this.alarm = [];
     this.#grow(capacity);
   }
@@ -193,6 +193,8 @@ export class Store {
   colour(row) {
     const theme = this.dark ? 0 : 1;
     if (this.alarm[row]) return rgb(ALARM);
+    const tint = this.tint(row);
+    if (tint) return tint;
     if (this.kind[row] === VESSEL) return rgb(CATEGORIES[this.category[row]][2 + theme]);
     if (this.kind[row] === STATION) return rgb((STATIONS[this.type[row]] ?? STATIONS.aid)[theme]);
     return this.ground[row] || !Number.isFinite(this.altitude[row]) ? rgb(GROUND[theme]) : altitudeColour(this.altitude[row], this.dark);
