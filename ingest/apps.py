@@ -58,6 +58,30 @@ class IngestConfig(AppConfig):
 
         return health.badges()
 
+    def feed_standings(self) -> list[dict[str, Any]]:
+        """What the map asks of feeds; so are the next ones (see `tracking/map/offers.py`)."""
+        from ingest.health import sections
+
+        return sections.standings()
+
+    def heard_by(self, feed: str) -> set[str]:
+        """Whom a feed has heard lately."""
+        from ingest.health import heard
+
+        return heard.by_feed(feed)
+
+    def feeds_that_heard(self, key: str) -> list[str]:
+        """Which feeds have heard an identity lately."""
+        from ingest.health import heard
+
+        return heard.feeds_of(key)
+
+    def why_not_here(self, kind: str, key: str, user: Any) -> list[dict[str, str]]:
+        """Dead letters of an identity."""
+        from ingest import mentions
+
+        return mentions.findings(key, user)
+
 
 def schedule_housekeeping(sender: AppConfig, using: str = "default", apps: Any = None, **_: Any) -> None:
     """Have schedules that make partitions ahead and drop old ones, roll up closed days of the ledger, judge what was

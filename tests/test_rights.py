@@ -110,6 +110,10 @@ API = {
     "live-stations": LIVE,
     "live-changes": LIVE,
     "live-stream": LIVE_ONE,  # served elsewhere
+    "live-feeds": LIVE,
+    "live-receivers": ("UBBBBB", "BFFBU", "UMMMMM", "MFFMU"),  # without two feeds
+    "vessel-why": HISTORY,
+    "aircraft-why": HISTORY,
     "live-vessel": LIVE_ONE,
     "live-vessel-track": LIVE_ONE,
     "live-vessel-beside": LIVE_ONE,

@@ -16,7 +16,7 @@ from unfold.decorators import action
 from ingest.feeds import trial
 from ingest.feeds.senders import senders
 from ingest.models import Feed, Format
-from ingest.sources import urls as feed_urls
+from ingest.sources.common import urls as feed_urls
 
 
 class ConnectingPages:

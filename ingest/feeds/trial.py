@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 from ingest.formats.registry import SNIFFED_BYTES, guess
 from ingest.models import Feed, Format
-from ingest.sources import Source, SourceError, open_source
+from ingest.sources import open_source
+from ingest.sources.common.contract import Source, SourceError
 from resilience.pages import readable
 from tracking.status.inquiry import Inquiry
 

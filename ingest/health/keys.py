@@ -4,6 +4,7 @@
                              `ingest/health/histogram.py`
     tenths     hash, 9 d     messages of one feed and day by ten minutes (0 to 143)
     targets    HyperLogLog, 2 h   the targets heard in that minute
+    heard      set, 40 min   identities heard in ten minutes
     facts      hash, 30 d    how its collector stands, the last message
     totals     hash, 30 d    counts since the feed was first heard, for counters; begin anew 30 d after the last
     baseline   hash, 35 d    messages a minute by hour of the week (0 is Monday 0-1 h UTC), averaged over weeks
@@ -18,6 +19,9 @@ FACTS_SECONDS = 30 * 86_400
 BASELINE_SECONDS = 35 * 86_400
 CLOCKS_SECONDS = 600
 MINUTE_MS = 60_000
+HEARD_MINUTES = 10
+HEARD_PERIODS = 3  # that are looked at, the present one included
+HEARD_SECONDS = HEARD_MINUTES * (HEARD_PERIODS + 1) * 60
 HOUR_MS = 3_600_000
 TENTH_MINUTES = 10
 TENTHS_OF_DAY = 144
@@ -36,6 +40,11 @@ def tenths(label: str, day: int) -> str:
 def targets(label: str, number: int) -> str:
     """Targets of a minute."""
     return f"tracking:{{health}}:targets:{label}:{number}"
+
+
+def heard(label: str, number: int) -> str:
+    """Identities of HEARD_MINUTES."""
+    return f"tracking:{{health}}:heard:{label}:{number}"
 
 
 def facts(label: str) -> str:

@@ -19,7 +19,7 @@ from ingest.health.history import Past
 from ingest.health.reading import Health, Subject, read, subject
 from ingest.health.state import State
 from ingest.models import Feed
-from ingest.sources import urls as feed_urls
+from ingest.sources.common import urls as feed_urls
 from tracking.desk.panels import Panel, Trouble, Window, trouble
 
 RECENT_MINUTES = 10  # of the figures that are one number

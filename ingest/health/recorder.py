@@ -41,14 +41,14 @@ FLUSH_SECONDS = 2.0  # a round trip a batch would cost a small one 8 % of its ti
 # What the script adds to the totals too, of any reason.
 TOTALLED = ("lines", "messages", "malformed", "rejected", "identities", "unchanged")
 
-# KEYS: minute, targets, facts, totals. ARGV: seconds to keep minutes, seconds to keep facts and totals, ms of the last
+# KEYS: minute, targets, facts, totals, heard. ARGV: seconds to keep minutes, facts and totals, heard, ms of the last
 # message or "", number of counts, then field and count of each, then targets.
 _RECORD = f"""
 local totalled = {{{", ".join(f"{name} = true" for name in TOTALLED)}}}
 """
 _RECORD += """
-local last = 4 + 2 * tonumber(ARGV[4])
-for i = 5, last, 2 do
+local last = 5 + 2 * tonumber(ARGV[5])
+for i = 6, last, 2 do
   redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1])
   local name = string.match(ARGV[i], '^[^.]*')
   if totalled[name] then redis.call('HINCRBY', KEYS[4], name, ARGV[i + 1]) end
@@ -56,12 +56,14 @@ end
 redis.call('EXPIRE', KEYS[4], ARGV[2])
 for i = last + 1, #ARGV, 500 do
   redis.call('PFADD', KEYS[2], unpack(ARGV, i, math.min(i + 499, #ARGV)))
+  redis.call('SADD', KEYS[5], unpack(ARGV, i, math.min(i + 499, #ARGV)))
 end
+redis.call('EXPIRE', KEYS[5], ARGV[3])
 for i = 1, 2 do
   if redis.call('TTL', KEYS[i]) == -1 then redis.call('EXPIRE', KEYS[i], ARGV[1]) end
 end
-if ARGV[3] ~= '' and tonumber(redis.call('HGET', KEYS[3], 'last_message') or '0') < tonumber(ARGV[3]) then
-  redis.call('HSET', KEYS[3], 'last_message', ARGV[3])
+if ARGV[4] ~= '' and tonumber(redis.call('HGET', KEYS[3], 'last_message') or '0') < tonumber(ARGV[4]) then
+  redis.call('HSET', KEYS[3], 'last_message', ARGV[4])
   if redis.call('TTL', KEYS[3]) == -1 then redis.call('EXPIRE', KEYS[3], ARGV[2]) end
 end
 """
@@ -79,7 +81,8 @@ class _Minute:
         """Those of the script."""
         pairs = [value for field, count in self.counts.items() if count for value in (field, count)]
         last = "" if self.last_message is None else self.last_message
-        return [keys.MINUTE_SECONDS, keys.FACTS_SECONDS, last, len(pairs) // 2, *pairs, *self.targets]
+        kept = (keys.MINUTE_SECONDS, keys.FACTS_SECONDS, keys.HEARD_SECONDS)
+        return [*kept, last, len(pairs) // 2, *pairs, *self.targets]
 
 
 class Recorder:
@@ -168,6 +171,7 @@ def _send(pending: Mapping[tuple[str, int], _Minute]) -> None:
     script = pipe.register_script(_RECORD)
     for (label, number), minute in pending.items():
         names = [keys.minute(label, number), keys.targets(label, number), keys.facts(label), keys.totals(label)]
+        names.append(keys.heard(label, number // keys.HEARD_MINUTES))
         script(keys=names, args=minute.arguments(), client=pipe)
         if messages := minute.counts["messages"]:
             day, tenth = divmod(number // keys.TENTH_MINUTES, keys.TENTHS_OF_DAY)

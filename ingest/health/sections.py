@@ -86,6 +86,26 @@ def feeds() -> dict[str, Any]:
     }
 
 
+def standings() -> list[dict[str, Any]]:
+    """How each feed is, for the map (see `tracking/map/offers.py`). Raises redis.RedisError."""
+    now = round(time.time() * 1000)
+    found = {label: health for label, health in _healths(now).items() if is_listed(health, now)}
+    return [
+        {
+            "feed": label,
+            "state": str(state := state_of(health, now)),
+            "well": state in (State.OK, State.STALE_CLOCK),
+            "since": last / 1000 if (last := health.facts.last_message) else None,
+        }
+        for label, health in found.items()
+    ]
+
+
+def labels() -> tuple[str, ...]:
+    """The labels of all feeds of which something is kept. Raises redis.RedisError."""
+    return _labels()
+
+
 def _healths(now: int) -> dict[str, Health]:
     subjects = heard_subjects()
     return read(subjects, now) if subjects else {}

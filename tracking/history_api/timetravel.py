@@ -21,9 +21,14 @@ from tracking.api.errors import documented
 from tracking.api.query import WORLD, BoxField, InstantField, StrictQuery
 from tracking.api.serializers import AircraftPositionSerializer, VesselPositionSerializer
 from tracking.history import door, replay
-from tracking.models import AircraftPosition, Position, VesselPosition
+from tracking.models import Aircraft, AircraftPosition, Position, Vessel, VesselPosition
 
 MODELS: dict[str, type[Position]] = {"vessels": VesselPosition, "aircraft": AircraftPosition}
+# Whose table, and which columns tell the name and the type.
+DESCRIPTIONS: dict[str, tuple[Any, str, str]] = {
+    "vessels": (Vessel, "name", "ship_type"),
+    "aircraft": (Aircraft, "callsign", "type_code"),
+}
 KEYS = {"vessels": "vessel_id", "aircraft": "aircraft_id"}
 SHAPES: dict[str, Any] = {"vessels": VesselPositionSerializer, "aircraft": AircraftPositionSerializer}
 LIMIT, LIMIT_MAX = 5000, 50_000
@@ -98,6 +103,10 @@ class FilmSerializer(serializers.Serializer[Any]):
     """Targets and their points, in columns. A target's first point is as it is, each other the difference to it."""
 
     targets = serializers.ListField(child=serializers.CharField(), help_text="MMSIs or ICAO addresses")
+    names = serializers.ListField(child=serializers.CharField(), help_text="what each is called now; empty: not known")
+    types = serializers.ListField(
+        child=serializers.CharField(), help_text="AIS ship type, or ICAO type designator; empty: not known"
+    )
     counts = serializers.ListField(child=serializers.IntegerField(), help_text="number of points of each target")
     steps = serializers.ListField(child=serializers.IntegerField(), help_text="steps since `from`, differences")
     latitudes = serializers.ListField(child=serializers.IntegerField(), help_text="in 1/scale degrees, differences")
@@ -159,10 +168,15 @@ class Replay(APIView):
         query.is_valid(raise_exception=True)
         start, end, step, box = (query.validated_data[name] for name in ("from", "to", "step", "bbox"))
         check_time("from", start), check_time("to", end)
-        films = {kind: _film(replay.film(model, start, end, step, box)) for kind, model in MODELS.items()}
+        films = {kind: _film(kind, replay.film(model, start, end, step, box)) for kind, model in MODELS.items()}
         body = {"from": start, "to": end, "step": step, "scale": replay.SCALE, **films}
         return HttpResponse(msgspec.json.encode(body), content_type="application/json")
 
 
-def _film(film: replay.Film) -> dict[str, Any]:
-    return {**film._asdict(), "targets": [str(target) for target in film.targets]}
+def _film(kind: str, film: replay.Film) -> dict[str, Any]:
+    model, name, type_field = DESCRIPTIONS[kind]
+    rows = model.objects.filter(pk__in=film.targets).values_list("pk", name, type_field)
+    known = {key: (called, str(type_ or "")) for key, called, type_ in rows}
+    told = [known.get(target, ("", "")) for target in film.targets]
+    described = {"names": [called for called, _ in told], "types": [type_ for _, type_ in told]}
+    return {**film._asdict(), **described, "targets": [str(target) for target in film.targets]}

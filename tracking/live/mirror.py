@@ -111,6 +111,25 @@ class Mirror:
             return None
         return after
 
+    def cells(self, size: float, since: float) -> dict[str, dict[tuple[int, int], int]]:
+        """By feed, of the targets whose position was heard after `since` (epoch seconds) from it: how many in each cell
+        of `size` degrees, which is named by its south west corner in such units, longitude first.
+
+        Raises redis.RedisError.
+        """
+        self.refresh()
+        found: dict[str, dict[tuple[int, int], int]] = {}
+        with self._reading:
+            for columns in self._columns.values():
+                of = {name: column[: len(columns)] for name, column in columns.column.items()}
+                rows = np.nonzero((of["heard"] > since) & (of["ts"] > 0) & (of["lat"] != EVERYWHERE))[0]
+                east = np.floor(of["lon"][rows] / 1e5 / size).astype(int).tolist()
+                north = np.floor(of["lat"][rows] / 1e5 / size).astype(int).tolist()
+                for row, cell in zip(rows.tolist(), zip(east, north, strict=True), strict=True):
+                    counts = found.setdefault(columns.statics[row][-1], {})
+                    counts[cell] = counts.get(cell, 0) + 1
+        return found
+
     def _answer(self, key: tuple[Any, ...], seconds: float) -> _Answer:
         with self._answering:
             answer = self._answers.get(key)

@@ -2,11 +2,15 @@
 
 from django.urls import URLPattern, path
 
-from tracking.map import target, views
+from tracking.map import feeds, target, views, why
 
 urlpatterns: list[URLPattern] = [
     path("", views.page, name="map"),
     path("tiles/<int:zoom>/<int:x>/<int:y>", views.tile, name="map-tile"),
+    path("api/live/feeds/", feeds.LiveFeeds.as_view(), name="live-feeds"),
+    path("api/live/receivers/", feeds.LiveReceivers.as_view(), name="live-receivers"),
+    path("api/vessels/<str:mmsi>/why/", why.WhyVessel.as_view(), name="vessel-why"),
+    path("api/aircraft/<str:icao>/why/", why.WhyAircraft.as_view(), name="aircraft-why"),
     path("api/live/vessels/<str:key>/", target.LiveVessel.as_view(), name="live-vessel"),
     path("api/live/vessels/<str:key>/track/", target.LiveVesselTrack.as_view(), name="live-vessel-track"),
     path("api/live/aircraft/<str:key>/", target.LiveAircraftOne.as_view(), name="live-aircraft-one"),

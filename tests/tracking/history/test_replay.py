@@ -13,7 +13,7 @@ from tests.tracking.history.archived import MIDNIGHT, NEXT, archive_all, archive
 from tracking import tasks
 from tracking.history import replay
 from tracking.history.storage import storage
-from tracking.models import AircraftPosition, VesselPosition
+from tracking.models import AircraftPosition, Vessel, VesselPosition
 
 __all__ = ["archive_dir"]
 pytestmark = [
@@ -85,7 +85,16 @@ def test_a_film_shows_the_box_only(api: APIClient) -> None:
     span = {"from": NOON.isoformat(), "to": (NOON + replay.HOUR).isoformat()}
     film = api.get("/api/replay/", {**span, "bbox": "170,-80,-170,80"}).json()
     assert film["vessels"]["targets"] == ["211000001", "211000002"]
-    assert film["aircraft"] == {"targets": [], "counts": [], "steps": [], "latitudes": [], "longitudes": []}
+    assert set(film["aircraft"]) == {"targets", "names", "types", "counts", "steps", "latitudes", "longitudes"}
+    assert not any(film["aircraft"].values())
+
+
+def test_a_film_says_who_they_were_and_of_what_type(api: APIClient) -> None:
+    upsert(Report(vessel_id=211000001), Report(vessel_id=211000002))
+    Vessel.objects.create(mmsi=211000002, kind="ship", name="AURORA", ship_type=70, first_seen=NOON, last_seen=NOON)
+    span = {"from": NOON.isoformat(), "to": (NOON + replay.HOUR).isoformat()}
+    film = api.get("/api/replay/", span).json()["vessels"]
+    assert (film["names"], film["types"]) == (["", "AURORA"], ["", "70"])
 
 
 def test_the_world_at_a_moment_is_what_was_live_then(api: APIClient) -> None:

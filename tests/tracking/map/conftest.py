@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
+from django.test import Client
 from playwright.sync_api import Browser, Page
 from pytest_django.live_server_helper import LiveServer
 from redis import Redis
@@ -17,16 +19,27 @@ OFFLINE = "ERR_INTERNET_DISCONNECTED"  # a test takes the network away
 Visit = Callable[..., Page]
 
 
-@pytest.fixture(scope="module")
+def picture(page: Page, name: str) -> None:
+    """Keep what is seen now where MAP_PICTURES says, to be looked at."""
+    if folder := os.environ.get("MAP_PICTURES"):
+        page.screenshot(path=f"{folder}/{name}.png")
+
+
+@pytest.fixture(scope="package")
 def chromium(django_db_setup: None) -> Iterator[Browser]:
-    """One browser for all tests of a module."""
+    """One browser for all tests of the map."""
     with launched(SOFTWARE_GRAPHICS) as browser:
         yield browser
 
 
 @pytest.fixture
 def visit(
-    chromium: Browser, live_server: LiveServer, live_redis: Redis, settings: Any, transactional_db: None
+    chromium: Browser,
+    live_server: LiveServer,
+    live_redis: Redis,
+    settings: Any,
+    transactional_db: None,
+    request: pytest.FixtureRequest,
 ) -> Iterator[Visit]:
     """Opens the map with a small sea, waits until targets are drawn, and fails on any error or foreign request."""
     settings.LIVE_PUBLIC = True
@@ -34,13 +47,20 @@ def visit(
     wrong: list[str] = []
     contexts = []
 
-    def opened(fragment: str = "#7/52.4/3.4", width: int = 1440, height: int = 900, **options: Any) -> Page:
+    def opened(
+        fragment: str = "#7/52.4/3.4", width: int = 1000, height: int = 700, member: User | None = None, **options: Any
+    ) -> Page:
         context = chromium.new_context(
             base_url=live_server.url,
             viewport={"width": width, "height": height},
             **{"color_scheme": "dark"} | options,
         )
         contexts.append(context)
+        if member:
+            client = Client()
+            client.force_login(member)
+            session = client.cookies[settings.SESSION_COOKIE_NAME].value
+            context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": live_server.url}])
         page = context.new_page()
         page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
         page.on(
@@ -51,7 +71,7 @@ def visit(
         )
         page.on("request", lambda asked: foreign(asked.url))
         page.goto(f"/{fragment}")
-        page.locator("#state[data-state=live]").wait_for(timeout=PATIENCE_SECONDS * 1000)
+        page.locator("#state:is([data-state=live], [data-state=past])").wait_for(timeout=PATIENCE_SECONDS * 1000)
         page.locator("#list .row").first.wait_for(state="attached", timeout=PATIENCE_SECONDS * 1000)
         return page
 
@@ -60,12 +80,9 @@ def visit(
             wrong.append(f"foreign request: {url}")
 
     yield opened
-    if shots := os.environ.get("MAP_PICTURES"):
-        for number, context in enumerate(contexts):
-            for page in context.pages:
-                page.screenshot(
-                    path=f"{shots}/{os.environ['PYTEST_CURRENT_TEST'].split('::')[-1].split(' ')[0]}-{number}.png"
-                )
+    for number, context in enumerate(contexts):
+        for page in context.pages:
+            picture(page, f"{request.node.name}-{number}")
     for context in contexts:
         context.close()
     assert wrong == []

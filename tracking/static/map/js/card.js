@@ -12,12 +12,12 @@ const WIDTH = 300, HEIGHT = 44;
 export class Card {
   constructor(root, store, actions) { Object.assign(this, { root, store, actions }); }
 
-  /** `live` is the target's document, `known` its row in the tables, `track` its points; each null until it came. */
-  draw(row, { live, known, track, missing } = {}) {
+  /** `live` is the target's document, `known` its row in the tables, each null until it came; `trail` has its points. */
+  draw(row, { live, known, trail, controls, missing } = {}) {
     this.root.hidden = row < 0;
     if (row < 0) return;
     const { store, actions } = this, kind = store.kind[row], now = store.now(), heard = now - store.heard[row];
-    const estimated = kind !== STATION && (store.vx[row] || store.vy[row]) && heard > 10;
+    const estimated = !store.clock && kind !== STATION && (store.vx[row] || store.vy[row]) && heard > 10;
     render(html`<header>${glyph(store, row)}<span><h2>${titleOf(store, row)}</h2><small>${kindWord(store, row)} · ${store.id[row].toUpperCase()}</small></span>
         <button class="icon" title="Close (Esc)" aria-label="Close" @click=${() => actions.close()}>×</button></header>
       ${store.alarm[row] ? html`<p class="alarm">${store.alarm[row]}</p>` : nothing}
@@ -26,11 +26,12 @@ export class Card {
         ${kind === AIRCRAFT ? html`<div><dt>Altitude</dt><dd>${store.ground[row] ? "on ground" : altitude(store.altitude[row])}</dd></div><div><dt>Track</dt><dd>${course(store.heading[row])}</dd></div><div><dt>Climb</dt><dd>${climb(store.climb[row])}</dd></div>`
           : html`<div><dt>Course</dt><dd>${course(store.course[row])}</dd></div><div><dt>Heading</dt><dd>${course(store.heading[row])}</dd></div><div><dt>Heard</dt><dd>${age(heard)} ago</dd></div>`}`}</dl>
       ${estimated ? html`<p class="estimate">${heard > MOVED_ON_SECONDS[kind] ? "Drawn where it was last expected" : "Drawn where it should be now"}: heard ${age(heard)} ago.</p>` : nothing}
-      ${this.#sparkline(row, track)}
+      ${this.#sparkline(row, trail?.points)}
+      ${controls ?? nothing}
       ${this.#table("Position", this.#position(row, live, now))}
       ${this.#table(kind === AIRCRAFT ? "Aircraft" : "Voyage and ship", this.#static(kind, known))}
       ${missing ? html`<p class="missing">${missing}</p>` : nothing}
-      <p class="links"><a href=${actions.adminOf(row)}>In the admin</a></p>`, this.root);
+      <p class="links"><a href=${actions.adminOf(row)}>In the admin</a>${actions.member && kind !== STATION ? html`<button title="Where its reports come from and go (w)" @click=${() => actions.why()}>Where it comes from</button>` : nothing}</p>`, this.root);
   }
 
   #button(word, key, on, act) { return html`<button aria-pressed=${on} title="${word} (${key})" @click=${act}>${word}</button>`; }

@@ -32,3 +32,9 @@ export function place(lat, lon) {
   return `${part(lat, 2, "NS")} ${part(((((lon + 180) % 360) + 360) % 360) - 180, 3, "EW")}`;
 }
 export const clock = (seconds) => new Date(seconds * 1000).toISOString().slice(11, 19);
+/** A moment as `27 Nov 14:05:10`, with its year where that is another. */
+export function moment(seconds) {
+  const when = new Date(seconds * 1000), year = when.getUTCFullYear();
+  const day = `${when.getUTCDate()} ${when.toLocaleString("en", { month: "short", timeZone: "UTC" })}`;
+  return `${day}${year === new Date().getUTCFullYear() ? "" : ` ${year}`} ${clock(seconds)}`;
+}

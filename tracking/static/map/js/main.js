@@ -5,27 +5,33 @@ import { html, nothing, render } from "../vendor/lit-html-3.3.3/lit-html.js";
 import * as address from "./address.js";
 import { Card } from "./card.js";
 import { Feed } from "./feed.js";
-import { age, altitude, clock, distance, place, speed, units, whole } from "./format.js";
+import { age, altitude, clock, distance, moment, place, speed, units, whole } from "./format.js";
 import { between, beyond, latitudeOf, longitudeOf, mercatorX, mercatorY } from "./geo.js";
-import { AIRCRAFT, CATEGORIES, KINDS, SHAPES, STATION, VESSEL, altitudeColour } from "./kinds.js";
+import { AIRCRAFT, CATEGORIES, KINDS, SHAPES, STATION, VESSEL } from "./kinds.js";
 import { Labels } from "./labels.js";
 import { Layer } from "./layer.js";
 import { List, glyph, kindWord, legend, titleOf } from "./list.js";
 import { CHOSEN, HOVERED, Store } from "./store.js";
+import { Feeds, hatch } from "./panels/feeds.js";
+import { Why, keyOf } from "./panels/why.js";
+import { Bar } from "./past/bar.js";
+import { Replay } from "./past/replay.js";
+import { Trail } from "./past/trail.js";
 import { EMPTY, repaint, style } from "./style.js";
 
 const $ = (id) => document.getElementById(id);
 const { changes, tiles, api, admin, status, member } = $("map").dataset;
 const begun = address.read();
 const HOME = { center: [8, 30], zoom: 1.7 };
-const AHEAD_SECONDS = [600, 120, 0], GAP_SECONDS = [3600, 600, 0];
+const AHEAD_SECONDS = [600, 120, 0];
+const PHONE_PIXELS = 752, CARD_PIXELS = 352; // as in map.css
 const RINGS_MILES = [10, 25, 50, 100, 200];
 
 // --- what is shown ---------------------------------------------------------------------------------------------------
 let theme = begun.theme ?? (matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark");
 let chosen = begun.sel ?? "", hovered = -1, following = begun.follow === "1", tracking = begun.track !== "0";
 let details = {}, measuring = null, rings = null;
-const store = new Store();
+const store = new Store(), trail = new Trail(store, { by: begun.by, span: begun.span });
 const filters = { hidden: new Set((begun.hide ?? "").split(",").filter(Boolean)), moving: begun.moving === "1", slowest: +begun.slowest || 0, low: +begun.low || 0, high: +begun.high || 0, feed: begun.feed ?? "" };
 units.name = begun.units ?? localStorage.getItem("units") ?? "nautical";
 
@@ -65,7 +71,7 @@ map.on("render", paint); // so both canvases move in one frame
 /** As many frames a second as the fastest target needs to move half a pixel, from 1 to 30. */
 function pace() {
   const perMetre = (512 * 2 ** map.getZoom()) / 40075016.686;
-  setTimeout(() => { if (!document.hidden) { if (following) keepUp(); wake(); } pace(); }, 1000 / Math.min(30, Math.max(1, 500 * perMetre)));
+  setTimeout(() => { if (!document.hidden) { if (following) keepUp(); wake(); } pace(); }, 1000 / Math.min(30, Math.max(1, 500 * perMetre * (replay.playing ? replay.rate : 1))));
 }
 function keepUp() { const row = store.row(chosen); if (row >= 0) { const [x, y] = store.drawn(row); map.jumpTo({ center: [longitudeOf(x), latitudeOf(y)] }); } }
 function fit() { const ratio = Math.min(2, devicePixelRatio || 1); layer.resize(ratio); labels.resize(ratio); wake(); }
@@ -74,10 +80,10 @@ new ResizeObserver(fit).observe($("stage"));
 // --- choosing --------------------------------------------------------------------------------------------------------
 const actions = {
   chosen: () => store.row(chosen), choose, hover, relist: () => listNow(),
-  close: () => choose(-1), following: () => following, tracking: () => tracking,
+  close: () => choose(-1), why: () => askWhy(chosen), member: member !== undefined, following: () => following, tracking: () => tracking,
   follow() { if (!chosen) return; following = !following; drawCard(); keep(); },
   track() { if (!chosen) return; tracking = !tracking; drawTrack(); drawCard(); keep(); },
-  copy() { navigator.clipboard?.writeText(location.href); tell("The link is copied"); },
+  copy() { keep(); navigator.clipboard?.writeText(location.href); tell("The link is copied"); },
   adminOf: (row) => `${admin}tracking/${["vessel", "aircraft", "station"][store.kind[row]]}/${encodeURIComponent(store.id[row])}/change/`,
 };
 const list = new List($("list"), store, actions), card = new Card($("card"), store, actions);
@@ -85,19 +91,19 @@ const list = new List($("list"), store, actions), card = new Card($("card"), sto
 function choose(row) {
   store.flag(store.row(chosen), CHOSEN, false);
   chosen = row < 0 ? "" : KINDS[store.kind[row]][0] + store.id[row];
-  details = {}; following = following && row >= 0;
+  details = {}; trail.take(STATION, null); following = following && row >= 0;
   store.flag(row, CHOSEN, true);
   document.body.classList.toggle("carded", row >= 0);
   drawTrack(); drawCard(); list.draw(); keep(); wake();
   if (row < 0) return;
   $("side").classList.remove("open");
   const [x, y] = project(...store.drawn(row)), { clientWidth: width, clientHeight: height } = $("targets");
-  const narrow = width < 760; // the card is a sheet over the lower half
-  if (narrow || x < 60 || y < 60 || x > width - 400 || y > height - 60) map.easeTo({ center: [store.lon[row], store.lat[row]], offset: narrow ? [0, -height / 4] : [-150, 0], duration: 500 });
+  const narrow = innerWidth <= PHONE_PIXELS; // the card is a sheet over the lower half
+  if (narrow || x < 60 || y < 60 || x > width - CARD_PIXELS - 40 || y > height - 60) map.easeTo({ center: [store.lon[row], store.lat[row]], offset: narrow ? [0, -height / 4] : [-CARD_PIXELS / 2, 0], duration: 500 });
   fetchDetails(chosen);
 }
 function hover(row) { if (row === hovered) return; store.flag(hovered, HOVERED, false); store.flag(row, HOVERED, true); hovered = row; labels.chosenAt = 0; wake(); }
-function drawCard() { card.draw(store.row(chosen), details); }
+function drawCard() { card.draw(store.row(chosen), { ...details, trail, controls: trail.kind === STATION ? nothing : trail.controls(member !== undefined, trailChanged) }); }
 
 async function got(url) {
   try {
@@ -105,34 +111,34 @@ async function got(url) {
     return response.ok ? await response.json() : { refused: response.status };
   } catch { return { refused: 0 }; }
 }
-/** The live document and track, which are as public as live state, and for members the row in the tables. */
+/** Where the API has a target; one that is shown beside another of its identity has its number behind it. */
+function pathOf(key) {
+  return `${{ v: "vessels", a: "aircraft", s: "stations" }[key[0]]}/${key.slice(1).split("/").map(encodeURIComponent).join("/")}/`;
+}
+/** The live document and the trail, which are as public as live state, and for members the row in the tables. */
 async function fetchDetails(key) {
-  const path = `${{ v: "vessels", a: "aircraft", s: "stations" }[key[0]]}/${key.slice(1).split("/").map(encodeURIComponent).join("/")}/`;
-  const live = `${api}live/${path}`, none = { refused: 401 };
-  const [document, track, known] = await Promise.all([got(live), key[0] === "s" ? none : got(`${live}track/`), member === undefined ? none : got(`${api}${path}`)]);
-  if (key !== chosen) return;
-  const missing = [track, known].some(({ refused }) => refused === 503) ? "The database is away: the track and the tables come back with it." : "";
+  const path = pathOf(key), none = { refused: 401 }, past = replay.on;
+  const [document, , known] = await Promise.all([past ? none : got(`${api}live/${path}`), fetchTrail(key, path), member === undefined ? none : got(`${api}${path}`)]);
+  if (key !== chosen || replay.on !== past) return;
   const found = document.refused === undefined ? document : null;
-  details = { known: known.refused === undefined ? known : found, live: found ?? known.live ?? null, track: track.refused === undefined ? pointsOf(track) : null, missing };
+  details = { ...details, asked: true, missing: [known, details.trail].some((answer) => answer?.refused === 503) ? "The database is away: the track and the tables come back with it." : "" };
+  Object.assign(details, { known: known.refused === undefined ? known : found, live: found ?? (past ? null : known.live ?? null) });
   drawTrack(); drawCard();
 }
-const pointsOf = ({ at, lat, lon, speed, altitude }) => at.map((seconds, point) => ({ at: seconds, lat: lat[point], lon: lon[point], speed: speed[point], altitude: altitude?.[point] }));
-
-/** The track by colour, cut at gaps, unrolled over the antimeridian; and where the target will be. */
+async function fetchTrail(key, path) {
+  if (key[0] === "s") return trail.take(STATION, null);
+  const answer = await got(trail.address(api, path, { member: member !== undefined, past: replay.on, now: store.now() }));
+  if (key !== chosen) return;
+  details.trail = answer; trail.take("vas".indexOf(key[0]), answer.refused === undefined ? answer : null);
+  drawTrack(); drawCard();
+}
+function trailChanged(asks) {
+  if (asks) fetchTrail(chosen, pathOf(chosen));
+  drawTrack(); drawCard(); keep();
+}
 function drawTrack() {
-  const row = store.row(chosen), pieces = [], kind = store.kind[row];
-  if (row >= 0 && tracking && details.track?.length) {
-    let turn = 0, last = null;
-    for (const point of [...details.track, { at: store.heard[row], lat: store.lat[row], lon: store.lon[row], altitude: store.altitude[row] }]) {
-      if (last && Math.abs(point.lon - last.lon) > 180) turn += point.lon < last.lon ? 360 : -360;
-      const colour = kind === AIRCRAFT && Number.isFinite(point.altitude) ? `rgb(${altitudeColour(Math.round(point.altitude / 2500) * 2500, store.dark).join()})` : null;
-      const here = [point.lon + turn, point.lat], piece = pieces[pieces.length - 1], gap = last && point.at - last.at > GAP_SECONDS[kind];
-      if (!piece || gap || piece.properties.colour !== colour) pieces.push({ type: "Feature", properties: { colour }, geometry: { type: "LineString", coordinates: piece && !gap ? [piece.geometry.coordinates[piece.geometry.coordinates.length - 1], here] : [here] } });
-      else piece.geometry.coordinates.push(here);
-      last = point;
-    }
-  }
-  setData("trail", { type: "FeatureCollection", features: pieces.filter((piece) => piece.geometry.coordinates.length > 1) });
+  const row = store.row(chosen), { lines, dots } = trail.features(tracking ? row : -1, replay.on && row >= 0 ? store.heard[row] : Infinity);
+  setData("trail", { type: "FeatureCollection", features: lines }); setData("points", { type: "FeatureCollection", features: dots });
   drawAhead(row);
 }
 function drawAhead(row) {
@@ -148,13 +154,62 @@ const setData = (name, data) => map.getSource(name)?.setData(data);
 const feed = new Feed(changes, {
   view: bounds, zoom: () => map.getZoom(),
   take(body) {
-    store.apply(body); store.sweep();
-    if (chosen && !details.asked) { const row = store.row(chosen); if (row >= 0) { details.asked = true; if (!(store.flags[row] & CHOSEN)) choose(row); } }
+    store.apply(body); store.sweep(); rechoose();
     drawKinds(); listSoon(); drawCard(); drawAhead(store.row(chosen)); wake();
   },
   told: drawHealth,
 });
-map.on("load", () => { feed.ask(); pace(); drawFoot(); });
+/** What was chosen, by a link or before the store was filled anew, is chosen again when it is there. */
+function rechoose() {
+  const row = chosen ? store.row(chosen) : -1;
+  if (row < 0 || store.flags[row] & CHOSEN) return;
+  if (details.asked) store.flag(row, CHOSEN, true); else { choose(row); details.asked = true; }
+}
+
+// --- panels: the feeds, and why something is not here ---------------------------------------------------------------
+let panel = null; // which is open
+const feeds = new Feeds(api, store, {
+  got, told() { drawPanel(); drawNotice(); setData("blind", replay.on ? EMPTY : feeds.blind()); },
+  compared() { store.rewrite(); drawPanel(); list.draw(); wake(); keep(); },
+  show: ([west, south, east, north]) => map.fitBounds([[west, south], [east, north]], { padding: 60, maxZoom: 9 }),
+});
+store.tint = (row) => feeds.tint(row);
+const why = new Why(api, { got, told: () => drawPanel() });
+function setPanel(next) {
+  const before = panel;
+  panel = next; drawPanel();
+  $("b-feeds").setAttribute("aria-pressed", panel === feeds);
+  if (next && next !== before) $("panel").querySelector("button").focus();
+}
+function drawPanel() {
+  $("panel").hidden = !panel;
+  render(panel ? html`<header><h2>${panel === feeds ? "Feeds" : why.title}</h2><button class="icon" title="Close (Esc)" aria-label="Close" @click=${() => setPanel(null)}>×</button></header>${panel.draw()}` : nothing, $("panel"));
+}
+function askWhy(key) { if (member === undefined) return tell("This needs a log-in"); if (key[0] === "s") return; why.ask(key); setPanel(why); }
+map.on("styleimagemissing", ({ id }) => { if (id === "hatch") map.addImage(id, hatch()); });
+
+// --- the past --------------------------------------------------------------------------------------------------------
+const replay = new Replay(api, store, {
+  view: bounds, zoom: () => map.getZoom(), got,
+  changed() { store.totals = store.counts(); rechoose(); drawKinds(); listSoon(); drawCard(); if (chosen) drawTrack(); wake(); },
+  told() { bar.draw(); drawHealth(); },
+  ended: () => setPast(null),
+});
+const bar = new Bar($("replay"), replay, { live: () => setPast(null), sought: (seconds) => { const playing = replay.playing; replay.start(seconds).then(() => { if (!playing) keep(); }); } });
+/** To a moment, epoch seconds; null: to the present. */
+function setPast(seconds) {
+  if (seconds !== null && member === undefined) return tell("The past needs a log-in");
+  if (seconds === null && !replay.on) return;
+  document.body.classList.toggle("past", seconds !== null);
+  $("b-replay").setAttribute("aria-pressed", seconds !== null);
+  details = {};
+  if (seconds === null) { replay.stop(); feed.resume(); }
+  else { feed.pause(); replay.start(Math.min(seconds, Date.now() / 1000 - 10)).then(keep); }
+  setData("blind", replay.on ? EMPTY : feeds.blind());
+  bar.draw(); drawHealth(); drawKinds(); drawCard(); keep(); listSoon(); wake();
+}
+
+map.on("load", () => { const seconds = Date.parse(begun.t) / 1000; if (Number.isFinite(seconds)) setPast(seconds); if (!replay.on) feed.ask(); feeds.choose(...(begun.cmp ?? "").split(",").concat("", "").slice(0, 2)); feeds.ask(); pace(); drawFoot(); });
 document.addEventListener("visibilitychange", () => { if (!document.hidden) feed.ask(); });
 
 // --- the page --------------------------------------------------------------------------------------------------------
@@ -163,6 +218,11 @@ function drawKinds() {
   render(KINDS.map((kind, number) => (kind === "station" && !store.totals.station ? nothing : html`<button aria-pressed=${!filters.hidden.has(kind)} title="${words[number]}: show or hide (${number + 1})" @click=${() => toggle(kind)}><svg viewBox="0 0 100 100" aria-hidden="true"><path d=${SHAPES[shapes[number]]}></path></svg><span>${words[number]}</span><b>${whole(store.totals[kind] ?? 0)}</b></button>`)), $("kinds"));
 }
 function drawHealth() {
+  if (replay.on) {
+    $("state").dataset.state = "past";
+    render(html`<i></i><span>Replay${replay.playing ? ` ${replay.rate}×` : ""}</span>`, $("state"));
+    return render(html`${moment(replay.now())} <small>UTC</small>`, $("clock"));
+  }
   const { seconds, late, problem, begun: heard } = feed.state();
   $("state").dataset.state = late ? (heard ? "late" : "begin") : "live";
   render(html`<i></i><span>${late ? (heard ? `No news for ${age(seconds)}${problem ? `: ${problem}` : ""}` : problem || "Connecting") : "Live"}</span>`, $("state"));
@@ -171,8 +231,14 @@ function drawHealth() {
 let servers = null;
 async function watchServers() {
   const told = document.hidden ? null : await got(`${status}?format=json`);
-  if (told && !told.refused) servers = Object.values(told.sections ?? {}).filter((section) => ["degraded", "down"].includes(section.state));
-  render(servers?.length ? html`<a href=${status}>${servers.map((section) => section.title ?? section.name).join(", ")}: not well. The map goes on with live state.</a>` : nothing, $("notice"));
+  if (told && !told.refused) servers = Object.entries(told.sections ?? {}).map(([name, section]) => ({ name, ...section })).filter((section) => ["degraded", "down"].includes(section.state));
+  drawNotice();
+}
+function drawNotice() {
+  const { ill } = feeds, others = servers?.filter(({ name }) => name !== "feeds") ?? [];
+  $("b-feeds").toggleAttribute("data-ill", ill.length > 0);
+  render(html`${others.length ? html`<a href=${status}>${others.map((section) => section.title ?? section.name).join(", ")}: not well. The map goes on with live state.</a>` : nothing}
+    ${ill.length ? html`<button @click=${() => setPanel(feeds)}>${ill.length === 1 ? `${ill[0].feed} is silent${ill[0].since ? ` since ${clock(ill[0].since).slice(0, 5)}` : ""}` : `${ill.length} feeds are silent`}</button>` : nothing}`, $("notice"));
 }
 let listing = 0;
 const listNow = () => { const rows = store.within(bounds()); $("inview").textContent = `${whole(rows.length)} in view`; document.title = `${whole(rows.length)} · Tracking`; list.show(rows); };
@@ -187,7 +253,7 @@ let telling = 0;
 function tell(text) { $("toast").textContent = text; $("toast").hidden = false; clearTimeout(telling); telling = setTimeout(() => { $("toast").hidden = true; }, 2500); }
 function keep() {
   const middle = map.getCenter();
-  address.write({ zoom: map.getZoom(), lat: middle.lat, lon: middle.lng }, { sel: chosen, follow: following && "1", track: !tracking && "0", hide: [...filters.hidden].join(), moving: filters.moving && "1", slowest: filters.slowest, low: filters.low, high: filters.high, feed: filters.feed, theme, units: units.name === "metric" && "metric" });
+  address.write({ zoom: map.getZoom(), lat: middle.lat, lon: middle.lng }, { sel: chosen, follow: following && "1", track: !tracking && "0", by: trail.by, span: trail.span !== "24h" && trail.span, hide: [...filters.hidden].join(), moving: filters.moving && "1", slowest: filters.slowest, low: filters.low, high: filters.high, feed: filters.feed, theme, units: units.name === "metric" && "metric", cmp: feeds.a && feeds.b && `${feeds.a},${feeds.b}`, t: replay.on && `${new Date(replay.now() * 1000).toISOString().slice(0, 19)}Z` });
 }
 function refilter() { store.rewrite(); drawFilters(); drawKinds(); listNow(); keep(); labels.chosenAt = 0; wake(); }
 function toggle(id) { if (!filters.hidden.delete(id)) filters.hidden.add(id); refilter(); }
@@ -211,24 +277,44 @@ function setTheme(next) {
 const under = (event) => store.nearest(mercatorX(event.lngLat.lng), mercatorY(event.lngLat.lat), 16 / (512 * 2 ** map.getZoom()));
 map.on("mousemove", (event) => {
   const row = measuring ? -1 : under(event);
-  hover(row); drawTip(row, event.point); map.getCanvas().style.cursor = measuring ? "crosshair" : row >= 0 ? "pointer" : "";
+  hover(row); if (row >= 0 || measuring || !(drawPoint(event) || drawBlind(event))) drawTip(row, event.point);
+  map.getCanvas().style.cursor = measuring ? "crosshair" : row >= 0 ? "pointer" : "";
   $("where").textContent = place(event.lngLat.lat, event.lngLat.lng);
   if (measuring?.from) drawRuler(event.lngLat);
 });
 map.on("mouseout", () => { hover(-1); drawTip(-1); });
-map.on("click", (event) => (measuring ? measure(event.lngLat) : choose(under(event))));
+map.on("click", (event) => {
+  if (measuring) return measure(event.lngLat);
+  const row = under(event);
+  if (row >= 0 || !drawPoint(event)) { drawTip(-1); choose(row); }
+});
+/** The values of the point of the trail that is under the pointer; whether there is one. */
+function drawPoint(event) {
+  const point = tracking && trail.nearest(event.lngLat.lng, event.lngLat.lat, 14 / (512 * 2 ** map.getZoom()));
+  if (!point) return false;
+  tipAt(event.point, trail.told(point));
+  return true;
+}
+function drawBlind(event) {
+  const [feed] = replay.on ? [] : feeds.blindAt(event.lngLat.wrap().lng, event.lngLat.lat);
+  if (feed) tipAt(event.point, html`<b>Nobody hears here</b><span>${feed.feed} is silent since ${clock(feed.since).slice(0, 5)} UTC</span>`);
+  return Boolean(feed);
+}
 map.on("contextmenu", (event) => { rings = rings ? null : [event.lngLat.lng, event.lngLat.lat]; drawRings(); });
 map.on("dragstart", () => { if (following) { following = false; drawCard(); keep(); } });
-map.on("moveend", () => { keep(); drawFoot(); listSoon(); feed.moved(); });
+map.on("moveend", () => { keep(); drawFoot(); listSoon(); if (replay.on) replay.moved(); else feed.moved(); });
 map.on("error", (event) => console.error(event.error?.message ?? event.error));
 
 function drawTip(row, point) {
-  const tip = $("tip");
-  tip.hidden = row < 0;
+  $("tip").hidden = row < 0;
   if (row < 0) return;
   const kind = store.kind[row];
-  render(html`<b>${titleOf(store, row)}</b><span>${store.alarm[row] ?? kindWord(store, row)}</span><span>${kind === STATION ? nothing : `${speed(store.speed[row])} · `}${kind === AIRCRAFT && !store.ground[row] ? `${altitude(store.altitude[row])} · ` : ""}${age(store.now() - store.heard[row])}</span>`, tip);
-  const right = point.x > $("targets").clientWidth - 240;
+  tipAt(point, html`<b>${titleOf(store, row)}</b><span>${store.alarm[row] ?? kindWord(store, row)}</span><span>${kind === STATION ? nothing : `${speed(store.speed[row])} · `}${kind === AIRCRAFT && !store.ground[row] ? `${altitude(store.altitude[row])} · ` : ""}${age(store.now() - store.heard[row])}</span>`);
+}
+function tipAt(point, told) {
+  const tip = $("tip");
+  tip.hidden = false; render(told, tip);
+  const right = point.x > $("targets").clientWidth - (document.body.classList.contains("carded") && innerWidth > PHONE_PIXELS ? 590 : 240);
   tip.style.transform = `translate(${right ? point.x - tip.offsetWidth - 14 : point.x + 16}px, ${point.y + 14}px)`;
 }
 function setMeasuring(on) { measuring = on ? { from: null } : null; $("measure").hidden = !on; $("measure").textContent = "Click the first point"; $("b-ruler").setAttribute("aria-pressed", on); setData("ruler", EMPTY); }
@@ -261,16 +347,20 @@ function search(text) {
 async function searchTables(wanted) {
   const found = await Promise.all(["vessels", "aircraft"].map((kind) => got(`${api}${kind}/?search=${encodeURIComponent(wanted)}`)));
   if ($("q").value.trim().toLowerCase() !== wanted) return;
+  const key = keyOf(wanted);
   const silent = found.flatMap(({ results }, number) => (results ?? []).slice(0, 6).map((one) => ({ key: "va"[number] + (one.mmsi ?? one.icao), name: one.name || one.callsign || String(one.mmsi ?? one.icao).toUpperCase(), seen: one.last_seen })));
-  hits = [...hits, ...silent.filter(({ key }) => store.row(key) < 0)]; showHits(wanted);
+  hits = [...hits, ...silent.filter((one) => store.row(one.key) < 0)];
+  if (key && store.row(key) < 0) hits.push({ why: key });
+  showHits(wanted);
 }
 function showHits(wanted) {
   $("hits").hidden = wanted === null; $("q").setAttribute("aria-expanded", wanted !== null);
   if (wanted === null) return;
-  render(hits.length ? hits.map((hit, number) => html`<li role="option" aria-selected=${number === cursor} @mousedown=${(event) => { event.preventDefault(); go(hit); }}>${hit.row === undefined ? html`<span class="glyph"></span><b>${hit.name}</b><small>silent, heard ${age(Date.now() / 1000 - Date.parse(hit.seen) / 1000)} ago</small>` : html`${glyph(store, hit.row)}<b>${titleOf(store, hit.row)}</b><small>${kindWord(store, hit.row)}</small>`}</li>`) : html`<li class="none">Nothing of that name is live in what was loaded</li>`, $("hits"));
+  render(hits.length ? hits.map((hit, number) => html`<li role="option" aria-selected=${number === cursor} @mousedown=${(event) => { event.preventDefault(); go(hit); }}>${hit.why ? html`<span class="glyph"></span><b>Why is ${hit.why.slice(1).toUpperCase()} not here?</b>` : hit.row === undefined ? html`<span class="glyph"></span><b>${hit.name}</b><small>silent, heard ${age(Date.now() / 1000 - Date.parse(hit.seen) / 1000)} ago</small>` : html`${glyph(store, hit.row)}<b>${titleOf(store, hit.row)}</b><small>${kindWord(store, hit.row)}</small>`}</li>`) : html`<li class="none">Nothing of that name is live in what was loaded</li>`, $("hits"));
 }
 function go(hit) {
   showHits(null); $("q").blur();
+  if (hit.why) return askWhy(hit.why);
   if (hit.row === undefined) { location.href = `${admin}tracking/${hit.key[0] === "v" ? "vessel" : "aircraft"}/${encodeURIComponent(hit.key.slice(1))}/change/`; return; }
   choose(hit.row); map.easeTo({ center: [store.lon[hit.row], store.lat[hit.row]], zoom: Math.max(map.getZoom(), 9), duration: 800 });
 }
@@ -279,25 +369,28 @@ $("q").addEventListener("blur", () => showHits(null));
 $("q").addEventListener("keydown", (event) => {
   event.stopPropagation();
   if (event.key === "ArrowDown" || event.key === "ArrowUp") { event.preventDefault(); cursor = (cursor + (event.key === "ArrowDown" ? 1 : -1) + hits.length) % Math.max(1, hits.length); showHits(""); }
-  else if (event.key === "Enter" && hits[cursor]) go(hits[cursor]);
+  else if (event.key === "Enter" && hits[cursor]) { event.preventDefault(); go(hits[cursor]); } // or it would press what is focused then
   else if (event.key === "Escape") { event.target.value = ""; showHits(null); event.target.blur(); }
 });
 
 // --- keyboard, as users of tar1090 know it where the meaning is the same ---------------------------------------------
 const KEYS = {
-  "/": () => $("q").focus(), q: () => map.zoomOut(), e: () => map.zoomIn(), h: () => map.flyTo(HOME), f: actions.follow, t: actions.track, c: () => chosen && actions.copy(),
+  "/": () => $("q").focus(), q: () => map.zoomOut(), e: () => map.zoomIn(), h: () => map.flyTo(HOME), f: actions.follow, t: actions.track, c: () => actions.copy(),
   l: () => { labels.on = !labels.on; labels.chosenAt = 0; wake(); tell(labels.on ? "Names are shown" : "Names are hidden"); },
   x: () => { store.still = !store.still; wake(); tell(store.still ? "Drawn where they were heard" : "Drawn where they should be now"); },
   m: () => setMeasuring(!measuring), d: () => setTheme(theme === "dark" ? "light" : "dark"), v: () => $("side").classList.toggle("closed"),
+  r: () => setPast(replay.on ? null : Date.now() / 1000 - 3600), " ": () => replay.on && bar.toggle(), "[": () => replay.on && bar.step(-3600), "]": () => replay.on && bar.step(3600),
   1: () => toggle("vessel"), 2: () => toggle("aircraft"), 3: () => toggle("station"), "?": () => $("help").showModal(),
-  Escape: () => (measuring ? setMeasuring(false) : choose(-1)),
+  b: () => setPanel(panel === feeds ? null : feeds), w: () => chosen && askWhy(chosen),
+  Escape: () => (measuring ? setMeasuring(false) : panel ? setPanel(null) : choose(-1)),
 };
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || /INPUT|SELECT|TEXTAREA/.test(event.target.tagName) || $("help").open) return;
+  if (event.key === " " && event.target.tagName === "BUTTON") return; // it presses the button
   const act = KEYS[event.key];
   if (act) { event.preventDefault(); act(); }
 });
-for (const [id, key] of Object.entries({ "b-in": "e", "b-out": "q", "b-home": "h", "b-theme": "d", "b-ruler": "m", "b-help": "?" })) $(id).addEventListener("click", KEYS[key]);
+for (const [id, key] of Object.entries({ "b-in": "e", "b-out": "q", "b-home": "h", "b-theme": "d", "b-ruler": "m", "b-replay": "r", "b-feeds": "b", "b-help": "?" })) $(id).addEventListener("click", KEYS[key]);
 $("b-list").addEventListener("click", () => { $("side").classList.toggle("open"); listNow(); });
 $("b-filters").addEventListener("click", (event) => { const open = $("filterbox").toggleAttribute("hidden"); event.currentTarget.setAttribute("aria-expanded", !open); drawFilters(); });
 

@@ -1,7 +1,8 @@
 // Every target that is known, in columns, and the buffer from which they are drawn.
-// Bodies of `changes` enter; whoever draws or lists reads the columns. It knows neither map nor page.
+// Bodies of `changes` enter, or single targets of the past; whoever draws or lists reads the columns. It knows neither
+// map nor page. `clock` tells the time where it is not now.
 
-import { mercatorX, mercatorY, unitsOf, velocity } from "./geo.js";
+import { between, mercatorX, mercatorY, unitsOf, velocity } from "./geo.js";
 import { clean } from "./format.js";
 import { AIRCRAFT, ALARM, CATEGORIES, GROUND, KINDS, LYING, SHAPE, STATION, STATIONS, UNKNOWN, VESSEL, altitudeColour, categoryOf, emergencyOf, rgb, shapeOfAircraft } from "./kinds.js";
 
@@ -15,7 +16,7 @@ export class Store {
     this.rows = new Map(); this.free = []; this.count = 0; this.capacity = 0;
     this.next = ""; this.ttl = 1800; this.offset = 0; this.totals = {}; this.dark = true; this.still = false;
     this.base = Math.floor(Date.now() / 1000); this.changed = [Infinity, -1]; this.grown = true;
-    this.passes = () => true;
+    this.passes = () => true; this.tint = () => null;
     this.id = []; this.name = []; this.source = []; this.type = []; this.alarm = [];
     this.#grow(capacity);
   }
@@ -23,7 +24,7 @@ export class Store {
   #grow(size) {
     const grow = (name, Type, width = 1) => { const made = new Type(size * width); if (this[name]) made.set(this[name]); this[name] = made; };
     for (const name of ["lat", "lon", "x", "y", "heard", "speed", "course", "heading", "altitude", "climb"]) grow(name, Float64Array);
-    for (const name of ["vx", "vy"]) grow(name, Float64Array);
+    for (const name of ["vx", "vy", "until"]) grow(name, Float64Array);
     for (const name of ["squawk", "status", "length", "beam", "round"]) grow(name, Int32Array);
     for (const name of ["kind", "live", "flags", "category", "ground"]) grow(name, Uint8Array);
     grow("floats", Float32Array, WORDS);
@@ -32,7 +33,7 @@ export class Store {
   }
 
   /** The server's time, epoch seconds. */
-  now() { return Date.now() / 1000 + this.offset; }
+  now() { return this.clock ? this.clock() : Date.now() / 1000 + this.offset; }
 
   /** The row of a key such as v244660123, -1 where it is not known. */
   row(key) { return this.rows.get(key) ?? -1; }
@@ -75,7 +76,7 @@ export class Store {
     this.kind[row] = kind; this.live[row] = 1; this.flags[row] = [0, AIR, FIXED][kind]; this.category[row] = 7;
     for (const column of ["speed", "course", "heading", "altitude", "climb"]) this[column][row] = NaN;
     for (const column of ["length", "beam", "vx", "vy", "ground"]) this[column][row] = 0;
-    this.squawk[row] = this.status[row] = UNKNOWN;
+    this.squawk[row] = this.status[row] = UNKNOWN; this.until[row] = MOVED_ON_SECONDS[kind];
     return row;
   }
 
@@ -103,6 +104,43 @@ export class Store {
     });
   }
 
+  /** A target as it was: `seen` has lat, lon and heard, of the rest what is known; `to`, where and when it was next. */
+  set(kind, id, { to, lat, lon, heard, ...seen }) {
+    const row = this.#row(kind, id);
+    this.lat[row] = lat; this.lon[row] = lon; this.heard[row] = heard; this.x[row] = mercatorX(lon); this.y[row] = mercatorY(lat);
+    for (const name of Object.keys(seen)) if (seen[name] !== undefined && seen[name] !== null) this[name][row] = seen[name];
+    if (kind === VESSEL) this.category[row] = categoryOf(this.type[row] || 0);
+    if (to) this.#headFor(row, to);
+    else {
+      const lies = kind === STATION || !(this.speed[row] > 0.5);
+      [this.vx[row], this.vy[row]] = lies ? [0, 0] : velocity(this.speed[row], kind === VESSEL ? this.course[row] : this.heading[row], lat);
+      this.until[row] = MOVED_ON_SECONDS[kind];
+    }
+    this.write(row);
+    return row;
+  }
+
+  /** Straight to the next place, at the speed and on the course that this takes. */
+  #headFor(row, to) {
+    const seconds = to.at - this.heard[row], { miles, bearing } = between(this.lat[row], this.lon[row], to.lat, to.lon), east = mercatorX(to.lon) - this.x[row];
+    this.vx[row] = (east - Math.round(east)) / seconds; this.vy[row] = (mercatorY(to.lat) - this.y[row]) / seconds; this.until[row] = seconds;
+    this.speed[row] = (miles * 3600) / seconds;
+    if (miles > 0.02) { this.course[row] = bearing; this.heading[row] = bearing; }
+  }
+
+  /** Let go of everything, and count times from `base`, epoch seconds. */
+  clear(base = Date.now() / 1000) {
+    this.rows.clear(); this.free = []; this.count = 0; this.totals = {}; this.live.fill(0);
+    this.base = Math.floor(base); this.changed = [Infinity, -1];
+  }
+
+  /** How many targets of each kind there are. */
+  counts() {
+    const found = Object.fromEntries(KINDS.map((name) => [name, 0]));
+    for (let row = 0; row < this.count; row++) if (this.live[row]) found[KINDS[this.kind[row]]]++;
+    return found;
+  }
+
   drop(row) {
     this.rows.delete(KINDS[this.kind[row]][0] + this.id[row]);
     this.live[row] = 0; this.flags[row] |= HIDDEN; this.free.push(row); this.#put(row);
@@ -124,7 +162,7 @@ export class Store {
 
   /** Where a target is drawn now, Mercator: moved on from where it was heard, for as long as that is honest. */
   drawn(row, now = this.now()) {
-    const seconds = this.still ? 0 : Math.min(Math.max(0, now - this.heard[row]), MOVED_ON_SECONDS[this.kind[row]]);
+    const seconds = this.still ? 0 : Math.min(Math.max(0, now - this.heard[row]), this.until[row]);
     return [this.x[row] + this.vx[row] * seconds, this.y[row] + this.vy[row] * seconds];
   }
 
@@ -155,6 +193,8 @@ export class Store {
   colour(row) {
     const theme = this.dark ? 0 : 1;
     if (this.alarm[row]) return rgb(ALARM);
+    const tint = this.tint(row);
+    if (tint) return tint;
     if (this.kind[row] === VESSEL) return rgb(CATEGORIES[this.category[row]][2 + theme]);
     if (this.kind[row] === STATION) return rgb((STATIONS[this.type[row]] ?? STATIONS.aid)[theme]);
     return this.ground[row] || !Number.isFinite(this.altitude[row]) ? rgb(GROUND[theme]) : altitudeColour(this.altitude[row], this.dark);
@@ -189,7 +229,7 @@ export class Store {
     const known_ = this.kind[row] === VESSEL && this.length[row] > 0 && Number.isFinite(this.heading[row]);
     f[at + 8] = known_ ? unitsOf(this.length[row], this.lat[row]) : 0;
     f[at + 9] = known_ ? unitsOf(this.beam[row] || this.length[row] / 6, this.lat[row]) : 0;
-    f[at + 10] = MOVED_ON_SECONDS[this.kind[row]];
+    f[at + 10] = this.until[row];
     this.bytes.set([...this.colour(row), 255], (at + 11) * 4);
     this.bytes.set([this.shape(row), this.flags[row], this.kind[row], this.alarm[row] ? 1 : 0], (at + 12) * 4);
     this.changed = [Math.min(this.changed[0], row), Math.max(this.changed[1], row)];

@@ -15,7 +15,7 @@ export function style(theme, tiles) {
     version: 8,
     sources: {
       base: { type: "vector", tiles: [tiles.replace("/0/0/0", "/{z}/{x}/{y}")], maxzoom: 7, attribution: "" },
-      ...Object.fromEntries(["grid", "rings", "ahead", "trail", "ruler"].map((name) => [name, { type: "geojson", data: name === "grid" ? graticule() : EMPTY }])),
+      ...Object.fromEntries(["grid", "blind", "rings", "ahead", "trail", "points", "ruler"].map((name) => [name, { type: "geojson", data: name === "grid" ? graticule() : EMPTY }])),
     },
     layers: [
       { id: "sea", type: "background", paint: { "background-color": p.sea } },
@@ -26,10 +26,12 @@ export function style(theme, tiles) {
       base("shore", "line", "land", { paint: { "line-color": p.shore, "line-width": by(2, 0.5, 8, 1.2) } }),
       base("borders", "line", "borders", { paint: { "line-color": p.border, "line-width": by(2, 0.5, 8, 1.2), "line-dasharray": [4, 2] } }),
       base("airports", "circle", "airports", { minzoom: 5.5, paint: { "circle-radius": by(5, 1.5, 10, 3.5), "circle-color": p.land, "circle-stroke-color": p.airport, "circle-stroke-width": 1 } }),
+      { id: "blind", type: "fill", source: "blind", paint: { "fill-pattern": "hatch", "fill-opacity": 0.55 } },
       line("rings", { "line-color": p.place, "line-width": 1, "line-dasharray": [2, 3], "line-opacity": 0.7 }),
       line("ahead", { "line-color": p.accent, "line-width": 1.5, "line-dasharray": [2, 2], "line-opacity": 0.85 }),
       { ...line("trail", { "line-color": p.halo, "line-width": 5, "line-opacity": 0.55 }), id: "trail-case" },
       line("trail", { "line-color": ["coalesce", ["get", "colour"], p.accent], "line-width": 2.5 }),
+      { id: "points", type: "circle", source: "points", minzoom: 8.5, paint: { "circle-radius": by(9, 1.8, 13, 3.6), "circle-color": p.halo, "circle-stroke-color": ["coalesce", ["get", "colour"], p.accent], "circle-stroke-width": 1.4 } },
       line("ruler", { "line-color": p.accent, "line-width": 2, "line-dasharray": [3, 2] }),
       base("places", "symbol", "places", {
         filter: [">=", ["zoom"], ["get", "z"]],

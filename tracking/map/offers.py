@@ -1,0 +1,45 @@
+"""What other apps tell the map, without being imported: every AppConfig that has one of these methods is asked for it.
+
+    feed_standings()         the feeds as Standings
+    heard_by(feed)           identities that a feed has heard lately, whoever won
+    feeds_that_heard(key)    labels of the feeds that have heard an identity lately
+    why_not_here(kind, key, user)    Findings about an identity
+
+They may raise errors of the servers behind them, such as redis.RedisError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal, TypedDict
+
+from django.apps import apps
+
+
+class Standing(TypedDict):
+    """How a feed is: `state` as its health names it, `since` epoch seconds of its last message, None: never."""
+
+    feed: str
+    state: str
+    well: bool
+    since: float | None
+
+
+class Finding(TypedDict):
+    """One answer to why a target is not on the map: what was looked at, how it is, and where to read on."""
+
+    title: str
+    state: Literal["good", "warn", "none"]
+    text: str
+    link: str
+
+
+def asked(method: str, *arguments: Any) -> Iterator[Any]:
+    """The answers of all apps that have the method, one after the other."""
+    for config in apps.get_app_configs():
+        if hasattr(config, method):
+            yield from getattr(config, method)(*arguments)
+
+
+def finding(title: str, state: Literal["good", "warn", "none"], text: str, link: str = "") -> Finding:
+    return {"title": title, "state": state, "text": text, "link": link}
