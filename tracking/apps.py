@@ -13,7 +13,10 @@ class TrackingConfig(AppConfig):
     default = True
     name = "tracking"
     verbose_name = "Ships and aircraft"
-    operator_permissions = ("add_apikey", "change_refusedposition")
+    operator_permissions = (
+        *("add_apikey", "change_refusedposition", "change_delivery"),
+        *("add_geofence", "change_geofence", "add_watchlist", "change_watchlist"),
+    )  # where notifications go to is for administrators: it reaches addresses outside
 
     def ready(self) -> None:
         from tracking import checks  # noqa: F401  registering is what the import is for

@@ -21,6 +21,7 @@ urlpatterns = [
     path("api/", include("ingest.api")),
     path("api/", include("resilience.urls")),
     path("api/", include("tracking.history_api.urls")),
+    path("api/", include("tracking.live_api.urls")),
     path("api/", include("tracking.api.urls")),  # last: it answers for every address below api/
 ]
 

@@ -11,11 +11,8 @@ from rest_framework.request import Request
 from rest_framework.routers import SimpleRouter
 from rest_framework.views import APIView
 
-from tracking.api.changes import LiveChanges
 from tracking.api.disputes import DisputeViewSet
-from tracking.api.live import LiveAircraft, LiveStations, LiveVessels
 from tracking.api.schema import Schema
-from tracking.api.stream import LiveStream
 from tracking.api.views import AircraftViewSet, StationViewSet, VesselViewSet
 
 
@@ -41,11 +38,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="api-docs"), name="api"),
     path("schema/", Schema.as_view(), name="api-schema"),
     path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api-schema"), name="api-docs"),
-    path("live/vessels/", LiveVessels.as_view(), name="live-vessels"),
-    path("live/aircraft/", LiveAircraft.as_view(), name="live-aircraft"),
-    path("live/changes/", LiveChanges.as_view(), name="live-changes"),
-    path("live/stations/", LiveStations.as_view(), name="live-stations"),
-    path("stream/", LiveStream.as_view(), name="live-stream"),
     *router.urls,
     # With the slash at its end it leaves Django's redirect of addresses without one alone.
     re_path(r"^.*/$", Unknown.as_view()),

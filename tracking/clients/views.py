@@ -18,9 +18,9 @@ from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
 
 from tracking import search
-from tracking.api.live import LiveView, answers, respond
 from tracking.api.throttles import ChangesRate
 from tracking.clients import adsbx, readsb, ships, signalk, traces
+from tracking.live_api.live import LiveView, answers, respond
 
 _TRACE = re.compile(r"trace_(?P<part>full|recent)_(?P<address>~?[0-9a-fA-F]{6})\.json")
 

@@ -17,10 +17,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from tracking.api.errors import documented
-from tracking.api.live import LiveView, answers, respond
 from tracking.api.query import StrictQuery
 from tracking.api.throttles import ChangesRate
 from tracking.live.mirror import mirror
+from tracking.live_api.live import LiveView, answers, respond
 from tracking.map import blindness
 from tracking.map.blindness import CELL
 from tracking.map.offers import Standing, asked

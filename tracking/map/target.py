@@ -20,12 +20,12 @@ from rest_framework.response import Response
 
 from tracking import search
 from tracking.api.errors import documented
-from tracking.api.live import LiveView
 from tracking.api.serializers import LiveSerializer
 from tracking.api.throttles import ChangesRate
 from tracking.history import tracks
 from tracking.history.door import Span
 from tracking.live.state import Kind, LiveState
+from tracking.live_api.live import LiveView
 from tracking.models import AircraftPosition, Position, VesselPosition
 
 TRACK_HOURS = 24

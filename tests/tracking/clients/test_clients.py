@@ -11,10 +11,10 @@ from django.test import Client
 from ingest.formats.common.contract import Setup
 from ingest.formats.registry import FORMATS
 from tests.tracking.conftest import live_redis
-from tracking.api.live import answers
 from tracking.clients import adsbx, readsb, signalk
 from tracking.clients.values import FreshValues
 from tracking.live.state import Kind, LiveState, LiveUpdate
+from tracking.live_api.live import answers
 from tracking.models import Aircraft, AircraftPosition
 
 __all__ = ["live_redis"]

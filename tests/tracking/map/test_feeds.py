@@ -16,9 +16,9 @@ from ingest.stages.store import MESSAGE_KIND
 from tests.support.feeds_world import heard
 from tests.support.letters import make_letter
 from tests.support.past_world import remember
-from tracking.api.live import answers
 from tracking.live.mirror import mirror
 from tracking.live.state import Kind, LiveState, LiveUpdate
+from tracking.live_api.live import answers
 from tracking.map import blindness
 from tracking.truth.models import Dispute, RefusedPosition
 

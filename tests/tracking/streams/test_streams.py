@@ -24,8 +24,8 @@ from redis import Redis
 
 from tests.faults.processes import free_port, wait_until
 from tests.support.patience import PATIENCE_SECONDS
-from tracking.api import stream as stream_api
 from tracking.live.state import Kind, LiveState, LiveUpdate
+from tracking.live_api import stream as stream_api
 from tracking.streams import hub as hubs
 from tracking.streams import server as servers
 from tracking.streams.hub import Hub

@@ -12,9 +12,9 @@ from drf_spectacular.generators import SchemaGenerator
 
 from tests.tracking.api.test_live_api import write
 from tracking.api import schema
-from tracking.api.live import answers
-from tracking.api.shared import MAX_AGE_SECONDS, Shared
 from tracking.live.state import Kind, LiveState
+from tracking.live_api.live import answers
+from tracking.live_api.shared import MAX_AGE_SECONDS, Shared
 
 WORLD = "/api/live/vessels/"
 EVERYWHERE = (-180.0, -90.0, 180.0, 90.0)

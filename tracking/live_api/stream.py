@@ -16,11 +16,11 @@ from rest_framework.exceptions import NotFound
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 
-from tracking.api.changes import ChangesQuery
 from tracking.api.errors import Unavailable, documented
-from tracking.api.live import LiveView
 from tracking.api.throttles import ChangesRate
 from tracking.live.state import Kind
+from tracking.live_api.changes import ChangesQuery
+from tracking.live_api.live import LiveView
 from tracking.streams.hub import hub
 from tracking.streams.places import Full, places
 from tracking.web.networks import client_address, holder

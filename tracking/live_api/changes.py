@@ -16,12 +16,12 @@ from rest_framework.request import Request
 
 from tracking.api.compression import takes_gzip
 from tracking.api.errors import documented
-from tracking.api.live import LiveView
 from tracking.api.query import LiveQuery
 from tracking.api.throttles import ChangesRate
 from tracking.live.log import number
 from tracking.live.mirror import mirror
 from tracking.live.state import Kind
+from tracking.live_api.live import LiveView
 
 
 class ChangesQuery(LiveQuery):

@@ -24,8 +24,8 @@ from tracking.api.compression import takes_gzip
 from tracking.api.errors import documented
 from tracking.api.query import Box, LiveQuery
 from tracking.api.serializers import LivePageSerializer
-from tracking.api.shared import Encoded, Shared
 from tracking.live.state import Kind, LiveState
+from tracking.live_api.shared import Encoded, Shared
 
 answers = Shared()
 

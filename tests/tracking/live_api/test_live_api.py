@@ -7,9 +7,9 @@ from django.test import Client
 from django_redis import get_redis_connection
 from redis import Redis
 
-from tracking.api.live import answers
 from tracking.connections import redis_pool_options
 from tracking.live.state import Kind, LiveState, LiveUpdate
+from tracking.live_api.live import answers
 
 pytestmark = pytest.mark.usefixtures("live_redis")
 
