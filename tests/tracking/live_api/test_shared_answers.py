@@ -10,7 +10,7 @@ import pytest
 from django_redis import get_redis_connection
 from drf_spectacular.generators import SchemaGenerator
 
-from tests.tracking.api.test_live_api import write
+from tests.tracking.live_api.test_live_api import write
 from tracking.api import schema
 from tracking.live.state import Kind, LiveState
 from tracking.live_api.live import answers
