@@ -25,6 +25,7 @@ from ingest.health.admin import HealthPages
 from ingest.ledger.admin import AccountPages
 from ingest.models import Batch, Feed, RefusedMessage
 from ingest.push import receivers
+from ingest.scorecards.admin import ScorePages
 from ingest.sources import options
 from ingest.sources import urls as feed_urls
 from resilience.pages import readable
@@ -57,6 +58,7 @@ class FeedForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable 
             "source",
             "score",
             "enabled",
+            "stands_in_for",
             "poll_seconds",
             "clock",
             "options",
@@ -68,6 +70,13 @@ class FeedForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.initial["clock"] = (self.instance.options or {}).get("clock", "auto")
+
+    def clean_stands_in_for(self) -> Feed | None:
+        """Not itself, and none that stands in for another. Raises ValidationError."""
+        other: Feed | None = self.cleaned_data["stands_in_for"]
+        if other is not None and (other == self.instance or other.stands_in_for_id is not None):
+            raise forms.ValidationError("A feed stands in for another one, which itself stands in for none.")
+        return other
 
     def clean_options(self) -> dict[str, Any]:
         """Known options of the right types. Raises ValidationError that names the key."""
@@ -99,7 +108,7 @@ class FeedForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable 
 
 
 @admin.register(Feed)
-class FeedAdmin(HealthPages, AccountPages, ModelAdmin):  # type: ignore[misc]  # unfold has no types
+class FeedAdmin(HealthPages, ScorePages, AccountPages, ModelAdmin):  # type: ignore[misc]  # unfold has no types
     """Sources that `manage.py ingest` without arguments keeps running."""
 
     icon = "sensors"
