@@ -80,14 +80,16 @@ def note(subject: Subject, touched: Mapping[Key, Touched]) -> None:
 
 def take(limit: int) -> Taken:
     """The oldest notes, at most `limit`; `forget` deletes them. Raises django.db errors."""
-    taken = Taken({}, [])
+    ids: list[int] = []
+    spans: dict[Subject, dict[Key, list[int]]] = {}
     for row in Unjudged.objects.order_by("id")[:limit]:
-        taken.ids.append(row.pk)
-        known = taken.subjects.setdefault(Subject(row.subject), {})
-        for key, since, until in zip(*msgspec.msgpack.decode(row.touched), strict=True):
-            before = known.get(key)
-            known[key] = Touched(since, until) if before is None else _both(before, since, until)
-    return taken
+        ids.append(row.pk)
+        _widen(spans.setdefault(Subject(row.subject), {}), msgspec.msgpack.decode(row.touched))
+    subjects = {
+        subject: {key: Touched(since, until) for key, (since, until) in known.items()}
+        for subject, known in spans.items()
+    }
+    return Taken(subjects, ids)
 
 
 def forget(taken: Taken) -> None:
@@ -95,5 +97,14 @@ def forget(taken: Taken) -> None:
     Unjudged.objects.filter(id__in=taken.ids).delete()
 
 
-def _both(touched: Touched, since: int, until: int) -> Touched:
-    return Touched(min(touched.since, since), max(touched.until, until))
+def _widen(known: dict[Key, list[int]], columns: list[list[Any]]) -> None:
+    """Take in a note; lists, because nearly every identity is in many notes."""
+    for key, since, until in zip(*columns, strict=True):
+        span = known.get(key)
+        if span is None:
+            known[key] = [since, until]
+            continue
+        if since < span[0]:
+            span[0] = since
+        if until > span[1]:
+            span[1] = until
