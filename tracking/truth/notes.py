@@ -50,32 +50,31 @@ def note_rows(rows_by_model: Mapping[type[Any], Iterable[Any]]) -> None:
     """Note what rows of positions touch, in the transaction that stores them. Raises django.db errors."""
     for model, rows in rows_by_model.items():
         subject, key = _NAMES[model.__name__]
-        spans: dict[Key, list[dt.datetime]] = {}
-        for identity, at in map(attrgetter(key, "timestamp"), rows):
-            span = spans.get(identity)
-            if span is None:
-                spans[identity] = [at, at]
-            elif at > span[1]:
-                span[1] = at
-            elif at < span[0]:
-                span[0] = at
-        note(subject, {key: _touched(*span) for key, span in spans.items()})
-
-
-def _touched(first: dt.datetime, last: dt.datetime) -> Touched:
-    since = milliseconds(first)
-    return Touched(since, since if last is first else milliseconds(last))
+        said = list(map(attrgetter(key, "timestamp"), rows))
+        if not said:
+            continue
+        keys, times = [identity for identity, _ in said], [milliseconds(at) for _, at in said]
+        columns: list[list[Any]] = [keys, times, times]
+        if len(set(keys)) < len(keys):
+            spans: dict[Key, list[int]] = {}
+            _widen(spans, columns)
+            columns = [list(spans), *(list(column) for column in zip(*spans.values(), strict=True))]
+        _insert(subject, columns)
 
 
 def note(subject: Subject, touched: Mapping[Key, Touched]) -> None:
     """Note what has to be judged. Raises django.db errors."""
     if touched:
-        columns = [list(touched), *(list(column) for column in zip(*touched.values(), strict=True))]
-        packed = msgspec.msgpack.encode(columns)
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"INSERT INTO {Unjudged._meta.db_table} (subject, touched) VALUES (%s, %s)", [subject.value, packed]
-            )
+        _insert(subject, [list(touched), *(list(column) for column in zip(*touched.values(), strict=True))])
+
+
+def _insert(subject: Subject, columns: list[list[Any]]) -> None:
+    """Write a note of identities, each once, with their first and last times."""
+    packed = msgspec.msgpack.encode(columns)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {Unjudged._meta.db_table} (subject, touched) VALUES (%s, %s)", [subject.value, packed]
+        )
 
 
 def take(limit: int) -> Taken:
