@@ -28,6 +28,7 @@ from ingest.ledger.admin import AccountPages
 from ingest.models import Batch, Feed, RefusedMessage
 from ingest.push import receivers
 from ingest.relays.admin import RelayAdmin
+from ingest.scorecards.admin import ScorePages
 from ingest.sources.common import options
 from ingest.sources.common import urls as feed_urls
 from resilience.pages import readable
@@ -62,6 +63,7 @@ class FeedForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable 
             "source",
             "score",
             "enabled",
+            "stands_in_for",
             "poll_seconds",
             "clock",
             "options",
@@ -73,6 +75,13 @@ class FeedForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.initial["clock"] = (self.instance.options or {}).get("clock", "auto")
+
+    def clean_stands_in_for(self) -> Feed | None:
+        """Not itself, and none that stands in for another. Raises ValidationError."""
+        other: Feed | None = self.cleaned_data["stands_in_for"]
+        if other is not None and (other == self.instance or other.stands_in_for_id is not None):
+            raise forms.ValidationError("A feed stands in for another one, which itself stands in for none.")
+        return other
 
     def clean_options(self) -> dict[str, Any]:
         """Known options of the right types. Raises ValidationError that names the key."""
@@ -104,7 +113,7 @@ class FeedForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable 
 
 
 @admin.register(Feed)
-class FeedAdmin(HealthPages, AccountPages, ConnectingPages, ModelAdmin):  # type: ignore[misc]  # unfold has no types
+class FeedAdmin(HealthPages, ScorePages, AccountPages, ConnectingPages, ModelAdmin):  # type: ignore[misc]  # unfold has no types
     """Sources that `manage.py ingest` without arguments keeps running."""
 
     icon = "sensors"

@@ -82,6 +82,14 @@ class Feed(models.Model):
     key_hash = models.CharField(
         max_length=64, blank=True, editable=False, help_text="SHA-256 of the key that receivers push with, hexadecimal"
     )
+    stands_in_for = models.ForeignKey(
+        "self",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="stand_ins",
+        help_text="run only while that feed is silent or failing",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -249,6 +257,31 @@ class RefusedMessage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.source}: {self.reason} at {self.received_at:%Y-%m-%d %H:%M:%S}"
+
+
+class Scorecard(models.Model):
+    """What a feed brought on one day, beside the others: one row a feed and day (UTC), written when the day is over."""
+
+    source = models.CharField(max_length=32, help_text="label of the feed")
+    day = models.DateField(help_text="UTC")
+    heard = models.BigIntegerField(help_text="position reports of it")
+    first = models.BigIntegerField(help_text="of them, those that made a new row")
+    alone = models.BigIntegerField(help_text="positions that no other feed reported, about")
+    refused = models.BigIntegerField(help_text="messages refused")
+    delay_ms = models.IntegerField(null=True, help_text="median from the report to its reception, ms")
+    sectors = models.JSONField(
+        null=True,
+        help_text="by bearing, 10 degrees each from north: furthest position and 95 of 100, nautical miles; "
+        "NULL: the place of the antenna is not known",
+    )
+
+    class Meta:
+        ordering = ["-day", "source"]
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["source", "day"], name="scorecard_once")]
+
+    def __str__(self) -> str:
+        return f"{self.source} on {self.day}"
 
 
 class DayAccount(Counts):

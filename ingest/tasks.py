@@ -1,8 +1,11 @@
 """What django-q2 runs: thin entries into the pipeline, named in settings.QUEUE_ALLOWED_TASKS."""
 
+import datetime as dt
+
 from ingest import consumption
 from ingest.acceptance import places as housekeeping
 from ingest.ledger import closed_days, reckoning
+from ingest.scorecards import making
 from ingest.stages import samples
 from tracking.history.retention import RetentionRefused
 
@@ -25,10 +28,12 @@ def close_books() -> str:
     except RetentionRefused as refusal:
         return f"0 lines rolled up: {refusal}"
     places = housekeeping.forget_places()
+    cards = making.make(reckoning.today() - dt.timedelta(days=1))
     forgotten = samples.forget(reckoning.today())
     return (
         f"{closed.lines} lines rolled up"
         + (", more are left for the next run" if closed.unfinished else "")
         + (f", {places} places of recordings left to the ledger" if places else "")
+        + (f", {cards} scorecards written" if cards else "")
         + (f", {forgotten} samples of refused messages forgotten" if forgotten else "")
     )

@@ -28,6 +28,7 @@ from ingest.acceptance.contract import Interrupted, ResumePoint, ledger_deadline
 from ingest.acceptance.queue import QueueAcceptance
 from ingest.clocks import UnknownTime, arrival_clock, arrival_only_clock, recorded_clock
 from ingest.feeds.collector import Collector, Options
+from ingest.feeds.failover import needed
 from ingest.formats.ais_csv.dialects import parse_columns
 from ingest.formats.registry import refusal
 from ingest.health.alerts import Watch
@@ -109,7 +110,7 @@ class FeedRunner:
     async def _wanted(self) -> set[Wanted] | None:
         """The enabled feeds; None when the database does not answer, which stops nothing."""
         try:
-            return await asyncio.to_thread(_enabled_feeds)
+            return await asyncio.to_thread(_enabled_feeds, self._labels())
         except DatabaseError as error:
             logger.warning("the feeds cannot be read, going on with those that run: %s", error)
             return None
@@ -231,7 +232,7 @@ def _resume_point(acceptance: QueueAcceptance, label: str, source: Source) -> Re
         connections.close_all()
 
 
-def _enabled_feeds() -> set[Wanted]:
+def _enabled_feeds(running: set[str]) -> set[Wanted]:
     """In a thread of the loop's pool, which must not keep a connection; those that only receive among them."""
     try:
         with ledger_deadline():
@@ -239,7 +240,7 @@ def _enabled_feeds() -> set[Wanted]:
     finally:
         connections.close_all()
     _admit_receivers(feeds)
-    return {_wanted(feed) for feed in feeds if feed.enabled}
+    return {_wanted(feed) for feed in needed(feeds, running)}
 
 
 def _admit_receivers(feeds: list[Feed]) -> None:

@@ -11,7 +11,6 @@ from rest_framework import serializers
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from tracking.api.errors import documented
-from tracking.api.filters import InstantFilter
 from tracking.api.pagination import IdentityCursor
 from tracking.truth.models import Dispute, OpenTrack
 
@@ -41,11 +40,10 @@ class DisputeSerializer(serializers.ModelSerializer[Dispute]):
 
 
 class DisputeFilter(django_filters.FilterSet):
-    """Disputes by whose they are, when they began and whether they go on."""
+    """Disputes by whose they are and whether they go on."""
 
     identity = django_filters.CharFilter(label="MMSI without leading zeros, or ICAO address in lower case")
     open = django_filters.BooleanFilter(field_name="until", lookup_expr="isnull", label="whether it goes on")
-    since_after = InstantFilter(field_name="since", lookup_expr="gte", label="begun at or after this time, ISO 8601")
 
     class Meta:
         model = Dispute

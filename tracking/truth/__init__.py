@@ -5,7 +5,8 @@
     steady       the same rule for many identities at once: which of them need the fold
     fleets       places to which many identities jump: spoofed or jammed satellite navigation
     notes        what batches touched          judge, reading, verdicts    history: read, decided, written
-    live_rule    the rule for live state       live_filter                 asked of the live Redis for a batch
+    live_rule    the rule for live state       live_steady                 the same for many targets at once
+    live_filter  both, asked of the live Redis for a batch
     quarantine   what operators say            around                      what lies around a refused position
     forgetting   what is too old to be listed
 

@@ -10,25 +10,27 @@ spoofed fleet (`fleets`). Errors of Redis reach the caller, who has the breaker.
 
 from __future__ import annotations
 
-import math
 import struct
 import time
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+import msgspec
+import numpy as np
 from django_redis import get_redis_connection
 
-from tracking.truth.budget import budget_of
+from tracking.truth.budget import AIRCRAFT, VESSEL, budget_of
 from tracking.truth.fleets import LEAST, WINDOW_MS, ZONE_DEGREES
 from tracking.truth.live_rule import FULL, LiveTrack, Outcome, decide
+from tracking.truth.live_steady import COARSE, TRACK, Reports, continued
 from tracking.truth.models import Subject
 from tracking.truth.notes import Key, milliseconds
-from tracking.truth.rule import is_coarse
+from tracking.truth.steady import Flags, Floats, coarse
 
 PERIOD_SECONDS = 6 * 3600
-_LAYOUT = struct.Struct("<qdddBBH")  # of a track, its score with _COARSE where it is
-_COARSE = 0x80
+_LAYOUT = struct.Struct("<qdddBBH")  # of a track, its score with COARSE where it is
 _PLURAL = {Subject.VESSEL: "vessels", Subject.AIRCRAFT: "aircraft"}
 _SPEED = {Subject.VESSEL: "speed", Subject.AIRCRAFT: "ground_speed"}
 _COURSE = {Subject.VESSEL: "course", Subject.AIRCRAFT: "heading"}
@@ -36,6 +38,32 @@ _WHOSE = {Subject.VESSEL: "vessel_id", Subject.AIRCRAFT: "aircraft_id"}
 
 _JUMPS = {Outcome.BESIDE, Outcome.CONFIRMED, Outcome.TAKEN_OVER}
 _HIDDEN = {Outcome.BESIDE, Outcome.CONFIRMED, Outcome.HIDDEN}
+
+# Names and values go and come as one argument each: packing thousands of them takes the client longer than the rest.
+_READ = """
+local names, sizes, values = cmsgpack.unpack(ARGV[1]), {}, {}
+for first = 1, #names, 1000 do -- unpack() fails at about 8,000 values
+  local last = math.min(first + 999, #names)
+  local found = redis.call('HMGET', KEYS[1], unpack(names, first, last))
+  for i = 1, last - first + 1 do
+    local value = found[i] or ''
+    sizes[#sizes + 1], values[#values + 1] = #value, value
+  end
+end
+return {cmsgpack.pack(sizes), table.concat(values)}
+"""
+_WRITE = """
+local given, at, fields = cmsgpack.unpack(ARGV[1]), 1, {}
+for i, name in ipairs(given[1]) do
+  local size = given[2][i]
+  fields[#fields + 1], fields[#fields + 2] = name, string.sub(ARGV[2], at, at + size - 1)
+  at = at + size
+end
+for first = 1, #fields, 1000 do
+  redis.call('HSET', KEYS[1], unpack(fields, first, math.min(first + 999, #fields)))
+end
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+"""
 
 Tracks = Sequence[LiveTrack]
 
@@ -56,10 +84,9 @@ def sift(subject: Subject, reports: Sequence[Any]) -> Sifted:
     """Decide on the reports of a batch; what is known of the targets is updated."""
     if not reports:
         return Sifted(set(), {}, {})
-    found = _Filter(subject, {getattr(report, _WHOSE[subject]) for report in reports})
-    times = [report.timestamp for report in reports]
-    for index in sorted(range(len(reports)), key=times.__getitem__):
-        found.take(index, reports[index])
+    found = _Filter(subject, reports)
+    for index in found.without_steady():
+        found.take(index)
     found.save()
     return found.sifted
 
@@ -67,36 +94,60 @@ def sift(subject: Subject, reports: Sequence[Any]) -> Sifted:
 class _Filter:
     """The tracks of the targets of one batch."""
 
-    def __init__(self, subject: Subject, keys: Iterable[Key]) -> None:
+    def __init__(self, subject: Subject, reports: Sequence[Any]) -> None:
         self.sifted = Sifted(set(), {}, {})
         self._subject = subject
-        self._values = attrgetter(_WHOSE[subject], _SPEED[subject], _COURSE[subject])
-        self._redis = get_redis_connection("live")
-        self._known = self._load(list(keys))
-        self._changed: dict[Key, Tracks] = {}
-
-    def take(self, index: int, report: Any) -> None:
-        """Decide on one report."""
-        key, speed, course = self._values(report)
-        said = LiveTrack(
-            milliseconds(report.timestamp),
-            report.latitude,
-            report.longitude,
-            math.nan if speed is None else speed,
-            1,
-            report.score,
-            0,
-            _is_coarse(report),
+        values = attrgetter(
+            _WHOSE[subject], "timestamp", "latitude", "longitude", _SPEED[subject], _COURSE[subject], "score"
         )
-        before = self._known.get(key, ())
-        outcome, tracks = decide(before, said, budget_of(key), math.nan if course is None else course)
+        self._keys, times, *columns = zip(*map(values, reports), strict=True)
+        places = [np.array(column, np.float64) for column in columns[:4]]  # None becomes NaN
+        self._columns = Reports(
+            np.array([milliseconds(at) for at in times], np.int64),
+            *places,
+            np.array(columns[4], np.int64),
+            _are_coarse(reports, *places[:3]),
+        )
+        self._redis = get_redis_connection("live")
+        self._packed = self._load(list(set(self._keys)))
+        self._changed: dict[Key, bytes] = {}
+
+    def without_steady(self) -> list[int]:
+        """Those that do not simply continue a steady target, in the order of their times; the others are done."""
+        count = Counter(self._keys)
+        usual = VESSEL if self._subject is Subject.VESSEL else AIRCRAFT
+        steady = [
+            index
+            for index, key in enumerate(self._keys)
+            if count[key] == 1 and len(self._packed.get(key, b"")) == TRACK.itemsize and budget_of(key) == usual
+        ]
+        if steady:
+            where = np.array(steady)
+            known = [self._packed[self._keys[index]] for index in steady]
+            shown, after = continued(known, Reports(*(column[where] for column in self._columns)), usual)
+            for place in np.flatnonzero(shown).tolist():
+                self._changed[self._keys[steady[place]]] = after[place]
+            left = np.ones(len(self._keys), bool)
+            left[where[shown]] = False
+        else:
+            left = np.ones(len(self._keys), bool)
+        rest = np.flatnonzero(left)
+        return [int(index) for index in rest[np.argsort(self._columns.ts[rest], kind="stable")]]
+
+    def take(self, index: int) -> None:
+        """Decide on one report."""
+        key = self._keys[index]
+        ts, latitude, longitude, speed, course, score, rough = (column[index].item() for column in self._columns)
+        said = LiveTrack(ts, latitude, longitude, speed, 1, score, 0, rough)
+        before = _unpacked(self._packed.get(key, b""))
+        outcome, tracks = decide(before, said, budget_of(key), course)
         if outcome in _JUMPS and self._is_fleet(key, said):
             self.sifted.hidden.add(index)
             return
         if outcome in _HIDDEN:
             self.sifted.hidden.add(index)
         if tracks is not None:
-            self._known[key] = self._changed[key] = tracks
+            self._packed[key] = self._changed[key] = _packed(tracks)
             if len(tracks) > 1 or len(before) > 1:
                 self._count(key, before, tracks)
                 if outcome is Outcome.BESIDE:
@@ -112,20 +163,30 @@ class _Filter:
         """Write the tracks that changed."""
         if not self._changed:
             return
-        name = self._name(_period())
-        pipeline = self._redis.pipeline(transaction=False)
-        pipeline.hset(name, mapping={key: _packed(tracks) for key, tracks in self._changed.items()})
-        pipeline.expire(name, 2 * PERIOD_SECONDS)
-        pipeline.execute()
+        sizes = [list(self._changed), [len(packed) for packed in self._changed.values()]]
+        self._redis.register_script(_WRITE)(
+            keys=[self._name(_period())],
+            args=[msgspec.msgpack.encode(sizes), b"".join(self._changed.values()), 2 * PERIOD_SECONDS],
+        )
 
-    def _load(self, keys: list[Key]) -> dict[Key, Tracks]:
+    def _load(self, keys: list[Key]) -> dict[Key, bytes]:
         """What is known of the targets; the period before is asked only of those that this one does not know."""
-        known: dict[Key, Tracks] = {}
+        known: dict[Key, bytes] = {}
         for period in (_period(), _period() - 1):
             missing = [key for key in keys if key not in known] if known else keys
-            packed = self._redis.hmget(self._name(period), missing) if missing else []
-            known |= {key: _unpacked(found) for key, found in zip(missing, packed, strict=True) if found}
+            known |= self._ask(period, missing) if missing else {}
         return known
+
+    def _ask(self, period: int, keys: list[Key]) -> dict[Key, bytes]:
+        """What is known of the targets in a period."""
+        asked = self._redis.register_script(_READ)
+        sizes, packed = asked(keys=[self._name(period)], args=[msgspec.msgpack.encode(keys)])
+        found, at = {}, 0
+        for key, size in zip(keys, msgspec.msgpack.decode(sizes), strict=True):
+            if size:
+                found[key] = packed[at : at + size]
+                at += size
+        return found
 
     def _name(self, period: int) -> str:
         return f"v2:{_PLURAL[self._subject]}:filter:{period}"
@@ -153,17 +214,16 @@ def _period() -> int:
 
 
 def _packed(tracks: Tracks) -> bytes:
-    return b"".join(_LAYOUT.pack(*track[:5], track.score | track.coarse * _COARSE, track.interval) for track in tracks)
+    return b"".join(_LAYOUT.pack(*track[:5], track.score | track.coarse * COARSE, track.interval) for track in tracks)
 
 
 def _unpacked(packed: bytes) -> Tracks:
     unpacked = _LAYOUT.iter_unpack(packed)
-    return [LiveTrack(*start, score & ~_COARSE, interval, score >= _COARSE) for *start, score, interval in unpacked]
+    return [LiveTrack(*start, score & ~COARSE, interval, score >= COARSE) for *start, score, interval in unpacked]
 
 
-def _is_coarse(report: Any) -> bool:
-    """By the type of the message; where that is not told, by the look of the place."""
-    told: bool | None = getattr(report, "coarse", False)
-    if told is None:
-        return is_coarse(report.latitude, report.longitude, math.nan if report.speed is None else report.speed)
-    return told
+def _are_coarse(reports: Sequence[Any], latitude: Floats, longitude: Floats, speed: Floats) -> Flags:
+    """By the type of each message; where that is not told, by the look of the place."""
+    told = [getattr(report, "coarse", False) for report in reports]
+    looks = coarse(latitude, longitude, speed)
+    return np.array([look if said is None else said for said, look in zip(told, looks.tolist(), strict=True)], bool)

@@ -27,7 +27,7 @@ SILENT_SECONDS = 60  # of a ship's main track
 SILENT_AIRCRAFT_SECONDS = 10
 BACK_SECONDS = 5  # slow feeds are so late; nobody turns round in it
 BACK_M = 20.0
-_MOST_INTERVAL = 65_535
+MOST_INTERVAL = 65_535
 
 
 class LiveTrack(NamedTuple):
@@ -137,7 +137,7 @@ def _goes_back(main: LiveTrack, report: LiveTrack, seconds: float, budget: Budge
 
 
 def _joined(track: LiveTrack, report: LiveTrack, seconds: float) -> LiveTrack:
-    gap = min(_MOST_INTERVAL, int(seconds * 10))
+    gap = min(MOST_INTERVAL, int(seconds * 10))
     interval = (3 * track.interval + gap) // 4 if track.interval else gap
     ts, latitude, longitude, speed, _, score, _, coarse = report  # _replace takes three times as long
     return LiveTrack(ts, latitude, longitude, speed, min(FULL, track.support + 1), score, interval, coarse)

@@ -50,44 +50,45 @@ def note_rows(rows_by_model: Mapping[type[Any], Iterable[Any]]) -> None:
     """Note what rows of positions touch, in the transaction that stores them. Raises django.db errors."""
     for model, rows in rows_by_model.items():
         subject, key = _NAMES[model.__name__]
-        spans: dict[Key, list[dt.datetime]] = {}
-        for identity, at in map(attrgetter(key, "timestamp"), rows):
-            span = spans.get(identity)
-            if span is None:
-                spans[identity] = [at, at]
-            elif at > span[1]:
-                span[1] = at
-            elif at < span[0]:
-                span[0] = at
-        note(subject, {key: _touched(*span) for key, span in spans.items()})
-
-
-def _touched(first: dt.datetime, last: dt.datetime) -> Touched:
-    since = milliseconds(first)
-    return Touched(since, since if last is first else milliseconds(last))
+        said = list(map(attrgetter(key, "timestamp"), rows))
+        if not said:
+            continue
+        keys, times = [identity for identity, _ in said], [milliseconds(at) for _, at in said]
+        columns: list[list[Any]] = [keys, times, times]
+        if len(set(keys)) < len(keys):
+            spans: dict[Key, list[int]] = {}
+            _widen(spans, columns)
+            columns = [list(spans), *(list(column) for column in zip(*spans.values(), strict=True))]
+        _insert(subject, columns)
 
 
 def note(subject: Subject, touched: Mapping[Key, Touched]) -> None:
     """Note what has to be judged. Raises django.db errors."""
     if touched:
-        columns = [list(touched), *(list(column) for column in zip(*touched.values(), strict=True))]
-        packed = msgspec.msgpack.encode(columns)
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"INSERT INTO {Unjudged._meta.db_table} (subject, touched) VALUES (%s, %s)", [subject.value, packed]
-            )
+        _insert(subject, [list(touched), *(list(column) for column in zip(*touched.values(), strict=True))])
+
+
+def _insert(subject: Subject, columns: list[list[Any]]) -> None:
+    """Write a note of identities, each once, with their first and last times."""
+    packed = msgspec.msgpack.encode(columns)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {Unjudged._meta.db_table} (subject, touched) VALUES (%s, %s)", [subject.value, packed]
+        )
 
 
 def take(limit: int) -> Taken:
     """The oldest notes, at most `limit`; `forget` deletes them. Raises django.db errors."""
-    taken = Taken({}, [])
+    ids: list[int] = []
+    spans: dict[Subject, dict[Key, list[int]]] = {}
     for row in Unjudged.objects.order_by("id")[:limit]:
-        taken.ids.append(row.pk)
-        known = taken.subjects.setdefault(Subject(row.subject), {})
-        for key, since, until in zip(*msgspec.msgpack.decode(row.touched), strict=True):
-            before = known.get(key)
-            known[key] = Touched(since, until) if before is None else _both(before, since, until)
-    return taken
+        ids.append(row.pk)
+        _widen(spans.setdefault(Subject(row.subject), {}), msgspec.msgpack.decode(row.touched))
+    subjects = {
+        subject: {key: Touched(since, until) for key, (since, until) in known.items()}
+        for subject, known in spans.items()
+    }
+    return Taken(subjects, ids)
 
 
 def forget(taken: Taken) -> None:
@@ -95,5 +96,14 @@ def forget(taken: Taken) -> None:
     Unjudged.objects.filter(id__in=taken.ids).delete()
 
 
-def _both(touched: Touched, since: int, until: int) -> Touched:
-    return Touched(min(touched.since, since), max(touched.until, until))
+def _widen(known: dict[Key, list[int]], columns: list[list[Any]]) -> None:
+    """Take in a note; lists, because nearly every identity is in many notes."""
+    for key, since, until in zip(*columns, strict=True):
+        span = known.get(key)
+        if span is None:
+            known[key] = [since, until]
+            continue
+        if since < span[0]:
+            span[0] = since
+        if until > span[1]:
+            span[1] = until

@@ -37,7 +37,7 @@ class Columns(NamedTuple):
 
 def breaks(rows: Columns, budget: Budget) -> Flags:
     """Whether each position breaks the line of its identity, all of one class."""
-    broken = _coarse(rows) | _null_island(rows)
+    broken = coarse(rows.latitude, rows.longitude, rows.speed) | null_island(rows.latitude, rows.longitude)
     if len(broken) > 1:
         broken[1:] |= _edges(rows, budget)
     for back in range(1, TAIL + 1):
@@ -45,9 +45,10 @@ def breaks(rows: Columns, budget: Budget) -> Flags:
     return broken
 
 
-def _coarse(rows: Columns) -> Flags:
-    whole = np.isnan(rows.speed) | (rows.speed == np.rint(rows.speed))
-    return whole & _on_grid(rows.latitude) & _on_grid(rows.longitude)
+def coarse(latitude: Floats, longitude: Floats, speed: Floats) -> Flags:
+    """Whether each position has the resolution of a long-range report (`rule.is_coarse`)."""
+    whole = np.isnan(speed) | (speed == np.rint(speed))
+    return whole & _on_grid(latitude) & _on_grid(longitude)
 
 
 def _on_grid(degrees: Floats) -> Flags:
@@ -55,8 +56,9 @@ def _on_grid(degrees: Floats) -> Flags:
     return np.abs(steps - np.rint(steps)) < _ON_GRID
 
 
-def _null_island(rows: Columns) -> Flags:
-    return (np.abs(rows.latitude) < NULL_ISLAND_DEGREES) & (np.abs(rows.longitude) < NULL_ISLAND_DEGREES)
+def null_island(latitude: Floats, longitude: Floats) -> Flags:
+    """Whether each place is near 0° N 0° E."""
+    return (np.abs(latitude) < NULL_ISLAND_DEGREES) & (np.abs(longitude) < NULL_ISLAND_DEGREES)
 
 
 def _edges(rows: Columns, budget: Budget) -> Flags:

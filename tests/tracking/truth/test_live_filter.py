@@ -1,14 +1,18 @@
 """What may move a live document, by the rule alone, by Redis, and in a sea with faults."""
 
+import datetime as dt
 import math
+import random
 import time
 from collections import Counter, defaultdict
 from typing import Any
 
+import numpy as np
 import pytest
 from django.test import Client
 
 from ingest.pipeline import process
+from ingest.reports import AircraftReport, VesselReport
 from ingest.stages import live
 from ingest.stages.work import Fused
 from resilience.breaker.registry import in_process_breaker
@@ -17,6 +21,7 @@ from tests.support.recordings import recording
 from tests.truth.faults import Sea
 from tests.truth.pure import reports
 from tracking.live.state import Kind, LiveState
+from tracking.truth import live_filter
 from tracking.truth.budget import AIRCRAFT, VESSEL, Budget
 from tracking.truth.live_filter import Sifted, sift
 from tracking.truth.live_rule import FULL, LiveTrack, Outcome, decide
@@ -206,3 +211,53 @@ def test_two_ships_with_one_mmsi_are_two_targets_until_one_is_silent(client: Cli
         say(n, 52.0)
     again = LiveState(Kind.VESSEL).get("244660123")
     assert again is not None and again["tracks"] == 1
+
+
+@pytest.mark.usefixtures("live_redis")
+@pytest.mark.parametrize("kind", [Subject.VESSEL, Subject.AIRCRAFT])
+def test_many_at_once_are_decided_as_one_by_one(kind: Subject, live_redis: Any, monkeypatch: pytest.MonkeyPatch):
+    found = []
+    for one_by_one in (False, True):
+        live_redis.flushdb()
+        with monkeypatch.context() as patch:
+            if one_by_one:
+                patch.setattr(live_filter, "continued", lambda known, reports, budget: (np.zeros(len(known), bool), []))
+            hidden_of = [sift(kind, batch).hidden for batch in mixed(kind)]
+        (name,) = live_redis.keys("v2:*:filter:*")
+        found.append((hidden_of, live_redis.hgetall(name)))
+    assert found[0] == found[1]
+    assert sum(map(len, found[0][0])) > 20
+
+
+def mixed(kind: Subject) -> list[list[Any]]:
+    """Batches of 60 targets, some of which jump, repeat, go back, are coarse, late or of a worse source."""
+    chance = random.Random(4)
+    start = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    batches = []
+    for turn in range(12):
+        reports = []
+        for number in range(60):
+            odd = chance.randrange(12) if turn > 2 else 11
+            latitude, longitude = 50 + number * 0.2 + turn * 0.0004 + 0.00001, 3.00001 + turn * 0.0002
+            if odd == 0:
+                latitude, longitude = -latitude, longitude + 100
+            elif odd == 1:
+                latitude, longitude = round(latitude * 600) / 600, 3.0
+            elif odd == 2:
+                latitude -= 0.0006
+            speed = None if odd == 3 else 9.0 if odd == 1 else 9.3 + number % 7
+            late = -40 if odd == 4 else 0
+            at = start + dt.timedelta(seconds=8 * turn + late + number % 3)
+            score = 40 if odd == 5 else 80
+            key = 244660000 + number if kind is Subject.VESSEL else f"3c64{number:02x}"
+            reports.append(report_of(kind, key, at, latitude, longitude, speed, None if odd == 6 else 10.0, score))
+        batches.append([*reports, *chance.sample(reports, 3)])
+    return batches
+
+
+def report_of(
+    kind: Subject, key: Any, at: dt.datetime, lat: float, lon: float, speed: Any, course: Any, score: int
+) -> Any:
+    if kind is Subject.VESSEL:
+        return VesselReport(key, at, lat, lon, speed, course, None, None, at, "test", score)
+    return AircraftReport(key, at, lat, lon, 3000, speed, course, 0, False, at, "test", score)
