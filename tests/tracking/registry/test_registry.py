@@ -13,6 +13,7 @@ from django.db import OperationalError
 from django.test import Client
 from django_redis import get_redis_connection
 
+from tests.support.patience import PATIENCE_SECONDS
 from tests.tracking.conftest import live_redis
 from tracking.api.live import answers
 from tracking.live.mirror import Mirror
@@ -168,6 +169,7 @@ def test_progress_is_told_as_rows_are_read() -> None:
 @pytest.fixture
 def registered(live_redis: Any, monkeypatch: pytest.MonkeyPatch) -> lookup.Register:
     fresh = lookup.Register()
+    monkeypatch.setattr(lookup, "WAIT_SECONDS", PATIENCE_SECONDS)
     monkeypatch.setattr("tracking.live.mirror.register", fresh)
     monkeypatch.setattr("tracking.registry.documents.register", fresh)
     rows = [Row(RYANAIR), Row(Entry("43c6f1", "ZZ171", "C17", "", True))]
