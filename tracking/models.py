@@ -19,6 +19,7 @@ from tracking.positions import bounds
 from tracking.positions.changes import AircraftChange, VesselChange  # noqa: F401  nor are changes, but models too
 from tracking.positions.mmsi import Kind
 from tracking.positions.upsert import PositionQuerySet
+from tracking.registry.models import RegisteredAircraft  # noqa: F401  nor is what others say of them
 from tracking.truth.models import Dispute, Jump, RefusedPosition, Unjudged  # noqa: F401  nor are verdicts
 
 MMSI_MAX = 999_999_999

@@ -5,11 +5,15 @@ Units are in the help texts of the models, which the schema repeats. Nothing ent
 
 from typing import Any
 
+import msgspec
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from tracking.models import Aircraft, AircraftChange, AircraftPosition, Station, Vessel, VesselChange, VesselPosition
 from tracking.positions import codes
+from tracking.registry import lookup
+from tracking.registry.countries import country_of
+from tracking.registry.silhouettes import silhouette_of
 
 POSITION = ["timestamp", "latitude", "longitude", "received_at", "source", "score"]
 
@@ -59,6 +63,11 @@ class LiveSerializer(serializers.Serializer[Any]):
         help_text="under how many targets this identity is shown; the others have /1 or /2 behind their id",
     )
     source = serializers.CharField(required=False, help_text="label of the feed")
+    country = serializers.CharField(required=False, help_text="of aircraft: ISO 3166 country of the address's block")
+    silhouette = serializers.CharField(required=False, help_text="of aircraft: jet, heavy, prop, light, heli or glider")
+    register = serializers.DictField(
+        required=False, help_text="of aircraft: registration, type_code, operator and military of imported registers"
+    )
     ages = serializers.DictField(
         child=serializers.FloatField(),
         help_text='time of each field (or "position") that is older than `ts`, epoch seconds',
@@ -103,7 +112,45 @@ class VesselSerializer(serializers.ModelSerializer[Vessel]):
         return codes.ship_type_text(vessel.ship_type)
 
 
-class AircraftSerializer(serializers.ModelSerializer[Aircraft]):
+class RegisterSerializer(serializers.Serializer[Any]):
+    """What registers know of an aircraft; empty where none says it."""
+
+    registration = serializers.CharField(help_text="tail number")
+    type_code = serializers.CharField(help_text="ICAO type designator, such as A320")
+    operator = serializers.CharField(help_text="who operates it, else who owns it")
+    military = serializers.BooleanField(help_text="whether a register calls it military")
+
+
+class RegisterFields(serializers.Serializer[Any]):
+    """What is known of an aircraft beside what was heard; registers are asked once for a page."""
+
+    country = serializers.SerializerMethodField(help_text="ISO 3166 country of its address's block; empty: none")
+    silhouette = serializers.SerializerMethodField(help_text="jet, heavy, prop, light, heli or glider; empty: unknown")
+    register = serializers.SerializerMethodField(help_text="what imported registers say; null: nothing")
+
+    def get_country(self, aircraft: Aircraft) -> str:
+        """By the address."""
+        return country_of(aircraft.icao)
+
+    def get_silhouette(self, aircraft: Aircraft) -> str:
+        """By the type that was heard, else by that of the registers."""
+        return silhouette_of(aircraft.type_code or self._registered(aircraft).type_code, aircraft.category)
+
+    @extend_schema_field(RegisterSerializer(allow_null=True))
+    def get_register(self, aircraft: Aircraft) -> dict[str, Any] | None:
+        """Looked up for all aircraft of the page at once."""
+        found = self._registered(aircraft)
+        return None if found is lookup.UNKNOWN else msgspec.structs.asdict(found)
+
+    def _registered(self, aircraft: Aircraft) -> lookup.Registered:
+        asked: dict[str, lookup.Registered] | None = self.context.get("registered")
+        if asked is None:
+            all_of_them = getattr(self.parent, "instance", None) or [aircraft]
+            asked = self.context["registered"] = lookup.of({one.icao for one in all_of_them})
+        return asked.get(aircraft.icao, lookup.UNKNOWN)
+
+
+class AircraftSerializer(RegisterFields, serializers.ModelSerializer[Aircraft]):
     """An aircraft."""
 
     class Meta:

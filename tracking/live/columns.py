@@ -12,6 +12,9 @@ import msgspec
 import numpy as np
 
 from tracking.live.state import Kind
+from tracking.registry.lookup import UNKNOWN as UNREGISTERED
+from tracking.registry.lookup import Registered
+from tracking.registry.silhouettes import silhouette_of
 
 UNKNOWN: Final = -32768
 EVERYWHERE: Final = 2**31 - 1  # no degree: where a new target was before
@@ -42,6 +45,7 @@ class Drawn(msgspec.Struct):
     on_ground: bool | None = None
     type_code: str | None = None
     squawk: str | None = None
+    category: str | None = None
     kind: str | None = None
 
 
@@ -115,7 +119,7 @@ VALUES = {
 
 STATICS = {
     Kind.VESSEL: ("name", "type", "length", "beam", "source"),
-    Kind.AIRCRAFT: ("name", "type", "source"),
+    Kind.AIRCRAFT: ("name", "type", "source", "shape"),
     Kind.STATION: ("name", "type", "source"),
 }
 
@@ -141,15 +145,18 @@ def values_of(kind: Kind, document: Drawn) -> tuple[int, ...]:
     return ()
 
 
-def static_of(kind: Kind, document: Drawn) -> tuple[Any, ...]:
-    """What seldom changes, in the order of STATICS; lengths in metres, 0 where unknown."""
+def static_of(kind: Kind, document: Drawn, registered: Registered = UNREGISTERED) -> tuple[Any, ...]:
+    """What seldom changes, in the order of STATICS; lengths in metres, 0 where unknown. What is heard goes before what
+    is registered."""
     source = document.source or ""
     if kind is Kind.VESSEL:
         length = (document.to_bow or 0) + (document.to_stern or 0)
         beam = (document.to_port or 0) + (document.to_starboard or 0)
         return document.name or "", _scaled(document.ship_type), length, beam, source
     if kind is Kind.AIRCRAFT:
-        return document.callsign or "", document.type_code or "", source
+        type_code = document.type_code or registered.type_code
+        name = document.callsign or registered.registration
+        return name, type_code, source, silhouette_of(type_code, document.category or "")
     return document.name or "", document.kind or "", source
 
 

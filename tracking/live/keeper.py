@@ -36,6 +36,7 @@ from resilience.database.sqlstate import is_outage
 from tracking.live import missed
 from tracking.live import reload as live_reload
 from tracking.live.state import Kind, LiveState
+from tracking.registry import lookup
 
 logger = logging.getLogger(__name__)
 
@@ -130,6 +131,9 @@ class LiveKeeper:
                 after = page.after
                 if after is None:
                     break
+        if client.get(lookup.KEY) is None:
+            with self._breakers("database").guard(), deadline(settings.DATABASE_DEADLINE_SECONDS):
+                lookup.announce_what_is_there()
         return loaded
 
     def _page(self, kind: Kind, within: live_reload.Span, after: live_reload.Key | None) -> live_reload.Page:

@@ -26,6 +26,8 @@ from django_redis import get_redis_connection
 from tracking.live.columns import EVERYWHERE, STATICS, VALUES, Columns, Drawn, decode, static_of, values_of
 from tracking.live.log import SEQUENCE_BITS, number, text
 from tracking.live.state import CHANGES, DOCUMENTS_PER_READ, Kind, LiveState
+from tracking.registry.lookup import UNKNOWN as UNKNOWN_AIRCRAFT
+from tracking.registry.lookup import Registered, address_of, register
 
 TICK_SECONDS = 1.0
 ANSWER_SECONDS = 60.0  # what changed between two entries stays so
@@ -199,11 +201,14 @@ class Mirror:
         for start in range(0, len(keys), DOCUMENTS_PER_READ):
             some = keys[start : start + DOCUMENTS_PER_READ]
             replies = client.execute_command("JSON.MGET", *(prefix + key for key in some), "$")
+            registered = register.remembered({address_of(key) for key in some}) if kind is Kind.AIRCRAFT else {}
             for key, reply in zip(some, replies, strict=True):
                 if reply is not None:
-                    self._take(kind, key, entries[key], decode(reply)[0])
+                    self._take(
+                        kind, key, entries[key], decode(reply)[0], registered.get(address_of(key), UNKNOWN_AIRCRAFT)
+                    )
 
-    def _take(self, kind: Kind, key: str, entry: int, document: Drawn) -> None:
+    def _take(self, kind: Kind, key: str, entry: int, document: Drawn, registered: Registered) -> None:
         if document.lat is None or document.lon is None:
             return
         columns = self._columns[kind]
@@ -216,7 +221,7 @@ class Mirror:
         column["lat"][row], column["lon"][row] = round(document.lat * 1e5), round(document.lon * 1e5)
         for name, value in zip(columns.values, values_of(kind, document), strict=True):
             column[name][row] = value
-        static = static_of(kind, document)
+        static = static_of(kind, document, registered)
         if static != columns.statics[row]:
             columns.statics[row] = static
             column["static_seq"][row] = entry

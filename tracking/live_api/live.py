@@ -26,6 +26,7 @@ from tracking.api.query import Box, LiveQuery
 from tracking.api.serializers import LivePageSerializer
 from tracking.live.state import Kind, LiveState
 from tracking.live_api.shared import Encoded, Shared
+from tracking.registry.documents import joined
 
 answers = Shared()
 
@@ -60,7 +61,7 @@ class LiveView(APIView):
 def _page(kind: Kind, bbox: Box, limit: int) -> bytes:
     """The targets of a box as JSON, of documents that are JSON already."""
     found = LiveState(kind).encoded_in_box(*bbox, limit=limit + 1)
-    results = found[:limit]
+    results = found[:limit] if kind is not Kind.AIRCRAFT else joined(found[:limit])
     truncated = b"true" if len(found) > limit else b"false"
     return b'{"count":%d,"truncated":%b,"results":[%b]}' % (len(results), truncated, b",".join(results))
 

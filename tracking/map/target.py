@@ -27,6 +27,7 @@ from tracking.history.door import Span
 from tracking.live.state import Kind, LiveState
 from tracking.live_api.live import LiveView
 from tracking.models import AircraftPosition, Position, VesselPosition
+from tracking.registry import documents
 
 TRACK_HOURS = 24
 TRACK_POINTS = 600
@@ -111,7 +112,7 @@ def _document(kind: Kind, text: str, beside: str = "") -> dict[str, Any]:
     found = LiveState(kind).get(f"{key}{beside}") if key is not None else None
     if found is None:
         raise NotFound(f"{text + beside!r} was not heard within the last {settings.LIVE_TTL_SECONDS} seconds.")
-    return found
+    return found if kind is not Kind.AIRCRAFT else documents.completed(found)
 
 
 @extend_schema_view(get=extend_schema(operation_id="live_vessel"))

@@ -90,7 +90,7 @@ def _written_out(text: bytes) -> int | None:
     if (compact := _last(_COMPACT, text)) is not None:
         date, clock, fraction, _ = compact.groups()
         return _moment(date + b"T" + clock, fraction, None)
-    return _day_first(text) if text.count(b":") >= 2 else None
+    return _day_first(text) if b":" in text else None
 
 
 def _day_first(text: bytes) -> int | None:

@@ -29,7 +29,7 @@ export class Card {
       ${this.#sparkline(row, trail?.points)}
       ${controls ?? nothing}
       ${this.#table("Position", this.#position(row, live, now))}
-      ${this.#table(kind === AIRCRAFT ? "Aircraft" : "Voyage and ship", this.#static(kind, known))}
+      ${this.#table(kind === AIRCRAFT ? "Aircraft" : "Voyage and ship", this.#static(kind, known ?? (live?.register || live?.country ? {} : null), live ?? known))}
       ${missing ? html`<p class="missing">${missing}</p>` : nothing}
       <p class="links"><a href=${actions.adminOf(row)}>In the admin</a>${actions.member && kind !== STATION ? html`<button title="Where its reports come from and go (w)" @click=${() => actions.why()}>Where it comes from</button>` : nothing}</p>`, this.root);
   }
@@ -55,12 +55,17 @@ export class Card {
     ];
   }
 
-  #static(kind, known) {
+  #static(kind, known, told) {
     if (!known) return [];
     const metres = (a, b) => (a || b ? `${(a ?? 0) + (b ?? 0)} m` : null);
     const when = known.static_at ? this.store.now() - Date.parse(known.static_at) / 1000 : undefined;
     const row = (name, value) => [name, value ? clean(value) : null, when];
-    if (kind === AIRCRAFT) return [row("Call sign", known.callsign), row("Registration", known.registration), row("Type", known.type_code), row("Category", known.category), row("Squawk", known.squawk)];
+    const listed = told?.register ?? {}, either = (heard, said) => (heard ? row("", heard).slice(1) : [said ? clean(said) : null, undefined, "register"]);
+    if (kind === AIRCRAFT) return [
+      row("Call sign", known.callsign), ["Registration", ...either(known.registration, listed.registration)], ["Type", ...either(known.type_code, listed.type_code)],
+      ["Operator", ...either(null, listed.operator)], ["Military", listed.military ? "yes" : null, undefined, "register"], ["Country", told?.country],
+      row("Category", known.category), row("Squawk", known.squawk),
+    ];
     return [
       row("Call sign", known.callsign), row("IMO", known.imo), row("Type", kind === VESSEL ? typeWord(known.ship_type) : null), row("Flag", known.flag),
       row("Destination", known.destination), row("ETA", known.eta?.slice(0, 16).replace("T", " ")), row("Draught", known.draught ? `${known.draught} m` : null),

@@ -4,7 +4,7 @@
 
 import { between, mercatorX, mercatorY, unitsOf, velocity } from "./geo.js";
 import { clean } from "./format.js";
-import { AIRCRAFT, ALARM, CATEGORIES, GROUND, KINDS, LYING, SHAPE, STATION, STATIONS, UNKNOWN, VESSEL, altitudeColour, categoryOf, emergencyOf, rgb, shapeOfAircraft } from "./kinds.js";
+import { AIRCRAFT, ALARM, CATEGORIES, GROUND, KINDS, LYING, SHAPE, STATION, STATIONS, UNKNOWN, VESSEL, altitudeColour, categoryOf, emergencyOf, rgb } from "./kinds.js";
 
 export const WORDS = 13; // 32-bit words a target in the buffer
 export const HIDDEN = 1, CHOSEN = 2, HOVERED = 4, AIR = 8, STILL = 16, FIXED = 32;
@@ -17,7 +17,7 @@ export class Store {
     this.next = ""; this.ttl = 1800; this.offset = 0; this.totals = {}; this.dark = true; this.still = false;
     this.base = Math.floor(Date.now() / 1000); this.changed = [Infinity, -1]; this.grown = true;
     this.passes = () => true; this.tint = () => null;
-    this.id = []; this.name = []; this.source = []; this.type = []; this.alarm = [];
+    this.id = []; this.name = []; this.source = []; this.type = []; this.silhouette = []; this.alarm = [];
     this.#grow(capacity);
   }
 
@@ -72,7 +72,7 @@ export class Store {
     row = this.free.pop() ?? this.count++;
     if (row >= this.capacity) this.#grow(2 * this.capacity);
     this.rows.set(key, row);
-    this.id[row] = id; this.name[row] = this.source[row] = this.type[row] = ""; this.alarm[row] = null;
+    this.id[row] = id; this.name[row] = this.source[row] = this.type[row] = this.silhouette[row] = ""; this.alarm[row] = null;
     this.kind[row] = kind; this.live[row] = 1; this.flags[row] = [0, AIR, FIXED][kind]; this.category[row] = 7;
     for (const column of ["speed", "course", "heading", "altitude", "climb"]) this[column][row] = NaN;
     for (const column of ["length", "beam", "vx", "vy", "ground"]) this[column][row] = 0;
@@ -99,6 +99,7 @@ export class Store {
       at += step;
       const row = rows[at];
       this.name[row] = clean(part.name[place]); this.source[row] = part.source[place];
+      if (kind === AIRCRAFT) this.silhouette[row] = part.shape?.[place] ?? "";
       this.type[row] = part.type[place] === UNKNOWN ? 0 : part.type[place];
       if (kind === VESSEL) { this.category[row] = categoryOf(this.type[row]); this.length[row] = part.length[place]; this.beam[row] = part.beam[place]; }
     });
@@ -201,7 +202,7 @@ export class Store {
   }
 
   shape(row) {
-    if (this.kind[row] === AIRCRAFT) return shapeOfAircraft(this.type[row]);
+    if (this.kind[row] === AIRCRAFT) return SHAPE[this.silhouette[row]] ?? SHAPE.jet;
     if (this.kind[row] === STATION) return this.type[row] === "base" ? SHAPE.base : SHAPE.aid;
     if (this.alarm[row]) return SHAPE.alarm;
     const lies = LYING.has(this.status[row]) || !(this.speed[row] > 0.5);
