@@ -49,14 +49,16 @@ class IngestConfig(AppConfig):
         """What the operator's desk shows (see `ingest/health/panels.py`)."""
         from ingest.health import panels as health
         from ingest.ledger import panel as ledger
+        from ingest.relays import panel as relays
 
-        return [*health.panels(), *ledger.panels()]
+        return [*health.panels(), *ledger.panels(), *relays.panels()]
 
     def dashboard_badges(self) -> list[dict[str, Any]]:
-        """The number beside the feeds."""
+        """The numbers beside feeds and relays."""
         from ingest.health import panels as health
+        from ingest.relays import panel as relays
 
-        return health.badges()
+        return health.badges() + relays.badges()
 
     def feed_standings(self) -> list[dict[str, Any]]:
         """What the map asks of feeds; so are the next ones (see `tracking/map/offers.py`)."""

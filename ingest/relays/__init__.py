@@ -4,6 +4,6 @@
 
 `stream` carries batches from workers to relays, `run` is one relay in a thread, `runner` keeps the enabled ones
 running. `picking` decides of each message whether it goes out, `wire` and `encoding` write it, `outlets` send it,
-`account` counts it and keeps the place. `addresses` judges where a relay may send. `admin` and `sections` show them, by
-`standing`.
+`account` counts it and keeps the place. `addresses` judges where a relay may send. `admin`, `sections` and `panel` show
+them, by `standing`.
 """

@@ -5,7 +5,7 @@ import redis
 from django.urls import reverse
 
 from ingest.models import Relay
-from ingest.relays import account, sections
+from ingest.relays import account, panel, sections
 from ingest.relays.account import AccountBook, RelayStanding, ToldRelay
 from ingest.relays.admin import REASONS
 from ingest.relays.standing import RelayState, judge
@@ -106,6 +106,20 @@ def test_status_lists_relays_and_counts_them(relay):
     assert {sample["labels"]["outcome"]: sample["value"] for sample in counted} == {"sent": 7.0, "late": 2.0}
     account.lose_place(relay.pk)
     assert sections.relays()["rows"] == []
+
+
+def test_the_desk_names_relays_that_do_not_send_and_counts_them(relay):
+    assert panel.relays("1h")["troubles"][0]["text"] == "no process runs the relays: start `manage.py relay`"
+    tell(relay)
+    assert panel.relays("1h") == {"enabled": 1, "troubles": []}
+    mole = Relay.objects.create(name="Mole", url="udp://127.0.0.1:9")
+    tell(mole, "failing", "no way to it")
+    [trouble] = panel.relays("24h")["troubles"]
+    assert trouble["text"] == "relay Mole does not send (no way to it)"
+    assert trouble["url"] == reverse("admin:ingest_relay_change", args=[mole.pk])
+    assert panel.badges()[0]["ask"]() == 1
+    Relay.objects.update(enabled=False)
+    assert panel.relays("1h") == {"enabled": 0, "troubles": []}
 
 
 def test_the_handbook_explains_every_reason():

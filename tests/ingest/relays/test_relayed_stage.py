@@ -8,12 +8,13 @@ from ingest.models import Batch, Relay
 from ingest.relays import stream
 from ingest.stages import relayed
 from resilience import memory
+from tests.resilience.conftest import queue
 from tests.support.letters import forget_breakers
 from tests.support.messages import position, static
-from tests.support.relays import live
+from tests.support.relays import Receiver, live, rules, running, until
 from tests.tracking.conftest import live_redis
 
-__all__ = ["live_redis"]
+__all__ = ["live_redis", "queue"]
 pytestmark = [
     pytest.mark.django_db(transaction=True, databases=["default", "direct"]),
     pytest.mark.usefixtures("live_redis"),
@@ -91,6 +92,16 @@ def test_a_database_that_does_not_answer_changes_nothing(relay, monkeypatch):
     assert switch.is_on()
     monkeypatch.setattr(Relay.objects, "filter", lambda **_: (_ for _ in ()).throw(OperationalError("away")))
     assert switch.is_on()
+
+
+def test_what_a_station_heard_leaves_by_a_relay_as_it_came(relay, queue, settings):
+    settings.FEED_ALLOW_NETWORKS = ["127.0.0.0/8"]
+    receiver = Receiver()
+    with running(rules(receiver.url)):
+        process([position(), static()])
+        until(lambda: len(receiver.lines) == 3)
+    assert receiver.text == b"\r\n".join([position(), *static().split(b"\n")]) + b"\r\n"
+    receiver.close()
 
 
 def test_large_batches_leave_room_for_fewer(settings, live_redis):

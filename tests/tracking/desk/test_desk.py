@@ -24,7 +24,7 @@ from tracking.desk.verdict import verdict
 pytestmark = [pytest.mark.django_db(databases=["default", "direct"]), pytest.mark.usefixtures("live_redis")]
 
 STATIC = Path(desk.__file__).parents[1] / "static"
-PANELS = {"live", "storage", "feeds", "accounts", "queue", "breakers", "letters"}
+PANELS = {"live", "storage", "feeds", "relays", "accounts", "queue", "breakers", "letters"}
 
 
 def member(*roles: str) -> Client:
