@@ -8,6 +8,9 @@
     pagination   cursors that never count
     serializers  the shape of what leaves
     throttles    rates, which an unreachable cache suspends
+    export_rate  the rate of exports
+    changes      what changed of live state, in columns
+    stream       the same as it comes
     errors       failures of servers as 503; the documented errors
 
 Feeds have their API in `ingest/api.py`. Writing is not done here: positions get in by feeds.
