@@ -19,6 +19,7 @@ from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from ingest.health.api import HealthSerializer, MinuteSerializer, represent, represent_minute
 from ingest.health.reading import attach, health_of, minutes
+from ingest.ledger.api import FeedStatistics
 from ingest.models import Feed
 from ingest.push.view import Push
 from ingest.sources.common import urls as feed_urls
@@ -101,5 +102,6 @@ router = SimpleRouter()
 router.register("feeds", FeedViewSet, basename="feed")
 urlpatterns: list[URLPattern | URLResolver] = [
     path("push/<str:label>/", Push.as_view(), name="push"),
+    path("feeds/statistics/", FeedStatistics.as_view(), name="feed-statistics"),  # before the feeds by their ids
     *router.urls,
 ]

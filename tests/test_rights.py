@@ -151,6 +151,7 @@ API = {
     "feed-list": HISTORY,
     "feed-detail": HISTORY,
     "feed-minutes": HISTORY,
+    "feed-statistics": HISTORY,
     "deadletter-list": LETTERS,
     "deadletter-detail": LETTERS,
     "deadletter-groups": LETTERS,

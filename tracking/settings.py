@@ -301,6 +301,7 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_RATES": {
         "anon": env.str("API_RATE_ANONYMOUS", default="120/min"),
         "user": env.str("API_RATE_USER", default="1200/min"),
+        "exports": env.str("API_RATE_EXPORTS", default="60/min"),  # of a user, or of an address without one
         "changes": env.str("API_RATE_CHANGES", default="600/min"),  # ten pages of one address, each every second
     },
 }

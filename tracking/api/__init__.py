@@ -7,6 +7,9 @@
     pagination   cursors that never count
     serializers  the shape of what leaves
     throttles    rates, which an unreachable cache suspends
+    export_rate  the rate of exports
+    changes      what changed of live state, in columns
+    stream       the same as it comes
     errors       failures of servers as 503; the documented errors
 
 Live state has its addresses in `tracking/live_api/`, history in `tracking/history_api/`, feeds in `ingest/api.py`.

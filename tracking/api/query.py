@@ -21,10 +21,14 @@ OUTLINE_POINTS_MAX = 10_000
 SEEN_EXACT_TO = dt.timedelta(minutes=1)  # identities keep last_seen to about a minute
 LIVE_LIMIT = 5000
 LIVE_LIMIT_MAX = 20_000
+IDS_MAX = 500
+WITHIN_NM, WITHIN_NM_MAX = 25.0, 600.0
 
 Box = tuple[float, float, float, float]
+Place = tuple[float, float]
 WORLD: Box = (-180.0, -90.0, 180.0, 90.0)
 
+_MMSI = re.compile(r"[0-9]{9}")
 _EPOCH = re.compile(r"\d{1,12}(\.\d+)?")
 _LOST_PLUS = re.compile(r"(?<=\d) (?=\d\d:?\d\d$)")
 
@@ -151,3 +155,62 @@ class LiveQuery(StrictQuery):
     limit = serializers.IntegerField(
         default=LIVE_LIMIT, min_value=1, max_value=LIVE_LIMIT_MAX, help_text="most targets to give"
     )
+
+
+@extend_schema_field(OpenApiTypes.STR)
+class PlaceField(serializers.Field):
+    """`latitude,longitude` in degrees, WGS 84."""
+
+    default_error_messages = {
+        "invalid": "Not a place: latitude,longitude in degrees, such as 54.3,10.1; latitude in -90 to 90, longitude in"
+        " -180 to 180."
+    }
+
+    def to_internal_value(self, data: str) -> Place:
+        """The place that `data` names."""
+        try:
+            latitude, longitude = (float(part) for part in data.split(","))
+        except ValueError:
+            self.fail("invalid")
+        # Written so that "nan" fails.
+        if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
+            self.fail("invalid")
+        return latitude, longitude
+
+    def to_representation(self, value: Place) -> str:
+        """As it is written in a query."""
+        return ",".join(f"{part:g}" for part in value)
+
+
+class LiveListQuery(LiveQuery):
+    """Live targets of a box, or around a place, or by name; of a box also those alone that changed since a time."""
+
+    bbox = BoxField(required=False, help_text="west,south,east,north in degrees; default: the world")
+    near = PlaceField(required=False, help_text="latitude,longitude in degrees: the nearest first, with `distance_nm`")
+    within = serializers.FloatField(
+        required=False, min_value=0.01, max_value=WITHIN_NM_MAX, help_text=f"of `near`, nautical miles; {WITHIN_NM:g}"
+    )
+    ids = serializers.CharField(
+        required=False, help_text=f"MMSIs or ICAO addresses, comma separated, at most {IDS_MAX}: these alone"
+    )
+    changed_since = InstantField(
+        required=False, help_text="those whose newest value is later than this, the oldest first; by their own time"
+    )
+
+    def validate_ids(self, value: str) -> tuple[str, ...]:
+        """Keys as live state has them: without leading zeros, in lower case."""
+        words = [word.strip().lower() for word in value.split(",")]
+        if len(words) > IDS_MAX:
+            raise serializers.ValidationError(f"At most {IDS_MAX} at once.")
+        return tuple(dict.fromkeys(str(int(word)) if _MMSI.fullmatch(word) else word for word in words))
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """One way of asking, not several at once."""
+        ways = [name for name in ("bbox", "near", "ids") if name in attrs]
+        if len(ways) > 1:
+            raise serializers.ValidationError({ways[1]: [f"Goes without `{ways[0]}`."]})
+        if "within" in attrs and "near" not in attrs:
+            raise serializers.ValidationError({"within": ["Goes with `near`."]})
+        if "changed_since" in attrs and ways not in ([], ["bbox"]):
+            raise serializers.ValidationError({"changed_since": [f"Goes without `{ways[0]}`."]})
+        return attrs

@@ -57,6 +57,7 @@ class LiveSerializer(serializers.Serializer[Any]):
     ts = serializers.FloatField(help_text="time of the newest value, epoch seconds")
     lat = serializers.FloatField(required=False, help_text="degrees north, WGS 84; absent: not known")
     lon = serializers.FloatField(required=False, help_text="degrees east, WGS 84; absent: not known")
+    distance_nm = serializers.FloatField(required=False, help_text="from the place of `near`, nautical miles")
     name = serializers.CharField(required=False, help_text="name, absent where none was heard")
     tracks = serializers.IntegerField(
         required=False,

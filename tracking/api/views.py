@@ -22,6 +22,7 @@ from rest_framework.viewsets import ReadOnlyModelViewSet
 from tracking import search
 from tracking.api import serializers
 from tracking.api.errors import documented
+from tracking.api.export_rate import EXPORT_RATES
 from tracking.api.filters import (
     AircraftChangeFilter,
     AircraftFilter,
@@ -38,7 +39,10 @@ from tracking.live.state import Kind, LiveState
 from tracking.models import Aircraft, AircraftPosition, Position, Station, Vessel, VesselPosition
 
 TRACK_POINTS = 10_000
-TRACK_RENDERERS = [JSONRenderer, BrowsableAPIRenderer, *http.RENDERERS]
+TRACKS: dict[str, Any] = {
+    "renderer_classes": [JSONRenderer, BrowsableAPIRenderer, *http.RENDERERS],
+    "throttle_classes": EXPORT_RATES,
+}
 RECENT = dt.timedelta(days=1)
 
 
@@ -204,7 +208,7 @@ class VesselViewSet(TrackedViewSet):
         },
         filters=False,
     )
-    @action(detail=True, pagination_class=None, filterset_class=None, renderer_classes=TRACK_RENDERERS)
+    @action(detail=True, pagination_class=None, filterset_class=None, **TRACKS)
     def track(self, request: Request, mmsi: str) -> HttpResponseBase:
         """Where the vessel was, from `from` until before `to`, at most 31 days and 10,000 points at once."""
         return self.track_of(request)
@@ -255,7 +259,7 @@ class AircraftViewSet(TrackedViewSet):
         },
         filters=False,
     )
-    @action(detail=True, pagination_class=None, filterset_class=None, renderer_classes=TRACK_RENDERERS)
+    @action(detail=True, pagination_class=None, filterset_class=None, **TRACKS)
     def track(self, request: Request, icao: str) -> HttpResponseBase:
         """Where the aircraft was, from `from` until before `to`, at most 31 days and 10,000 points at once."""
         return self.track_of(request)

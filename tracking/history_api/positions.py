@@ -18,6 +18,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from tracking.api.errors import documented
+from tracking.api.export_rate import EXPORT_RATES
 from tracking.api.query import WORLD, BoxField, InstantField, StrictQuery
 from tracking.exports import http
 from tracking.exports.fields import fields_of
@@ -73,6 +74,7 @@ class Positions(APIView):
     model: ClassVar[type[Position]]
     identity: ClassVar[Any]
     renderer_classes = [JSONRenderer, *http.RENDERERS]
+    throttle_classes = EXPORT_RATES
 
     def answer(self, request: Request) -> HttpResponseBase:
         """A page, or a file."""

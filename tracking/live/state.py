@@ -167,7 +167,7 @@ class LiveState:
     def encoded_in_box(self, west: float, south: float, east: float, north: float, limit: int) -> list[bytes]:
         """As in_box, but each document as its JSON: nothing but positions is decoded, nothing is encoded again."""
         box = (west, south, east, north)
-        found = (raw for raw, place in self._read_encoded(self._near(box)) if place.lies_in(box))
+        found = (raw for raw, place in self.encoded(self._near(box)) if place.lies_in(box))
         return list(islice(found, limit))
 
     def changed_since(self, ts: float, bbox: Box | None = None, limit: int = 5000) -> list[Document]:
@@ -213,7 +213,7 @@ class LiveState:
                 if reply is not None:
                     yield {"id": key, "ages": {}} | _documents.decode(reply)[0]
 
-    def _read_encoded(self, keys: Iterable[str]) -> Iterator[tuple[bytes, "_Place"]]:
+    def encoded(self, keys: Iterable[str]) -> Iterator[tuple[bytes, "_Place"]]:
         """The documents that live, each as JSON and its position."""
         client = get_redis_connection("live")
         for some in _chunks(keys, DOCUMENTS_PER_READ):

@@ -1,4 +1,4 @@
-"""Live targets in a box, from Redis alone.
+"""Live targets in a box, around a place, by name or changed since a time, from Redis alone.
 
 With LIVE_PUBLIC nobody is asked who they are, so a session cookie is not even read. Without it, sessions and keys
 are known by their copies in the live Redis (`tracking/access/copies.py`). Either way these views serve on while
@@ -8,6 +8,7 @@ PostgreSQL is away.
 from functools import partial
 from typing import Any, ClassVar
 
+import msgspec
 from django.conf import settings
 from django.http import HttpResponse, HttpResponseBase
 from django.utils.cache import get_conditional_response, patch_cache_control, patch_vary_headers
@@ -22,8 +23,9 @@ from tracking.access.api_keys import Scope
 from tracking.access.key_copies import CopiedKey, CopiedSession
 from tracking.api.compression import takes_gzip
 from tracking.api.errors import documented
-from tracking.api.query import Box, LiveQuery
+from tracking.api.query import WITHIN_NM, WORLD, LiveListQuery
 from tracking.api.serializers import LivePageSerializer
+from tracking.live.nearest import nearest
 from tracking.live.state import Kind, LiveState
 from tracking.live_api.shared import Encoded, Shared
 from tracking.registry.documents import joined
@@ -48,19 +50,32 @@ class LiveView(APIView):
         public: list[BasePermission] = [AllowAny()]
         return public if settings.LIVE_PUBLIC else super().get_permissions()
 
-    @extend_schema(parameters=[LiveQuery], responses={200: LivePageSerializer, **documented(400)})
+    @extend_schema(parameters=[LiveListQuery], responses={200: LivePageSerializer, **documented(400)})
     def get(self, request: Request) -> HttpResponseBase:
-        """Targets whose position lies in the box, in no order, at most `limit`."""
-        query = LiveQuery(data=request.query_params)
+        """Targets whose position lies in the box, in no order, or those that another way of asking names."""
+        query = LiveListQuery(data=request.query_params)
         query.is_valid(raise_exception=True)
-        bbox, limit = query.validated_data["bbox"], query.validated_data["limit"]
-        answer = answers.get((self.kind, bbox, limit), partial(_page, self.kind, bbox, limit))
-        return respond(request, answer)
+        given: dict[str, Any] = query.validated_data
+        key = (self.kind, *sorted((name, value) for name, value in given.items() if value is not None))
+        return respond(request, answers.get(key, partial(_page, self.kind, given)))
 
 
-def _page(kind: Kind, bbox: Box, limit: int) -> bytes:
-    """The targets of a box as JSON, of documents that are JSON already."""
-    found = LiveState(kind).encoded_in_box(*bbox, limit=limit + 1)
+def _found(state: LiveState, given: dict[str, Any], limit: int) -> list[bytes]:
+    """At most `limit` documents, each as JSON."""
+    if "near" in given:
+        return nearest(state, *given["near"], given.get("within", WITHIN_NM), limit)
+    if "ids" in given:
+        return [raw for raw, _ in state.encoded(given["ids"])][:limit]
+    if "changed_since" in given:
+        found = state.changed_since(given["changed_since"].timestamp(), given.get("bbox"), limit)
+        return [msgspec.json.encode(document) for document in found]
+    return state.encoded_in_box(*given.get("bbox", WORLD), limit=limit)
+
+
+def _page(kind: Kind, given: dict[str, Any]) -> bytes:
+    """The targets as JSON, of documents that are JSON already."""
+    limit = given["limit"]
+    found = _found(LiveState(kind), given, limit + 1)
     results = found[:limit] if kind is not Kind.AIRCRAFT else joined(found[:limit])
     truncated = b"true" if len(found) > limit else b"false"
     return b'{"count":%d,"truncated":%b,"results":[%b]}' % (len(results), truncated, b",".join(results))

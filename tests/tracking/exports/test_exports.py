@@ -8,15 +8,20 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import duckdb
+import geojson
 import gpxpy
 import pyarrow.parquet as pq
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
+from redis import Redis
 from rest_framework.test import APIClient
+from rest_framework.throttling import SimpleRateThrottle
 
 from tests.support.reports import NOON, Report, upsert
 from tests.tracking.history.archived import DAY, MIDNIGHT, NEXT, archive_all, archive_dir, fill
+from tracking.api.export_rate import ExportRate
 from tracking.exports.formats import FORMATS
 from tracking.models import Aircraft, AircraftPosition, Vessel
 
@@ -28,6 +33,7 @@ pytestmark = [
 SHIP, PLANE = 211_000_001, "3c0003"
 SPAN = {"from": MIDNIGHT.isoformat(), "to": (MIDNIGHT + dt.timedelta(days=1)).isoformat()}
 KML = "{http://www.opengis.net/kml/2.2}"
+GPX = "{http://www.topografix.com/GPX/1/1}"
 GX = "{http://www.google.com/kml/ext/2.2}"
 
 
@@ -76,6 +82,8 @@ def test_ndjson_and_geojson_have_the_values_of_the_api(api: APIClient, path: str
     lines = [json.loads(line) for line in exported(api, "ndjson", path).splitlines()]
     assert [{name: line[name] for name in wanted[0]} for line in lines] == wanted
     collection = json.loads(exported(api, "geojson", path))
+    judged = geojson.loads(exported(api, "geojson", path))
+    assert judged.is_valid, judged.errors()
     assert collection["type"] == "FeatureCollection" and len(collection["features"]) == len(wanted)
     for feature, point in zip(collection["features"], wanted, strict=True):
         assert feature["type"] == "Feature" and feature["geometry"]["type"] == "Point"
@@ -190,3 +198,47 @@ def test_the_command_exports_whole_days(api: APIClient, tmp_path: Path, capsys: 
     with pytest.raises(CommandError, match="is before"):
         call_command("export", "2026-05-02", "2026-05-01")
     assert DAY < NEXT and AircraftPosition.objects.count() == 0
+
+
+def test_gpx_is_what_its_schema_says_to_a_reader_that_is_not_its_writer(api: APIClient) -> None:
+    document = ElementTree.fromstring(exported(api, "gpx", f"aircraft/{PLANE}"))
+    assert (document.tag, document.get("version"), bool(document.get("creator"))) == (f"{GPX}gpx", "1.1", True)
+    for point in document.iter(f"{GPX}trkpt"):
+        assert -90 <= float(point.attrib["lat"]) <= 90 and -180 <= float(point.attrib["lon"]) < 180
+        assert [child.tag for child in point] in ([f"{GPX}ele", f"{GPX}time"], [f"{GPX}time"]), "in the schema's order"
+        assert dt.datetime.fromisoformat(str(point.findtext(f"{GPX}time"))).tzinfo
+
+
+def test_kml_is_what_its_schema_says(api: APIClient) -> None:
+    document = ElementTree.fromstring(exported(api, "kml", f"aircraft/{PLANE}"))
+    [inner] = document
+    assert inner.tag == f"{KML}Document"
+    for placemark in inner:
+        assert (placemark.tag, placemark[0].tag, placemark[-1].tag) == (f"{KML}Placemark", f"{KML}name", f"{GX}Track")
+        tags = [child.tag for child in placemark[-1] if child.tag in (f"{KML}when", f"{GX}coord")]
+        assert tags == sorted(tags, reverse=True), "all times, then all places"
+        for coordinates in placemark[-1].iter(f"{GX}coord"):
+            longitude, latitude, _ = map(float, str(coordinates.text).split(" "))
+            assert -180 <= longitude <= 180 and -90 <= latitude <= 90
+
+
+def test_parquet_opens_in_duckdb_with_the_values_of_the_api(api: APIClient, tmp_path: Path) -> None:
+    path = tmp_path / "track.parquet"
+    path.write_bytes(exported(api, "parquet"))
+    names = ("latitude", "longitude", "speed", "course", "heading", "source")
+    found = duckdb.sql(f"SELECT {', '.join(names)} FROM '{path}' ORDER BY timestamp").fetchall()
+    assert found == [tuple(point[name] for name in names) for point in points(api)]
+
+
+def test_too_many_exports_are_refused_with_the_way_to_the_rest(
+    api: APIClient, monkeypatch: pytest.MonkeyPatch, live_redis: Redis
+) -> None:
+    monkeypatch.setitem(SimpleRateThrottle.THROTTLE_RATES, "exports", "2/min")
+    monkeypatch.setattr(ExportRate, "rate", "2/min", raising=False)
+    address = f"/api/vessels/{SHIP}/track/"
+    assert [api.get(address, {"format": "csv"}).status_code for _ in range(2)] == [200, 200]
+    refused = api.get(address, {"format": "csv"})
+    assert (refused.status_code, int(refused["Retry-After"]) > 0) == (429, True)
+    assert "manage.py export" in refused.json()["detail"]
+    assert api.get(address).status_code == 200, "JSON has its own rate"
+    assert api.get("/api/positions/vessels/", {**SPAN, "format": "gpx"}).status_code == 429

@@ -12,10 +12,10 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from django.test import Client
 from django_redis import get_redis_connection
+from tracking.api.live import answers
 
 from tests.support.patience import PATIENCE_SECONDS
 from tests.tracking.conftest import live_redis
-from tracking.api.live import answers
 from tracking.live.mirror import Mirror
 from tracking.live.state import Kind, LiveState, LiveUpdate
 from tracking.models import RegisteredAircraft
