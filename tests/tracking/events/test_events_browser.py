@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import os
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -114,8 +115,10 @@ def test_a_member_sees_events_of_the_last_hour_on_the_map_and_reads_what_they_sa
     )  # fmt: skip
     page.goto("/#7/52.4/3.4")
     page.locator("#map[data-events='1']").wait_for(timeout=PATIENCE_SECONDS * 1000)
-    page.wait_for_timeout(500)
     box = page.locator("#map").bounding_box()
     assert box is not None
-    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    until = time.monotonic() + PATIENCE_SECONDS
+    while not page.locator(".maplibregl-popup").count() and time.monotonic() < until:
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        page.wait_for_timeout(500)  # until the mark is drawn there is nothing to hit
     expect(page.locator(".maplibregl-popup")).to_contain_text("KLM1023 (484175): Squawk 7700: general emergency")
