@@ -31,6 +31,8 @@ OWN = {
     "refusedposition": {"reason", "decision", "subject"},
     "dispute": {"state", "subject"},
     "archivedday": {"kind"},
+    "event": {"kind", "state"},
+    "delivery": {"state"},
     "batch": {"source"},
     "refusedmessage": {"source"},
     "deadletter": {"status", "reason", "source", "stage", "age", "fingerprint"},

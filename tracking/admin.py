@@ -19,6 +19,7 @@ from unfold.decorators import display
 
 from tracking import position_admin, search, theme  # noqa: F401  importing it registers its pages
 from tracking.access import key_admin  # noqa: F401  likewise
+from tracking.events.admin import events, rules, targets  # noqa: F401  likewise
 from tracking.models import Aircraft, Station, Vessel
 from tracking.positions import codes
 from tracking.truth import admin as truth_admin  # noqa: F401  likewise

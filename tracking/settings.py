@@ -318,6 +318,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "VesselKind": "tracking.positions.mmsi.Kind",
         "StationKind": "tracking.models.Station.Kind",
+        "EventKind": "tracking.events.models.event.EventKind",
         "LetterStatus": "resilience.models.DeadLetter.Status",
         "JobStatus": "resilience.models.LetterJob.Status",
         "NavigationStatus": "tracking.models.NavigationStatus",

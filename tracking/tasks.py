@@ -5,7 +5,8 @@ import logging
 
 from django.conf import settings
 
-from tracking.events import keeping, sending, silence, verdicts
+from tracking.events import keeping, silence, verdicts
+from tracking.events.notices import sending
 from tracking.history import archiver, partitions, replay, retention
 from tracking.history.engine import ArchiveUnread
 from tracking.truth import forgetting, judge

@@ -22,6 +22,7 @@ urlpatterns = [
     path("api/", include("resilience.urls")),
     path("api/", include("tracking.history_api.urls")),
     path("api/", include("tracking.live_api.urls")),
+    path("api/", include("tracking.events.api.urls")),
     path("api/", include("tracking.api.urls")),  # last: it answers for every address below api/
 ]
 

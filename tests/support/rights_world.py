@@ -22,6 +22,9 @@ from resilience.models import LetterJob
 from tests.support.keys import header, make_key
 from tests.support.letters import make_letter
 from tracking.access.api_keys import Scope
+from tracking.events.models.event import Event
+from tracking.events.models.notices import Delivery, NotificationTarget
+from tracking.events.models.rules import Geofence, WatchList
 from tracking.models import (
     Aircraft,
     AircraftChange,
@@ -36,6 +39,7 @@ from tracking.truth.models import Dispute, RefusedPosition
 
 NOON = dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC)
 SECRET = "hunter2marker"
+SQUARE = {"type": "Polygon", "coordinates": [[[3.9, 51.9], [4.1, 51.9], [4.1, 52.1], [3.9, 52.1], [3.9, 51.9]]]}
 STATE = {"tracks": [[[[0, 54.5, 10.2, 1.0, None, 0]], [], 3, 0, True, [0, 54.5, 10.2, 1.0, None, 0], None]]}
 # What an operator may do beside looking.
 OPERATIONS = (
@@ -43,6 +47,7 @@ OPERATIONS = (
     *("operate_breaker", "operate_parked", "add_feed", "change_feed", "add_apikey"),
     *("add_relay", "change_relay"),
     "change_refusedposition",
+    *("add_geofence", "change_geofence", "change_delivery"),
 )
 
 Ask = Callable[[str, str], HttpResponseBase]  # method and address
@@ -56,7 +61,14 @@ def make_rows() -> dict[str, Any]:
     owner = User.objects.create_user("owner")
     ship = Vessel.objects.create(mmsi=211000001, kind="ship", **seen)
     plane = Aircraft.objects.create(icao="3c6444", **seen)
+    happened = Event.objects.create(kind="sighted", subject="vessel", identity="211000001", since=NOON, held_at=NOON)
+    told = NotificationTarget.objects.create(name="Bridge", url=f"jsons://example.org/{SECRET}", kinds=["sighted"])
     return {
+        "event": happened,
+        "notificationtarget": told,
+        "delivery": Delivery.objects.create(event=happened, target=told),
+        "geofence": Geofence.objects.create(name="Roads", area=SQUARE),
+        "watchlist": WatchList.objects.create(name="Wanted"),
         "vessel": ship,
         "aircraft": plane,
         "station": Station.objects.create(mmsi=2320001, kind="base", **seen),
@@ -178,5 +190,11 @@ def address(path: str, rows: dict[str, Any]) -> str:
 
 
 def _key_of(path: str, rows: dict[str, Any]) -> Any:
-    names = {"feeds": "feed", "disputes": "dispute", "dead-letters": "deadletter", "dead-letter-jobs": "letterjob"}
+    names = {
+        "events": "event",
+        "feeds": "feed",
+        "disputes": "dispute",
+        "dead-letters": "deadletter",
+        "dead-letter-jobs": "letterjob",
+    }
     return next((rows[model].pk for room, model in names.items() if f"{room}/" in path), "")

@@ -17,8 +17,12 @@ from django_q.models import Failure, OrmQ, Schedule, Success, Task
 
 from ingest.models import Batch, Feed, Relay
 from tests.support.keys import make_key
+from tests.support.rights_world import SQUARE
 from tracking import theme
 from tracking.access.api_keys import ApiKey
+from tracking.events.models.event import Event
+from tracking.events.models.notices import Delivery, NotificationTarget
+from tracking.events.models.rules import Geofence, WatchList
 from tracking.models import (
     Aircraft,
     AircraftChange,
@@ -66,6 +70,7 @@ def rows(admin_user: Any) -> dict[type[Model], Any]:
             subject="vessel", identity="211000001", timestamp=NOON, latitude=1, longitude=2, source="pier", reason=-1
         ),
         Dispute: Dispute.objects.create(subject="vessel", identity="211000001", since=NOON, judged_until=NOON),
+        **event_rows(),
         ArchivedDay: ArchivedDay.objects.create(
             kind="vessel", day=dt.date(2001, 1, 1), rows=1, bytes=1, hash="0" * 32, at=NOON
         ),
@@ -80,6 +85,20 @@ def rows(admin_user: Any) -> dict[type[Model], Any]:
         Schedule: Schedule.objects.create(name="house", func="tracking.tasks.keep_house", schedule_type="I", minutes=5),
         Success: Success.objects.get(),
         Failure: Failure.objects.get(),
+    }
+
+
+def event_rows() -> dict[type[Model], Any]:
+    event = Event.objects.create(
+        kind="sighted", subject="vessel", identity="211000001", since=NOON, held_at=NOON, latitude=54.5, longitude=10.25
+    )
+    target = NotificationTarget.objects.create(name="Bridge", url="jsons://u:hunter2@example.org", kinds=["sighted"])
+    return {
+        Event: event,
+        NotificationTarget: target,
+        Delivery: Delivery.objects.create(event=event, target=target),
+        Geofence: Geofence.objects.create(name="Roads", area=SQUARE),
+        WatchList: WatchList.objects.create(name="Wanted"),
     }
 
 

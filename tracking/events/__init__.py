@@ -15,10 +15,7 @@ What one batch does not show is looked for at intervals:
     verdicts     disputes and spoofed areas, as `tracking/truth` judged them
     keeping      closes what is no longer heard of, and deletes what is too old
 
-    sending      deliveries by apprise, each at most once; `addresses` which are taken, `messages` what they say,
-                 `waking` has them sent at once
-    admin, draw  the pages, and the map on which a geofence is drawn
-    api          /api/events/
+Rooms of their own: `notices` sends, `admin` and `api` show.
 
 PostgreSQL alone decides what is new: its constraint refuses the same event twice. What Redis loses costs a look-up.
 """

@@ -97,6 +97,8 @@ def columns(documents: Sequence[Document], now: float) -> Ships:
         at = document["ages"].get("position", document["ts"])
         if "lat" not in document or now - at > OLDEST_SECONDS or abs(document["lat"]) > 85:
             continue
+        if "/" in document["id"]:  # a second track under one MMSI is in dispute
+            continue
         if mmsi.classify(int(document["id"]))[0] is not mmsi.Kind.SHIP:
             continue
         speed, course, status = document.get("speed") or 0.0, document.get("course"), document.get("status")

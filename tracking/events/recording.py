@@ -17,10 +17,10 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
-from tracking.events import waking
 from tracking.events.models.event import Event, EventKind
 from tracking.events.models.notices import Delivery, NotificationTarget
 from tracking.events.models.rules import Geofence, WatchList
+from tracking.events.notices import waking
 from tracking.events.timings import TIMINGS
 from tracking.truth.notes import moment
 

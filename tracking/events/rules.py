@@ -1,7 +1,6 @@
 """Geofences and watch-lists as a process holds them: an index of polygons, and sets of identities.
 
-Read from PostgreSQL, and read again at most every LOOK_SECONDS where a row was saved or is gone. While PostgreSQL is
-away the last known ones stay in use; a process that knows none yet raises.
+Read from PostgreSQL, and read again at most every LOOK_SECONDS where a row was saved or is gone.
 """
 
 from __future__ import annotations
@@ -91,9 +90,9 @@ def current() -> Rules:
     return _kept.rules
 
 
-def last_known() -> Rules | None:
-    """The rules that were read last, however long ago."""
-    return _kept.rules
+def fresh() -> Rules | None:
+    """The rules in force, where nobody has to ask for them."""
+    return _kept.rules if time.monotonic() - _kept.looked < LOOK_SECONDS else None
 
 
 def _keep(rules: Rules | None, version: tuple[Any, ...]) -> None:

@@ -50,7 +50,7 @@ def look() -> int:
 
 def silent_among(ships: Sequence[Document], now: float) -> list[Document]:
     """Moving ships that are silent although the feed that heard them hears enough others near them. Pure."""
-    placed = [ship for ship in ships if "lat" in ship]
+    placed = [ship for ship in ships if "lat" in ship and "/" not in ship["id"]]  # a second track is in dispute
     if not placed:
         return []
     latitudes, longitudes, times = (np.array([ship[name] for ship in placed], "f8") for name in ("lat", "lon", "ts"))

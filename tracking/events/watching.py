@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, NamedTuple
 
 from resilience.breaker.registry import Breaker
 from tracking.events import held, recording, rules
 from tracking.events.conditions import Found, Seen
 from tracking.events.held import Begun, Changes
 from tracking.events.models.event import Event
+from tracking.events.rules import Key
 from tracking.live.state import Kind, LiveState
 from tracking.truth.models import Subject
 
@@ -27,50 +27,60 @@ Breakers = Callable[[str], Breaker]
 _NAMES = ("name", "callsign", "registration", "squawk", "type_code")
 
 
+class Looked(NamedTuple):
+    """What a batch comes to for one subject; `late` are the targets whose news must wait for the next batch."""
+
+    subject: Subject
+    changes: Changes
+    notes: list[recording.Note]
+    late: set[Key]
+
+    @property
+    def over(self) -> list[recording.Over]:
+        """What it ends."""
+        return [
+            recording.Over(one.condition.kind, self.subject.value, str(one.key), one.condition.reference, one.at)
+            for one in self.changes.ended
+        ]
+
+
 def watch(seen: Sequence[Seen], breakers: Breakers) -> list[Event]:
     """Look at a batch; the events that are new. Raises what the guards and the servers raise."""
-    found: list[Event] = []
-    in_force = _rules(breakers("database").guard())
-    for one in seen:
-        found += _watch(one, in_force, breakers)
-    return found
-
-
-def _rules(guard: AbstractContextManager[Any]) -> rules.Rules:
-    with guard:
-        return rules.current()
-
-
-def _watch(seen: Seen, in_force: rules.Rules, breakers: Breakers) -> list[Event]:
-    conditions = Found(seen, in_force)
+    in_force = rules.fresh() or _rules(breakers)
     with breakers("live").guard():
-        known = held.load(seen.subject, set(conditions.keys) | seen.sightings.keys())
-        wanted = conditions.targets | known.keys()
-        if not wanted:
-            return []
-        changes = held.advance(known, conditions.moments(wanted), in_force)
-        begun = changes.begun[:MOST_PER_BATCH]
-        notes = _notes(seen.subject, begun, in_force)
-    if len(begun) < len(changes.begun):
-        logger.warning("a batch begins %d events, %d are kept for now", len(changes.begun), len(begun))
-    made = _record(notes, seen.subject, changes, breakers("database").guard())
-    with breakers("live").guard():
-        late = {one.key for one in changes.begun[MOST_PER_BATCH:]}
-        held.save(seen.subject, {key: one for key, one in changes.held.items() if key not in late})
+        looked = [found for one in seen if (found := _look(one, in_force)) is not None]
+    notes, over = [note for one in looked for note in one.notes], [end for one in looked for end in one.over]
+    made: list[Event] = []
+    if notes or over:
+        with breakers("database").guard():
+            made = recording.record(notes, over)
+    if looked:
+        with breakers("live").guard():
+            for one in looked:
+                kept = {key: value for key, value in one.changes.held.items() if key not in one.late}
+                held.save(one.subject, kept)
     return made
 
 
-def _record(
-    notes: list[recording.Note], subject: Subject, changes: Changes, guard: AbstractContextManager[Any]
-) -> list[Event]:
-    over = [
-        recording.Over(ended.condition.kind, subject.value, str(ended.key), ended.condition.reference, ended.at)
-        for ended in changes.ended
-    ]
-    if not notes and not over:
-        return []
-    with guard:
-        return recording.record(notes, over)
+def _rules(breakers: Breakers) -> rules.Rules:
+    with breakers("database").guard():
+        return rules.current()
+
+
+def _look(seen: Seen, in_force: rules.Rules) -> Looked | None:
+    """What changes; None where nobody fulfils anything, nor did before."""
+    if not seen.sightings:
+        return None
+    conditions = Found(seen, in_force)
+    known = held.load(seen.subject, seen.sightings.keys())
+    wanted = conditions.targets | known.keys()
+    if not wanted:
+        return None
+    changes = held.advance(known, conditions.moments(wanted), in_force)
+    begun, late = changes.begun[:MOST_PER_BATCH], changes.begun[MOST_PER_BATCH:]
+    if late:
+        logger.warning("a batch begins %d events, %d are kept for now", len(changes.begun), len(begun))
+    return Looked(seen.subject, changes, _notes(seen.subject, begun, in_force), {one.key for one in late})
 
 
 def _notes(subject: Subject, begun: Iterable[Begun], in_force: rules.Rules) -> list[recording.Note]:

@@ -10,9 +10,10 @@ from resilience import clocks
 from tests.resilience.conftest import closed_breakers
 from tests.tracking.events.servers import Mailbox, Webhook, mail_server, webhook
 from tracking import tasks
-from tracking.events import addresses, recording, sending
+from tracking.events import recording
 from tracking.events.models.event import Event, EventKind
 from tracking.events.models.notices import Delivery, NotificationTarget
+from tracking.events.notices import addresses, sending
 from tracking.truth.notes import milliseconds
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("closed_breakers")]

@@ -4,6 +4,7 @@ import { Map as WorldMap } from "../vendor/maplibre-gl-6.17.0/maplibre-gl.mjs";
 import { html, nothing, render } from "../vendor/lit-html-3.3.3/lit-html.js";
 import * as address from "./address.js";
 import { Card } from "./card.js";
+import { Events } from "./events.js";
 import { Feed } from "./feed.js";
 import { age, altitude, clock, distance, moment, place, speed, units, whole } from "./format.js";
 import { between, beyond, latitudeOf, longitudeOf, mercatorX, mercatorY } from "./geo.js";
@@ -67,6 +68,7 @@ function paint() { const view = eye(); layer.draw(view); labels.draw(view, proje
 let frame = 0;
 function wake() { frame ||= requestAnimationFrame(() => { frame = 0; paint(); }); }
 map.on("render", paint); // so both canvases move in one frame
+if (member !== undefined) new Events(map, `${api}events/recent/`);
 
 /** As many frames a second as the fastest target needs to move half a pixel, from 1 to 30. */
 function pace() {

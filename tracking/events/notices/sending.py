@@ -29,8 +29,8 @@ from django.db.models import F
 
 from resilience import clocks
 from resilience.breaker.registry import NOTIFY_PREFIX, CircuitOpen, get_breaker
-from tracking.events import addresses, messages
 from tracking.events.models.notices import Delivery
+from tracking.events.notices import addresses, messages
 
 logger = logging.getLogger(__name__)
 
