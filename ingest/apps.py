@@ -18,7 +18,7 @@ class IngestConfig(AppConfig):
 
     name = "ingest"
     verbose_name = "Ingest"
-    operator_permissions = ("add_feed", "change_feed")
+    operator_permissions = ("add_feed", "change_feed", "add_relay", "change_relay")
 
     def ready(self) -> None:
         from ingest import consumption, replay

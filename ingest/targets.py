@@ -13,10 +13,9 @@ from typing import Any
 
 from django.urls import reverse
 
+from ingest.mentions import speaks_of
 from ingest.models import Batch
-from ingest.replay import MessageHandler
 from ingest.stages.store import MESSAGE_KIND
-from resilience.letters.handlers import Undecodable
 from resilience.models import DeadLetter
 from resilience.pages.readable import moment
 from tracking.desk.targets import Linked, Subject, Table
@@ -28,8 +27,6 @@ LETTERS_DECODED = 300
 BUDGET_SECONDS = 0.3
 POSITIONS_ASKED = 50
 RECENT = dt.timedelta(days=1)
-
-_IDENTITIES = ("vessel_id", "aircraft_id", "mmsi", "icao")  # the names under which decoders say whose a message is
 
 
 def tables(subject: Subject, key: Any) -> list[Table]:
@@ -84,18 +81,9 @@ def letters(key: Any) -> list[list[Linked]]:
     for letter in candidates.order_by("-failed_at")[:LETTERS_DECODED]:
         if len(found) == LETTERS_SHOWN or time.monotonic() > deadline:
             break
-        if str(key) in _whose(letter):
+        if speaks_of(letter, str(key)):
             found.append(_row(letter))
     return found
-
-
-def _whose(letter: DeadLetter) -> set[str]:
-    """The identities that the message names; none where it cannot be decoded."""
-    try:
-        said = MessageHandler().describe(letter)
-    except (Undecodable, KeyError):  # KeyError: of a format that this version does not have
-        return set()
-    return {said[name] for name in _IDENTITIES if name in said}
 
 
 def _row(letter: DeadLetter) -> list[Linked]:

@@ -13,7 +13,18 @@ class TrackingConfig(AppConfig):
     default = True
     name = "tracking"
     verbose_name = "Ships and aircraft"
-    operator_permissions = ("add_apikey", "change_refusedposition")
+    operator_permissions = (
+        *("add_apikey", "change_refusedposition"),
+        *(
+            "add_geofence",
+            "change_geofence",
+            "delete_geofence",
+            "add_watchlist",
+            "change_watchlist",
+            "delete_watchlist",
+        ),
+        *("add_notificationtarget", "change_notificationtarget", "change_delivery"),
+    )
 
     def ready(self) -> None:
         from tracking import checks  # noqa: F401  registering is what the import is for

@@ -16,15 +16,18 @@ pytestmark = pytest.mark.django_db
 # v: the viewer and all above, o: the operator and the admin, a: the admin only. What is not here nobody has by a role.
 TABLE = {
     "tracking.view": "vessel:v aircraft:v station:v vesselposition:v aircraftposition:v refusedposition:v dispute:v "
-    "archivedday:v apikey:v",
-    "tracking.add": "vessel:a aircraft:a station:a vesselposition:a aircraftposition:a archivedday:a apikey:o",
+    "archivedday:v apikey:v vesselchange:v aircraftchange:v event:v geofence:v watchlist:v notificationtarget:v "
+    "delivery:v",
+    "tracking.add": "vessel:a aircraft:a station:a vesselposition:a aircraftposition:a archivedday:a apikey:o "
+    "geofence:o watchlist:o notificationtarget:o",
     "tracking.change": "vessel:a aircraft:a station:a vesselposition:a aircraftposition:a archivedday:a "
-    "refusedposition:o",
-    "tracking.delete": "vessel:a aircraft:a station:a vesselposition:a aircraftposition:a archivedday:a apikey:a",
-    "ingest.view": "feed:v batch:v dayaccount:v",
-    "ingest.add": "feed:o batch:a dayaccount:a",
-    "ingest.change": "feed:o batch:a dayaccount:a",
-    "ingest.delete": "feed:a batch:a dayaccount:a",
+    "refusedposition:o geofence:o watchlist:o notificationtarget:o delivery:o",
+    "tracking.delete": "vessel:a aircraft:a station:a vesselposition:a aircraftposition:a archivedday:a apikey:a "
+    "geofence:o watchlist:o notificationtarget:a",
+    "ingest.view": "feed:v batch:v dayaccount:v relay:v refusedmessage:v",
+    "ingest.add": "feed:o batch:a dayaccount:a relay:o",
+    "ingest.change": "feed:o batch:a dayaccount:a relay:o",
+    "ingest.delete": "feed:a batch:a dayaccount:a relay:a",
     "resilience.view": "deadletter:v breaker:v parked:v traceback:o",
     "resilience.retry": "deadletter:o",
     "resilience.discard": "deadletter:o",
