@@ -53,6 +53,12 @@ class IngestConfig(AppConfig):
 
         return [*health.panels(), *ledger.panels(), *relays.panels()]
 
+    def target_tables(self, subject: Any, key: Any) -> list[Any]:
+        """What stands below the page of a ship or aircraft (see `ingest/targets.py`)."""
+        from ingest import targets
+
+        return targets.tables(subject, key)
+
     def dashboard_badges(self) -> list[dict[str, Any]]:
         """The numbers beside feeds and relays."""
         from ingest.health import panels as health

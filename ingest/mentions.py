@@ -25,17 +25,18 @@ def findings(key: str, user: Any) -> list[dict[str, str]]:
     if not user.has_perm("resilience.view_deadletter"):
         return []
     letters = DeadLetter.objects.filter(kind=MESSAGE_KIND, status__in=DeadLetter.OPEN).order_by("-failed_at")[:LATEST]
-    reasons = Counter(letter.reason for letter in letters if _speaks_of(letter, key))
+    reasons = Counter(letter.reason for letter in letters if speaks_of(letter, key))
     told = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in reasons.most_common())
     text = f"{sum(reasons.values())} open: {told}" if reasons else f"none of its own among the latest {LATEST}"
     link = reverse("admin:resilience_deadletter_changelist")
     return [{"title": "Dead letters", "state": "warn" if reasons else "good", "text": text, "link": link}]
 
 
-def _speaks_of(letter: DeadLetter, key: str) -> bool:
+def speaks_of(letter: DeadLetter, key: str) -> bool:
+    """Whether the message is of that identity, as far as it can be read."""
     try:
         said = HANDLERS[MESSAGE_KIND].describe(letter)
-    except Undecodable:
+    except (Undecodable, KeyError):  # KeyError: of a format that this version does not have
         # Nothing of it can be read, but some formats have the key as text.
         return key.encode() in letter.payload.lower()
     return any(said.get(name) == key for name in _NAMES)

@@ -11,7 +11,7 @@ from django import forms
 from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from unfold.admin import ModelAdmin
@@ -19,7 +19,9 @@ from unfold.decorators import display
 
 from tracking import position_admin, search, theme  # noqa: F401  importing it registers its pages
 from tracking.access import key_admin  # noqa: F401  likewise
-from tracking.events.admin import events, rules, targets  # noqa: F401  likewise
+from tracking.desk import targets
+from tracking.events.admin import events, rules  # noqa: F401  likewise
+from tracking.events.admin import targets as told_admin  # noqa: F401  likewise
 from tracking.models import Aircraft, Station, Vessel
 from tracking.positions import codes
 from tracking.truth import admin as truth_admin  # noqa: F401  likewise
@@ -78,10 +80,28 @@ class IdentityAdmin(ModelAdmin):
 
 
 class TrackedAdmin(IdentityAdmin):
-    """Identities with a history of positions."""
+    """Identities with a history of positions. `subject` is what they are for the map and for other apps."""
 
     positions_page: ClassVar[str]
     changes_page: ClassVar[str]
+    subject: ClassVar[targets.Subject]
+    change_form_before_template = "admin/tracking/target.html"
+    change_form_after_template = "admin/tracking/target_tables.html"
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The page of a target, with its last track and what other apps know of it."""
+        found = self.get_object(request, object_id)
+        context = {} if found is None else {"target": self._target(request, found.pk)}
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **context})
+
+    def _target(self, request: HttpRequest, key: Any) -> dict[str, Any]:
+        return {
+            "selection": f"{self.subject[0]}{key}",
+            "track": reverse(f"{self.subject}-track", args=[key]),
+            "tables": targets.tables(request.user, self.subject, key),
+        }
 
     def get_deleted_objects(
         self, objs: Any, request: HttpRequest
@@ -133,6 +153,7 @@ class VesselAdmin(TrackedAdmin):
     icon = "sailing"
     positions_page = "admin:tracking_vesselposition_changelist"
     changes_page = "admin:tracking_vesselchange_changelist"
+    subject = "vessel"
     list_display = (
         MMSI,
         theme.column("name", "Name"),
@@ -177,6 +198,7 @@ class AircraftAdmin(TrackedAdmin):
     icon = "flight"
     positions_page = "admin:tracking_aircraftposition_changelist"
     changes_page = "admin:tracking_aircraftchange_changelist"
+    subject = "aircraft"
     list_display = (
         ICAO,
         theme.column("callsign", "Callsign"),

@@ -15,7 +15,8 @@ class TrackingConfig(AppConfig):
     verbose_name = "Ships and aircraft"
     operator_permissions = (
         *("add_apikey", "change_refusedposition", "change_delivery"),
-        *("add_geofence", "change_geofence", "add_watchlist", "change_watchlist"),
+        *("add_geofence", "change_geofence", "delete_geofence"),
+        *("add_watchlist", "change_watchlist", "delete_watchlist"),
     )  # where notifications go to is for administrators: it reaches addresses outside
 
     def ready(self) -> None:

@@ -23,7 +23,7 @@ TABLE = {
     "tracking.change": "vessel:a aircraft:a station:a vesselposition:a aircraftposition:a archivedday:a "
     "refusedposition:o geofence:o watchlist:o notificationtarget:a delivery:o",
     "tracking.delete": "vessel:a aircraft:a station:a vesselposition:a aircraftposition:a archivedday:a apikey:a "
-    "geofence:a watchlist:a notificationtarget:a",
+    "geofence:o watchlist:o notificationtarget:a",
     "ingest.view": "feed:v batch:v dayaccount:v refusedmessage:v relay:v",
     "ingest.add": "relay:o feed:o batch:a dayaccount:a",
     "ingest.change": "relay:o feed:o batch:a dayaccount:a",
