@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django_q.models import Failure, OrmQ, Schedule, Success, Task
 
-from ingest.models import Batch, Feed, Relay
+from ingest.models import Batch, Feed, RefusedMessage, Relay
 from tests.support.keys import make_key
 from tests.support.rights_world import SQUARE
 from tracking import theme
@@ -73,6 +73,9 @@ def rows(admin_user: Any) -> dict[type[Model], Any]:
         **event_rows(),
         ArchivedDay: ArchivedDay.objects.create(
             kind="vessel", day=dt.date(2001, 1, 1), rows=1, bytes=1, hash="0" * 32, at=NOON
+        ),
+        RefusedMessage: RefusedMessage.objects.create(
+            source="pier", format="nmea", reason="checksum", slot=0, received_at=NOON, raw=b"!AIVDM"
         ),
         Relay: Relay.objects.create(name="Harbour", url="udp://127.0.0.1:9"),
         Feed: Feed.objects.create(name="Pier", url="tcp://reader:hunter2@10.0.0.2:10110", source="pier"),

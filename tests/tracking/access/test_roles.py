@@ -17,13 +17,13 @@ pytestmark = pytest.mark.django_db
 TABLE = {
     "tracking.view": "vessel:v aircraft:v station:v vesselposition:v aircraftposition:v refusedposition:v dispute:v "
     "archivedday:v apikey:v vesselchange:v aircraftchange:v "
-    "event:v geofence:v watchlist:v notificationtarget:v delivery:v",
+    "event:v geofence:v watchlist:v notificationtarget:v delivery:v registeredaircraft:v",
     "tracking.add": "vessel:a aircraft:a station:a vesselposition:a aircraftposition:a archivedday:a apikey:o "
-    "geofence:o watchlist:o notificationtarget:a",
+    "geofence:o watchlist:o notificationtarget:a registeredaircraft:a",
     "tracking.change": "vessel:a aircraft:a station:a vesselposition:a aircraftposition:a archivedday:a "
-    "refusedposition:o geofence:o watchlist:o notificationtarget:a delivery:o",
+    "refusedposition:o geofence:o watchlist:o notificationtarget:a delivery:o registeredaircraft:a",
     "tracking.delete": "vessel:a aircraft:a station:a vesselposition:a aircraftposition:a archivedday:a apikey:a "
-    "geofence:o watchlist:o notificationtarget:a",
+    "geofence:o watchlist:o notificationtarget:a registeredaircraft:a",
     "ingest.view": "feed:v batch:v dayaccount:v refusedmessage:v relay:v",
     "ingest.add": "relay:o feed:o batch:a dayaccount:a",
     "ingest.change": "relay:o feed:o batch:a dayaccount:a",
