@@ -59,6 +59,8 @@ export function emergencyOf(kind, id, squawk, status) {
   return kind === VESSEL && status === 14 ? "AIS-SART active" : null;
 }
 
+const read = {}; // colours that were asked for before: every update asks for thousands
+
 // Feet, dark, light. Warm is low, as users of tar1090 know it; two stops more where it matters to look closely.
 const ALTITUDES = [
   [0, "#ff8a3c", "#d9540b"], [1000, "#ffa040", "#cf6a00"], [2000, "#ffb94a", "#c07c00"], [4000, "#ffd054", "#a88400"],
@@ -70,7 +72,7 @@ export const STATIONS = { base: ["#8fb3d9", "#3f6b97"], aid: ["#e58ff0", "#a33cb
 export const ALARM = "#ff2d55";
 
 export function rgb(hex) {
-  return [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+  return (read[hex] ??= [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)));
 }
 
 /** The colour of an altitude in feet. */

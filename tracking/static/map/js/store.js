@@ -231,8 +231,9 @@ export class Store {
     f[at + 8] = known_ ? unitsOf(this.length[row], this.lat[row]) : 0;
     f[at + 9] = known_ ? unitsOf(this.beam[row] || this.length[row] / 6, this.lat[row]) : 0;
     f[at + 10] = this.until[row];
-    this.bytes.set([...this.colour(row), 255], (at + 11) * 4);
-    this.bytes.set([this.shape(row), this.flags[row], this.kind[row], this.alarm[row] ? 1 : 0], (at + 12) * 4);
+    const [red, green, blue] = this.colour(row), { bytes } = this, first = (at + 11) * 4;
+    bytes[first] = red; bytes[first + 1] = green; bytes[first + 2] = blue; bytes[first + 3] = 255;
+    bytes[first + 4] = this.shape(row); bytes[first + 5] = this.flags[row]; bytes[first + 6] = this.kind[row]; bytes[first + 7] = this.alarm[row] ? 1 : 0;
     this.changed = [Math.min(this.changed[0], row), Math.max(this.changed[1], row)];
   }
 }

@@ -1,0 +1,101 @@
+"""What people do with the pointer on a map that moves: hover, choose, follow, sort; and a lost graphics card."""
+
+import time
+from typing import Any
+
+import pytest
+from django.test import Client
+from playwright.sync_api import Page, expect
+
+from tests.support.patience import PATIENCE_SECONDS
+from tests.tracking.map.conftest import Visit, picture
+from tracking.live.state import Kind, LiveState, LiveUpdate
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+expect.set_options(timeout=PATIENCE_SECONDS * 1000)
+LAT, LON = 56.2, 3.4  # alone at sea
+
+
+@pytest.fixture
+def alone(visit: Visit) -> Page:
+    """A ship in the middle of the map, nobody else near."""
+    fields = {"speed": 12.0, "course": 90.0, "heading": 90, "source": "pier", "score": 80}
+    static = {"name": "LONELY", "ship_type": 70}
+    LiveState(Kind.VESSEL).write([LiveUpdate("244999001", time.time(), LAT, LON, fields, static=static)])
+    return visit(f"#9/{LAT}/{LON}")
+
+
+def middle(page: Page) -> tuple[float, float]:
+    box = page.locator("#stage").bounding_box()
+    assert box
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def view(page: Page) -> tuple[float, float]:
+    """Latitude and longitude of the middle, by the address."""
+    _, lat, lon = page.url.partition("#")[2].partition("&")[0].split("/")
+    return float(lat), float(lon)
+
+
+def test_a_ship_is_pointed_at_chosen_followed_and_let_go(alone: Page) -> None:
+    page, (x, y) = alone, middle(alone)
+    page.mouse.move(x + 3, y)
+    page.mouse.move(x + 1, y)
+    expect(page.locator("#tip")).to_contain_text("LONELY")
+    expect(page.locator("#tip")).to_contain_text("12.0 kn")
+    page.mouse.click(x + 1, y)
+    expect(page.locator("#card h2")).to_have_text("LONELY")
+    page.keyboard.press("f")
+    lat, lon = 56.5, 3.9
+    LiveState(Kind.VESSEL).write([LiveUpdate("244999001", time.time(), lat, lon, {"speed": 0.0})])
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while abs(view(page)[0] - lat) > 0.001 or abs(view(page)[1] - lon) > 0.001:
+        assert time.monotonic() < deadline, view(page)
+        page.wait_for_timeout(250)
+    assert "follow=1" in page.url
+    page.mouse.click(x - 200, y + 200)  # on the sea
+    expect(page.locator("#card")).to_be_hidden()
+
+
+def test_the_list_is_what_is_in_view_sorted_and_holds_still_under_the_pointer(visit: Visit) -> None:
+    page = visit("#7/52.4/3.4")
+    names = page.locator("#list .row b:first-child")
+    page.locator(".sort", has_text="Speed").click()
+    speeds = page.locator("#list .figures b").all_inner_texts()
+    numbers = [float(text.split()[0]) for text in speeds if text[0].isdigit()][1:]  # the emergency comes first
+    assert numbers == sorted(numbers, reverse=True)
+    west, south, east, north = page.evaluate(
+        "document.querySelector('#map canvas') && location.hash && [2, 51.5, 5, 53.2]"
+    )
+    box = {"bbox": f"{west},{south},{east},{north}"}
+    inside = {one["name"] for one in Client().get("/api/live/vessels/", box).json()["results"]}
+    shown: Any = set(page.locator("#list .who b").all_inner_texts())
+    assert len(inside & shown) > 20 and inside <= shown
+    page.locator("#list .row").nth(4).hover()
+    before = names.all_inner_texts()[:8]
+    live = {"speed": 90.0, "course": 10.0}
+    LiveState(Kind.VESSEL).write([LiveUpdate("244999002", time.time(), 52.4, 3.4, live, static={"name": "FAST"})])
+    expect(page.locator("#list")).to_contain_text("FAST")
+    assert names.all_inner_texts()[:8] == before
+
+
+def test_a_lost_graphics_context_comes_back_and_an_unknown_address_opens_the_world(visit: Visit) -> None:
+    page = visit("#nonsense&sel=v1")
+    expect(page.locator("#kinds button").nth(0)).to_contain_text("60")
+    assert page.evaluate("location.hash").startswith("#1.") or page.evaluate("location.hash").startswith("#nonsense")
+    page = visit("#7/52.4/3.4")
+    page.keyboard.press("l")
+    page.wait_for_timeout(600)
+    stage = page.locator("#stage")
+    page.evaluate(
+        """() => { const gl = document.getElementById("targets").getContext("webgl2");
+        window.lost = gl.getExtension("WEBGL_lose_context"); window.lost.loseContext(); }"""
+    )
+    page.wait_for_timeout(600)
+    without = len(stage.screenshot())
+    page.evaluate("window.lost.restoreContext()")
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while len(stage.screenshot()) < without + 1500:
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(300)
+    picture(page, "restored")
