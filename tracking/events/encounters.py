@@ -72,8 +72,17 @@ class Pairs(NamedTuple):
 
 
 def look(now: float) -> int:
-    """Open and close; how many were opened. Raises django.db and redis errors."""
-    documents = LiveState(Kind.VESSEL).changed_since(now - OLDEST_SECONDS, limit=MOST_SHIPS)
+    """Read, then tell. Raises django.db and redis errors."""
+    return tell(read(now), now)
+
+
+def read(now: float) -> list[Document]:
+    """The live ships that were heard lately. Raises redis errors."""
+    return LiveState(Kind.VESSEL).changed_since(now - OLDEST_SECONDS, limit=MOST_SHIPS)
+
+
+def tell(documents: Sequence[Document], now: float) -> int:
+    """Open and close; how many were opened. Raises django.db errors."""
     ships = columns(documents, now)
     limit, ahead = settings.ENCOUNTER_NM, settings.ENCOUNTER_MINUTES
     pairs = approaches(ships, ahead * HYSTERESIS)
@@ -213,9 +222,14 @@ class EncounterWatch:
     def attempt(self) -> None:
         """One look that raises nothing."""
         try:
-            with self._breakers("live").guard(), self._breakers("database").guard():
-                if settings.ENCOUNTER_NM and _is_ours():
-                    look(time.time())
+            now = time.time()
+            if not settings.ENCOUNTER_NM:
+                return
+            with self._breakers("live").guard():
+                ships = read(now) if _is_ours() else None
+            if ships is not None:
+                with self._breakers("database").guard():  # not within the other: one's outage is none of the other's
+                    tell(ships, now)
         except CircuitOpen as error:
             logger.debug("nobody looks for encounters: %s", error)
         except Exception as error:

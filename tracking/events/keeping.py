@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from django.conf import settings
+from django.db import connection
 from django.db.models import Q
 
 from resilience import clocks
@@ -76,9 +77,22 @@ def _close(heard: dict[Subject, dict[tuple[str, str], int]], now: dt.datetime) -
             moved.append(event)
         if milliseconds(now) - milliseconds(event.held_at) > held.quiet_ms(condition):
             over.append(_over(event))
-    Event.objects.bulk_update(moved, ["held_at"], batch_size=1000)
+    _move(moved)
     recording.record([], over)
     return len(over)
+
+
+def _move(events: list[Event]) -> None:
+    """Write until when they are known to go on; one that was closed meanwhile stays as it is."""
+    if not events:
+        return
+    table = Event._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {table} SET held_at = moved.at FROM unnest(%s::uuid[], %s::timestamptz[]) AS moved(id, at)"
+            f" WHERE {table}.id = moved.id AND until IS NULL",
+            [[event.id for event in events], [event.held_at for event in events]],
+        )
 
 
 def _over(event: Event) -> recording.Over:
