@@ -1,6 +1,6 @@
 -- Names each transmission of aircraft by the time under which its first report is known.
 --
--- KEYS  1 said: aircraft -> the last places with their times, packed
+-- KEYS  1 said: aircraft -> the last places with their times, packed   2 the same of the period before
 -- ARGV  1 packed {aircraft, place, ms, ...}, in order of arrival   2 within so many ms two reports are one
 --       3 how many places of an aircraft are kept   4 seconds to keep them
 -- Returns for each report the ms of the first report of that place, or its own.
@@ -18,7 +18,7 @@ for first = 1, #names, CHUNK do
   local last = math.min(first + CHUNK - 1, #names)
   local packed = redis.call('HMGET', KEYS[1], unpack(names, first, last))
   for i = first, last do
-    local value = packed[i - first + 1]
+    local value = packed[i - first + 1] or redis.call('HGET', KEYS[2], names[i])
     known[names[i]] = value and cmsgpack.unpack(value) or {}
   end
 end

@@ -21,7 +21,7 @@ from django_redis import get_redis_connection
 
 WITHIN_MS = 10_000
 PLACES = 8  # what five feeds that are 3 s apart need, at two reports a second
-PERIOD_SECONDS = 3600  # a hash has no fields that expire; at its end an echo or two is missed
+PERIOD_SECONDS = 3600  # a hash has no fields that expire
 _STEPS = 100_000  # to a degree: about a metre
 _WIDTH = 400 * _STEPS
 
@@ -43,8 +43,9 @@ def first_heard(reports: Sequence[Said]) -> list[int]:
     for icao, latitude, longitude, ms in reports:
         given += (icao, round((latitude + 90) * _STEPS) * _WIDTH + round((longitude + 180) * _STEPS), ms)
     client = get_redis_connection("live")
-    key = f"v2:aircraft:said:{int(time.time() // PERIOD_SECONDS)}"
+    period = int(time.time() // PERIOD_SECONDS)
     found = client.register_script(NAME)(
-        keys=[key], args=[msgspec.msgpack.encode(given), WITHIN_MS, PLACES, 2 * PERIOD_SECONDS]
+        keys=[f"v2:aircraft:said:{number}" for number in (period, period - 1)],
+        args=[msgspec.msgpack.encode(given), WITHIN_MS, PLACES, 2 * PERIOD_SECONDS],
     )
     return [int(ms) for ms in found]

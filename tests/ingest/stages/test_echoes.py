@@ -18,7 +18,7 @@ from ingest.stages import echoes
 from resilience.breaker.registry import in_process_breaker
 from tests.support.messages import batch
 from tests.tracking.conftest import live_redis
-from tracking.live.echoes import WITHIN_MS, Said, first_heard
+from tracking.live.echoes import PERIOD_SECONDS, WITHIN_MS, Said, first_heard
 from tracking.live.state import Kind, LiveState
 from tracking.models import AircraftPosition
 
@@ -102,6 +102,15 @@ def test_the_first_to_ask_names_a_transmission_and_the_same_question_has_the_sam
     for _ in range(2):
         assert first_heard(later) == [T, T + WITHIN_MS + 1]
     assert first_heard([Said("3c6444", 50.10002, 8.1, T + 1)]) == [T + 1]
+
+
+@pytest.mark.usefixtures("live_redis")
+def test_the_end_of_a_period_is_not_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    end = 500_000 * PERIOD_SECONDS
+    monkeypatch.setattr(time, "time", lambda: end - 1.0)
+    assert first_heard([Said("3c6444", 50.1, 8.1, T)]) == [T]
+    monkeypatch.setattr(time, "time", lambda: end + 1.0)
+    assert first_heard([Said("3c6444", 50.1, 8.1, T + 2000), Said("3c6445", 50.1, 8.1, T)]) == [T, T]
 
 
 @pytest.mark.usefixtures("live_redis")
