@@ -29,6 +29,7 @@ class Format(models.TextChoices):
     OPENSKY_CSV = "opensky-csv", "aircraft: OpenSky state vectors as CSV"
     UAT = "uat", "aircraft: UAT (978 MHz) as JSON lines of dump978-fa"
     TRACKS = "tracks", "aircraft: track points, one JSON object a line"
+    GPX = "gpx", "tracks of GPX, each named for its vessel or aircraft"
 
 
 class Feed(models.Model):

@@ -32,6 +32,8 @@ from ingest.formats.common.documents import DocumentAssembly
 from ingest.formats.common.splitting import Datagrams, Documents, Lines, Splitter
 from ingest.formats.documents import opensky, readsb, readsb_trace, vrs
 from ingest.formats.documents.assemblies import OpenSkyAssembly, ReadsbAssembly, TraceAssembly, VirtualRadarAssembly
+from ingest.formats.gpx import decoder as gpx
+from ingest.formats.gpx.assembly import GpxAssembly
 from ingest.formats.modes import decoder as modes
 from ingest.formats.modes.assembly import AvrAssembly, BeastAssembly
 from ingest.formats.modes.beast import Frames
@@ -106,6 +108,7 @@ FORMATS: dict[str, FormatSpec] = {
     Format.TRACKS: _of_lines(TracksAssembly, tracks.decode, _JSON_LINE),
     Format.AISSTREAM: _of_lines(AisStreamAssembly, aisstream.decode, _JSON_LINE),
     Format.AIS_JSON: _of_documents(AisJsonAssembly, ais_json.decode),
+    Format.GPX: FormatSpec(GpxAssembly, gpx.decode, GpxAssembly.looks_like, split=Elements),
     Format.AIS_XML: FormatSpec(AisXmlAssembly, ais_xml.decode, AisXmlAssembly.looks_like, split=Elements),
     Format.BEAST: FormatSpec(BeastAssembly, modes.decode, BeastAssembly.looks_like, editable=False, split=Frames),
     Format.AVR: _of_lines(AvrAssembly, modes.decode, rb"\s*[*@<{]", editable=False),

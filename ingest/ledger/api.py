@@ -69,7 +69,7 @@ class FeedStatistics(APIView):
     )
     def get(self, request: Request) -> Response:
         """A row for each feed and day on which batches were booked, at most 366 days."""
-        query = StatisticsQuery(data=request.query_params)
+        query = StatisticsQuery(data=request.query_params.dict())  # an empty value is wrong, not absent
         query.is_valid(raise_exception=True)
         given: dict[str, Any] = query.validated_data
         found = by_day(Selection(given.get("source"), given["since"], given["until"]))

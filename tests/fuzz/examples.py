@@ -99,6 +99,13 @@ def _beast(frame: bytes) -> bytes:
     return b"\x1a" + kind + (bytes(6) + b"\x80" + frame).replace(b"\x1a", b"\x1a\x1a")
 
 
+_GPX = (
+    b'<trk><name>%b</name><trkseg><trkpt lat="54.5" lon="10.2"><ele>3048</ele><time>2026-09-21T13:33:0%dZ</time>'
+    b"<speed>5.1</speed></trkpt></trkseg></trk>"
+)
+_GPX_TRACKS = [_GPX % (name, second) for second, name in enumerate((b"211000001", b"3c6444"))]
+
+
 EXAMPLES: dict[str, tuple[bytes, list[bytes]]] = {
     Format.NMEA: (b"", [line + b"\r\n" for line in _NMEA]),
     Format.AIS_CSV: (_MARINE + b"\n", [line + b"\n" for line in _CSV]),
@@ -114,5 +121,6 @@ EXAMPLES: dict[str, tuple[bytes, list[bytes]]] = {
     Format.VIRTUAL_RADAR: (b"", [_AIRCRAFT_LIST + b"\n"]),
     Format.AIS_XML: (b"<VESSELS>", [_ELEMENT]),
     Format.OPENSKY_CSV: (_STATES_HEADER, [_STATES_ROW]),
+    Format.GPX: (b'<gpx version="1.1">', _GPX_TRACKS),
     Format.UAT: (b"", [_DOWNLINK + b"\n"]),
 }

@@ -53,7 +53,7 @@ class LiveView(APIView):
     @extend_schema(parameters=[LiveListQuery], responses={200: LivePageSerializer, **documented(400)})
     def get(self, request: Request) -> HttpResponseBase:
         """Targets whose position lies in the box, in no order, or those that another way of asking names."""
-        query = LiveListQuery(data=request.query_params)
+        query = LiveListQuery(data=request.query_params.dict())  # an empty value is wrong, not absent
         query.is_valid(raise_exception=True)
         given: dict[str, Any] = query.validated_data
         key = (self.kind, *sorted((name, value) for name, value in given.items() if value is not None))

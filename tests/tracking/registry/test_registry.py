@@ -12,12 +12,12 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from django.test import Client
 from django_redis import get_redis_connection
-from tracking.api.live import answers
 
 from tests.support.patience import PATIENCE_SECONDS
 from tests.tracking.conftest import live_redis
 from tracking.live.mirror import Mirror
 from tracking.live.state import Kind, LiveState, LiveUpdate
+from tracking.live_api.live import answers
 from tracking.models import RegisteredAircraft
 from tracking.registry import lookup, reading, storing
 from tracking.registry.countries import country_of

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from django.test import Client
 from redis import Redis
-from tracking.api.live import answers
 
 from tracking.live.nearest import distance_m
 from tracking.live.state import Kind, LiveState, LiveUpdate
+from tracking.live_api.live import answers
 
 pytestmark = pytest.mark.usefixtures("live_redis", "public")
 KIEL = "54.3,10.1"
@@ -100,6 +100,9 @@ def test_what_changed_since_a_time_comes_the_oldest_first(fleet: float) -> None:
         f"near={KIEL}&ids=1",
         f"near={KIEL}&changed_since=0",
         "ids=1&changed_since=0",
+        "ids=",
+        "changed_since=",
+        "bbox=",
         "changed_since=yesterday",
         "ids=" + ",".join("1" * 501),
     ],
