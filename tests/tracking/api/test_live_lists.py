@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from django.test import Client
 from redis import Redis
-from tracking.api.live import answers
 
 from tracking.live.nearest import distance_m
 from tracking.live.state import Kind, LiveState, LiveUpdate
+from tracking.live_api.live import answers
 
 pytestmark = pytest.mark.usefixtures("live_redis", "public")
 KIEL = "54.3,10.1"
