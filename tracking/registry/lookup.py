@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 import redis
 from django.db import Error as DatabaseError
-from django.db import close_old_connections
+from django.db import close_old_connections, connection
 from django_redis import get_redis_connection
 
 from resilience.database.deadline import deadline
@@ -32,8 +32,12 @@ WAIT_SECONDS = 0.5
 AWAY_SECONDS = 10.0
 LOOK_SECONDS = 2.0  # between two looks at the key
 MOST_REMEMBERED = 200_000  # some 200 bytes each
-MOST_ASKED = 5_000  # addresses in one question
+MOST_ASKED = 1_000  # addresses in one question; the others have their turn with the next call
 _FIELDS = ("registration", "type_code", "operator")
+# An array is planned in no time; thousands of parameters are not.
+_ASK = """
+SELECT icao, military, registration, type_code, operator FROM {table} WHERE icao = ANY(%s) ORDER BY imported_at, source
+"""
 
 
 class Registered(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -51,8 +55,10 @@ UNKNOWN = Registered()
 def of(addresses: Collection[str]) -> dict[str, Registered]:
     """Those of the addresses that a register has, asked now. Raises django.db errors."""
     found: dict[str, dict[str, Any]] = {}
-    asked = RegisteredAircraft.objects.filter(icao__in=list(addresses)).order_by("imported_at", "source")
-    for icao, military, *texts in asked.values_list("icao", "military", *_FIELDS):
+    with connection.cursor() as cursor:
+        cursor.execute(_ASK.format(table=RegisteredAircraft._meta.db_table), [list(addresses)])
+        rows = cursor.fetchall()
+    for icao, military, *texts in rows:
         known = found.setdefault(icao, {})
         known |= {name: text for name, text in zip(_FIELDS, texts, strict=True) if text}
         known["military"] = military or known.get("military", False)

@@ -190,7 +190,7 @@ def test_each_value_is_that_of_the_register_that_was_imported_last_and_has_it(re
 def test_many_are_asked_for_once_and_remembered_until_a_register_changes(
     registered: lookup.Register, django_assert_num_queries: Any
 ) -> None:
-    many = [f"{number:06x}" for number in range(1, 2000)] + ["4ca2d6"]
+    many = [f"{number:06x}" for number in range(1, lookup.MOST_ASKED)] + ["4ca2d6"]
     with django_assert_num_queries(1):
         assert len(registered.remembered(many)) == 1
     with django_assert_num_queries(0):
@@ -198,6 +198,15 @@ def test_many_are_asked_for_once_and_remembered_until_a_register_changes(
     storing.replace("first", [Row(Entry("000001", "N1", "", "", False))])
     registered._look_at = 0.0
     assert len(registered.remembered(many)) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_too_much_for_one_question_has_its_turn_with_the_next(
+    registered: lookup.Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookup, "MOST_ASKED", 1)
+    found = [len(registered.remembered(["a00001", "4ca2d6", "43c6f1"])) for _ in range(4)]
+    assert found == [0, 1, 2, 2]
 
 
 @pytest.mark.django_db(transaction=True)
