@@ -26,6 +26,7 @@ MODULES = {
     "live_read": "live",
     "live_memory": "live",
     "live_api": "live_api",
+    "streams": "streams",
     "track": "history",
     "big_day": "history",
     "archive": "archive",

@@ -1,0 +1,142 @@
+"""100 streams and 200 pollers beside 2,000 positions a second through the whole pipeline.
+
+Simulated ships (`sim://`) report once a second through collector, queue, workers and PostgreSQL into live state;
+clients listen and poll in a process of their own, on ten boxes side by side. An age is counted from when the collector
+heard a position until a client has its row. Verified: no client was refused, no row lies outside its box, most boxes had
+rows, as many rows a second arrive as the ledger books positions, within a tenth, and the queue did not grow.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from django.conf import settings
+from django_q.brokers import get_broker
+
+from tests.benchmarks.child import PROJECT, run_child
+from tests.benchmarks.databases import SECONDS, connected, database, environment_of, manage
+from tests.benchmarks.frame import Figure, Measured, Run, Unverified, benchmark
+from tests.benchmarks.pipeline import fresh, workers
+from tests.faults.processes import free_port
+from tracking import embedded
+
+TEMPLATE = "streams_template"
+SHIPS = 2000
+MEASURED_SECONDS, QUICK_SECONDS = 60.0, 15.0
+START_SECONDS = 120.0  # at most, until all processes have started and ships are heard
+WAITING = 30  # batches of the queue, of 20 or so a second
+
+
+@benchmark("streams", "100 streams and 200 pollers beside 2,000 positions a second: how old what they are told is")
+def measure(run: Run) -> Measured:
+    """Ages of rows at the clients, seconds, in one round."""
+    embedded.start(settings.DATA_DIR)
+    seconds = QUICK_SECONDS if run.quick else MEASURED_SECONDS
+    with database(TEMPLATE):
+        manage(TEMPLATE, "migrate", "--verbosity", "0")
+        manage(TEMPLATE, "partitions", "--ahead", "1")
+        with fresh(TEMPLATE) as name, ExitStack() as running:
+            running.enter_context(workers(name))
+            web, stream = free_port(), free_port()
+            running.enter_context(_process(name, "web", f"--port={web}"))
+            running.enter_context(_process(name, "stream", f"--port={stream}"))
+            source = f"sim://?ships={SHIPS}&interval=1&moored=0"
+            running.enter_context(_process(name, "ingest", source, "--format", "nmea", "--live"))
+            _until_heard(name)
+            before, began = _positions(name), time.monotonic()
+            said = _listeners(web, stream, seconds)
+            rate = (_positions(name) - before) / (time.monotonic() - began)
+            waiting = _waiting()
+    _verify(said, rate, waiting)
+    return Measured(
+        f"{rate:,.0f} positions a second, {said['streams']['rows']:,} rows of streams", _figures(said, rate)
+    )
+
+
+def _figures(said: dict[str, Any], rate: float) -> list[Figure]:
+    return [
+        Figure("positions booked", [rate], "/s", 2000 * 0.95),
+        Figure("streams: p95 from receipt to client", [said["streams"]["p95"]], "s", 1.0, True),
+        Figure("streams: median", [said["streams"]["p50"]], "s"),
+        Figure("streams: reports that later ones replaced", [said["streams"]["missed"]], ""),
+        Figure("pollers: p95 from receipt to client", [said["polls"]["p95"]], "s", 3.0, True),
+        Figure("pollers: median", [said["polls"]["p50"]], "s"),
+    ]
+
+
+@contextmanager
+def _process(name: str, *arguments: str) -> Iterator[None]:
+    """`manage.py` with these arguments on that database, until the end."""
+    environment = {
+        **os.environ,
+        **environment_of(name),
+        "LIVE_PUBLIC": "true",
+        "STREAM_CLIENTS_PER_ADDRESS": "0",
+        "WEB_CONNECTIONS_PER_ADDRESS": "0",
+        "API_RATE_CHANGES": "1000000/min",
+        "LOG_LEVEL": "WARNING",
+    }
+    command = [sys.executable, str(PROJECT / "manage.py"), *arguments]
+    with (settings.DATA_DIR / f"{arguments[0]}.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd=PROJECT, env=environment
+        )
+    try:
+        yield
+        if process.poll() is not None:
+            raise Unverified(f"{arguments[0]} ended: {(settings.DATA_DIR / f'{arguments[0]}.log').read_text()[-500:]}")
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def _listeners(web: int, stream: int, seconds: float) -> dict[str, Any]:
+    command = [sys.executable, "-m", "tests.benchmarks.listeners", str(web), str(stream), str(seconds)]
+    ended = run_child(command, {}, settings.DATA_DIR, SECONDS)
+    if ended.code:
+        raise Unverified(f"the clients ended with {ended.code}: {ended.errors}")
+    said: dict[str, Any] = json.loads(ended.output.splitlines()[-1])
+    return said
+
+
+def _until_heard(name: str) -> None:
+    """Wait until positions are booked."""
+    until = time.monotonic() + START_SECONDS
+    while _positions(name) < SHIPS:
+        if time.monotonic() > until:
+            raise Unverified("no positions are booked")
+        time.sleep(0.5)
+
+
+def _positions(name: str) -> int:
+    with connected(name) as connection:
+        row = connection.execute("SELECT coalesce(sum(positions), 0) FROM ingest_batch").fetchone()
+    assert row is not None, "a sum is one row"
+    return int(row[0])
+
+
+def _waiting() -> int:
+    depths = get_broker().depths()
+    return int(sum(depth.waiting + depth.pending for depth in depths.values()))
+
+
+def _verify(said: dict[str, Any], rate: float, waiting: int) -> None:
+    if not said["streams"]["rows"] or not rate:
+        raise Unverified(f"nothing was told, {rate:,.0f} positions a second booked: {said}")
+    told = said["rows_a_second"] + said["streams"]["missed"] / said["streams"]["rows"] * said["rows_a_second"]
+    wrong = {
+        "clients failed": bool(said["failed"]) or said["streams"]["errors"] + said["polls"]["errors"] > 0,
+        "rows outside of their box": said["streams"]["outside"] + said["polls"]["outside"] > 0,
+        "hardly a box with rows": said["silent"] > 5,
+        f"{told:,.0f} reports a second told, {rate:,.0f} booked": not 0.9 < told / rate < 1.1,
+        f"{waiting} batches wait": waiting > WAITING,
+    }
+    if any(wrong.values()):
+        raise Unverified("; ".join(text for text, is_wrong in wrong.items() if is_wrong) + f" {said}")
