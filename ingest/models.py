@@ -168,7 +168,7 @@ class Relay(models.Model):
         return self.name
 
 
-class Counts(models.Model):
+class LedgerCounts(models.Model):
     """What is counted of lines and messages, with the last of the equations of `ingest/ledger/accounts.py`."""
 
     lines = models.BigIntegerField(default=0, help_text="lines or frames read")
@@ -200,7 +200,7 @@ class Counts(models.Model):
         ]
 
 
-class Batch(Counts):
+class Batch(LedgerCounts):
     """One accepted batch and what became of its messages: a line of the ledger.
 
     The row is inserted at the beginning of the transaction that stores the batch, so a batch is booked exactly once
@@ -220,7 +220,7 @@ class Batch(Counts):
     )
     index = models.BigIntegerField(null=True, blank=True, help_text="number of the message at that offset")
 
-    class Meta(Counts.Meta):
+    class Meta(LedgerCounts.Meta):
         abstract = False
         ordering = ["-booked_at"]
         verbose_name_plural = "batches"
@@ -285,7 +285,7 @@ class Scorecard(models.Model):
         return f"{self.source} on {self.day}"
 
 
-class DayAccount(Counts):
+class DayAccount(LedgerCounts):
     """The sums over those lines of the ledger that were rolled up: one row a feed and day of booking (UTC).
 
     Rolled up means that the lines are gone and counted here, both in one transaction (`ingest/ledger/closed_days.py`).
@@ -296,11 +296,11 @@ class DayAccount(Counts):
     day = models.DateField(help_text="day on which the batches were booked, UTC")
     batches = models.BigIntegerField(default=0, help_text="lines of the ledger that are summed up here")
 
-    class Meta(Counts.Meta):
+    class Meta(LedgerCounts.Meta):
         abstract = False
         ordering = ["-day", "source"]
         constraints = [
-            *Counts.Meta.constraints,
+            *LedgerCounts.Meta.constraints,
             models.UniqueConstraint(fields=["source", "day"], name="dayaccount_once"),
         ]
 

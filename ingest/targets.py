@@ -18,7 +18,7 @@ from ingest.models import Batch
 from ingest.stages.store import MESSAGE_KIND
 from resilience.models import DeadLetter
 from resilience.pages.readable import moment
-from tracking.desk.targets import Linked, Subject, Table
+from tracking.desk.targets import Linked, Subject, TargetTable
 from tracking.models import Aircraft, AircraftPosition, Vessel, VesselPosition
 
 BATCHES_SHOWN = 8
@@ -29,7 +29,7 @@ POSITIONS_ASKED = 50
 RECENT = dt.timedelta(days=1)
 
 
-def tables(subject: Subject, key: Any) -> list[Table]:
+def tables(subject: Subject, key: Any) -> list[TargetTable]:
     """Those of this app."""
     return [
         {

@@ -37,7 +37,7 @@ TYPE = theme.coded("ship_type", "Type (AIS code)", codes.ship_type_text)
 NAMES_SHOWN = 20  # on the page that asks before identities are deleted
 
 
-class SeenFilter(SimpleListFilter):
+class LastSeenFilter(SimpleListFilter):
     """By the time of the latest report."""
 
     title = "last seen"
@@ -166,7 +166,7 @@ class VesselAdmin(TrackedAdmin):
     )
     ordering = ("-last_seen",)
     sortable_by = ()
-    list_filter = (SeenFilter,)
+    list_filter = (LastSeenFilter,)
     search_fields = ("name",)
     search_help_text = "Part of the name, beginning of the call sign, or a whole MMSI or IMO number"
     form = VesselForm
@@ -210,7 +210,7 @@ class AircraftAdmin(TrackedAdmin):
     )
     ordering = ("-last_seen",)
     sortable_by = ()
-    list_filter = (SeenFilter,)
+    list_filter = (LastSeenFilter,)
     search_fields = ("callsign",)
     search_help_text = "Beginning of the callsign or registration, or a whole ICAO address"
     readonly_fields = (ICAO, FIRST_SEEN, LAST_SEEN, "positions", "changes")

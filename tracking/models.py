@@ -17,7 +17,7 @@ from tracking.access.api_keys import ApiKey  # noqa: F401  keys are no part of w
 from tracking.events.models import event, notices, rules  # noqa: F401  nor are events
 from tracking.positions import bounds
 from tracking.positions.changes import AircraftChange, VesselChange  # noqa: F401  nor are changes, but models too
-from tracking.positions.mmsi import Kind
+from tracking.positions.mmsi import MmsiForm
 from tracking.positions.upsert import PositionQuerySet
 from tracking.registry.models import RegisteredAircraft  # noqa: F401  nor is what others say of them
 from tracking.truth.models import Dispute, Jump, RefusedPosition, Unjudged  # noqa: F401  nor are verdicts
@@ -51,7 +51,7 @@ class Vessel(models.Model):
 
     mmsi = models.IntegerField(primary_key=True, help_text="Maritime Mobile Service Identity, 1 to 999999999")
     kind = models.CharField(
-        max_length=16, choices=Kind.choices, help_text="what the form of the MMSI says (ITU-R M.585)"
+        max_length=16, choices=MmsiForm.choices, help_text="what the form of the MMSI says (ITU-R M.585)"
     )
     flag = models.CharField(
         max_length=2,
@@ -160,12 +160,12 @@ class Aircraft(models.Model):
 class Station(models.Model):
     """A base station (AIS type 4) or an aid to navigation (type 21): last position only, no history."""
 
-    class Kind(models.TextChoices):
+    class MmsiForm(models.TextChoices):
         BASE = "base", "base station"
         AID = "aid", "aid to navigation"
 
     mmsi = models.IntegerField(primary_key=True, help_text="Maritime Mobile Service Identity, 1 to 999999999")
-    kind = models.CharField(max_length=4, choices=Kind.choices, help_text="base station or aid to navigation")
+    kind = models.CharField(max_length=4, choices=MmsiForm.choices, help_text="base station or aid to navigation")
     name = models.CharField(max_length=34, blank=True, help_text="name of the aid, extension included")
     aid_type = models.SmallIntegerField(
         null=True, blank=True, help_text="type of aid, 1 to 31 (ITU-R M.1371-5, table 74)"
@@ -289,11 +289,11 @@ class AircraftPosition(Position):
 class ArchivedDay(models.Model):
     """A day of positions that lies in the archive: a file counts only with its row here."""
 
-    class Kind(models.TextChoices):
+    class MmsiForm(models.TextChoices):
         VESSEL = "vessel", "vessels"
         AIRCRAFT = "aircraft", "aircraft"
 
-    kind = models.CharField(max_length=8, choices=Kind.choices, help_text="whose positions")
+    kind = models.CharField(max_length=8, choices=MmsiForm.choices, help_text="whose positions")
     day = models.DateField(help_text="day of the positions, UTC")
     rows = models.BigIntegerField(help_text="number of positions")
     bytes = models.BigIntegerField(help_text="size of the file, bytes")

@@ -25,7 +25,7 @@ from tracking import search, theme
 from tracking.models import AircraftChange, AircraftPosition, ArchivedDay, VesselChange, VesselPosition
 from tracking.positions import codes
 from tracking.truth import quarantine
-from tracking.truth.models import Subject
+from tracking.truth.models import PositionKind
 
 DAYS_OFFERED = 8
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
@@ -82,7 +82,7 @@ class PositionAdmin(theme.Uncounted, theme.ReadOnly):
     """What pages of positions share: `key` is the column of whose they are."""
 
     key: ClassVar[str]
-    subject: ClassVar[Subject]
+    subject: ClassVar[PositionKind]
     list_filter = (DayFilter,)
     actions_detail = ("refuse",)
 
@@ -151,7 +151,7 @@ class VesselPositionAdmin(PositionAdmin):
     """Positions of vessels."""
 
     icon = "location_on"
-    key, subject = "vessel_id", Subject.VESSEL
+    key, subject = "vessel_id", PositionKind.VESSEL
     list_display = (
         PLACE[0],
         theme.column("vessel", "Vessel (MMSI)"),
@@ -184,7 +184,7 @@ class AircraftPositionAdmin(PositionAdmin):
     """Positions of aircraft."""
 
     icon = "my_location"
-    key, subject = "aircraft_id", Subject.AIRCRAFT
+    key, subject = "aircraft_id", PositionKind.AIRCRAFT
     list_display = (
         PLACE[0],
         theme.column("aircraft", "Aircraft (ICAO address)"),

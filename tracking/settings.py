@@ -316,7 +316,7 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api",
     "ENUM_NAME_OVERRIDES": {
-        "VesselKind": "tracking.positions.mmsi.Kind",
+        "VesselKind": "tracking.positions.mmsi.MmsiForm",
         "StationKind": "tracking.models.Station.Kind",
         "EventKind": "tracking.events.models.event.EventKind",
         "LetterStatus": "resilience.models.DeadLetter.Status",

@@ -10,7 +10,7 @@ from tracking.events.notices import sending
 from tracking.history import archiver, partitions, replay, retention
 from tracking.history.engine import ArchiveUnread
 from tracking.truth import forgetting, judge
-from tracking.truth.models import Subject
+from tracking.truth.models import PositionKind
 from tracking.truth.reading import SOURCES
 
 FILM_SECONDS = 10.0  # of the minute that the task has
@@ -36,7 +36,7 @@ def keep_house() -> str:
     )
 
 
-def _first_days(today: dt.date) -> dict[Subject, dt.date]:
+def _first_days(today: dt.date) -> dict[PositionKind, dt.date]:
     """The first day of positions that is kept, of those subjects that do not keep all."""
     edges = retention.edges(today)
     return {subject: edges[source.table] for subject, source in SOURCES.items() if source.table in edges}

@@ -35,7 +35,7 @@ ALL_BYTES = 128 * 2**20
 TURN_SECONDS = 0.25
 
 
-class Failed(Exception):
+class BackfillFailed(Exception):
     """The run cannot go on; the message says why. What was stored stays, the same command goes on from there."""
 
 
@@ -67,7 +67,7 @@ class _Member:
     told_to_write: bool = True
 
 
-class Crew:
+class BackfillCrew:
     """Workers from the first `give` to `close`."""
 
     def __init__(self, processes: int, make_dead_letter: Callable[[bytes], None], say: Callable[[str], object]) -> None:
@@ -210,7 +210,7 @@ class Crew:
             case ["back"]:
                 self._tell_of_database(away=False, why="the database is back")
             case ["failed", why]:
-                raise Failed(f"a batch cannot be stored, and that is no fault of its data: {why}")
+                raise BackfillFailed(f"a batch cannot be stored, and that is no fault of its data: {why}")
             case _:
                 raise AssertionError(f"a worker said {words!r}")
 
@@ -229,7 +229,9 @@ class Crew:
         self._deaths_in_a_row += 1
         self._say(f"a worker died ({_cause(member.process)}), its {len(member.hand)} batches are given to another")
         if self._deaths_in_a_row >= DEATHS_IN_A_ROW:
-            raise Failed(f"{DEATHS_IN_A_ROW} workers died in a row: look for their cause, such as too little memory")
+            raise BackfillFailed(
+                f"{DEATHS_IN_A_ROW} workers died in a row: look for their cause, such as too little memory"
+            )
         guilty = member.hand.get(member.current) if member.current else None
         if guilty is not None:
             guilty.deaths += 1

@@ -25,7 +25,7 @@ from django_q.signing import SignedPackage
 from ingest import consumption
 from ingest.acceptance.contract import ledger_deadline
 from ingest.acceptance.package import pack
-from ingest.backfill.crew import DEATHS, Crew, Failed, Parcel, Stopped
+from ingest.backfill.crew import DEATHS, BackfillCrew, BackfillFailed, Parcel, Stopped
 from ingest.backfill.progress import BackfillProgress
 from ingest.backfill.reading import Reading
 from ingest.backfill.worker import complete
@@ -53,14 +53,14 @@ class Stop(NamedTuple):
     waiting: threading.Event
 
 
-class Known(NamedTuple):
+class BookedBatch(NamedTuple):
     """What the ledger has of a batch: `complete` when its identities are written too."""
 
     messages: int
     complete: bool
 
 
-class Outcome(NamedTuple):
+class FileOutcome(NamedTuple):
     """What became of a file: the lines read, the messages that the ledger must have, those that it had before, its
     account of this run and earlier ones, whether all was read, and the bytes that were and those there are (None where
     unknown). `error` is why not all was read, if that was nobody's wish.
@@ -96,9 +96,9 @@ class Backfill:
     def __init__(self, processes: int, stop: Stop, progress: BackfillProgress) -> None:
         self._stop, self._progress = stop, progress
         self._days: set[dt.date] = set()
-        self.crew = Crew(processes, self._make_dead_letter, progress.say)
+        self.crew = BackfillCrew(processes, self._make_dead_letter, progress.say)
 
-    def take(self, reading: Reading) -> Outcome:
+    def take(self, reading: Reading) -> FileOutcome:
         """Store a file. Raises SourceError and UnknownFormat before anything is stored, Failed, and Stopped when told
         not to wait; then the crew must be closed."""
         run = reading.open()
@@ -112,11 +112,11 @@ class Backfill:
             lost, self.crew.lost = self.crew.lost, set()
             read = self._pass(reading, {batch for batch in read.batches if batch not in lost})
         if self.crew.lost and read.whole:
-            raise Failed(f"workers died again and again; {len(self.crew.lost)} batches lack their identities")
+            raise BackfillFailed(f"workers died again and again; {len(self.crew.lost)} batches lack their identities")
         booked = self._until_there(lambda: _account(run))
         accepted = reading.messages if read.whole else booked.messages
         already = sum(known[batch].messages for batch in read.batches if batch in known)
-        return Outcome(read.counts, accepted, already, booked, read.whole, read.place, read.error)
+        return FileOutcome(read.counts, accepted, already, booked, read.whole, read.place, read.error)
 
     def _pass(self, reading: Reading, complete: set[uuid.UUID]) -> _Pass:
         """Read the file once and have stored what is not complete."""
@@ -183,10 +183,10 @@ class Backfill:
                 connections.close_all()  # workers that are forked later must not share them
 
 
-def _known(run: uuid.UUID) -> dict[uuid.UUID, Known]:
+def _known(run: uuid.UUID) -> dict[uuid.UUID, BookedBatch]:
     """What the ledger has of a run."""
     rows = Batch.objects.filter(run=run).values_list("id", "messages", "index")
-    return {batch: Known(messages, index is not None) for batch, messages, index in rows}
+    return {batch: BookedBatch(messages, index is not None) for batch, messages, index in rows}
 
 
 def _account(run: uuid.UUID) -> accounts.Account:
@@ -214,4 +214,4 @@ def _add(total: LineCounts, more: LineCounts) -> None:
     total.remarks = dict(Counter(total.remarks) + Counter(more.remarks))
 
 
-__all__ = ["Backfill", "Failed", "Outcome", "Stop", "Stopped"]
+__all__ = ["Backfill", "BackfillFailed", "FileOutcome", "Stop", "Stopped"]

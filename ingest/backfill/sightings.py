@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from django.db import transaction
 
-from ingest.formats.ais_csv.rows import Seen
+from ingest.formats.ais_csv.rows import SeenRow
 from ingest.stages.work import Fused
 from tracking.positions.identities import (
     STATIC_FIELDS,
@@ -44,7 +44,7 @@ class Sightings:
             known = self._fused.stations.get(key)
             self._fused.stations[key] = known.with_later(station) if known else station
 
-    def add_seen(self, ships: Iterable[Seen], source: str) -> None:
+    def add_seen(self, ships: Iterable[SeenRow], source: str) -> None:
         """Take in ships of a dump of the feed `source`, those first that were seen last earlier."""
         for seen in sorted(ships, key=lambda one: one.static.at):
             static = seen.static

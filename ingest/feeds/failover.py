@@ -12,12 +12,12 @@ import time
 from collections.abc import Iterable, Set
 
 from ingest.health.reading import attach, health_of
-from ingest.health.state import State
+from ingest.health.state import FeedState
 from ingest.models import Feed
 
 logger = logging.getLogger(__name__)
 
-_DOWN = {State.SILENT, State.FAILING}
+_DOWN = {FeedState.SILENT, FeedState.FAILING}
 
 
 def needed(feeds: Iterable[Feed], running: Set[str]) -> list[Feed]:

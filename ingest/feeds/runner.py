@@ -32,7 +32,7 @@ from ingest.feeds.failover import needed
 from ingest.formats.ais_csv.dialects import parse_columns
 from ingest.formats.registry import refusal
 from ingest.health.alerts import Watch
-from ingest.health.reading import Subject
+from ingest.health.reading import WatchedFeed
 from ingest.health.recorder import recorder
 from ingest.health.standing import Standing
 from ingest.models import Feed
@@ -44,7 +44,7 @@ from ingest.sources.common.urls import masked
 from resilience.spool import drain
 from tracking.events.encounters import EncounterWatch
 from tracking.live.keeper import LiveKeeper
-from tracking.live.state import Kind, LiveState
+from tracking.live.state import LiveKind, LiveState
 
 logger = logging.getLogger(__name__)
 
@@ -217,8 +217,8 @@ def _wanted(feed: Feed) -> Wanted:
     return Wanted(feed.source, feed.url, feed.format, feed.score, feed.poll_seconds, receiver, options)
 
 
-def _subject(feed: Wanted) -> Subject:
-    return Subject(feed.source, True, feed.poll_seconds if feed.url.startswith(("http://", "https://")) else None)
+def _subject(feed: Wanted) -> WatchedFeed:
+    return WatchedFeed(feed.source, True, feed.poll_seconds if feed.url.startswith(("http://", "https://")) else None)
 
 
 def _now_ms() -> int:
@@ -270,7 +270,7 @@ def _say_alive() -> None:
 def _reap() -> None:
     """Take what has expired out of the live sets; a Redis that is away is the breaker's concern, not ours."""
     try:
-        for kind in Kind:
+        for kind in LiveKind:
             LiveState(kind).reap()
     except redis.RedisError as error:
         logger.debug("live state was not reaped: %s", error)

@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from unfold.decorators import display
 from unfold.views import ChangeList
 
-from ingest.health.reading import Health, Minute, attach, clocks, health_of
+from ingest.health.reading import FeedMinute, Health, attach, clocks, health_of
 from ingest.health.state import span
 from ingest.models import Feed
 from ingest.reports import StationTime
@@ -146,7 +146,7 @@ def _numbers(health: Health) -> list[tuple[str, str]]:
     return numbers
 
 
-def _reasons(recent: Minute) -> list[tuple[str, str]]:
+def _reasons(recent: FeedMinute) -> list[tuple[str, str]]:
     """(reason, count) of refused lines and messages, the most frequent first."""
     counts = {**recent.malformed, **recent.rejected}
     return [(reason, f"{counts[reason]:,}") for reason in sorted(counts, key=lambda name: (-counts[name], name))]

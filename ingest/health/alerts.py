@@ -22,9 +22,9 @@ import redis
 from django_redis import get_redis_connection
 
 from ingest.health import keys, webhook
-from ingest.health.reading import Subject, read
+from ingest.health.reading import WatchedFeed, read
 from ingest.health.standing import Standing, fold_baselines, tell
-from ingest.health.state import State, Verdict, span
+from ingest.health.state import FeedState, FeedVerdict, span
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ return 1
 class _Alert(msgspec.Struct):
     """What was announced: the state, and since when (ms since 1970)."""
 
-    state: State
+    state: FeedState
     since: int
 
 
@@ -52,7 +52,7 @@ class Watch:
         self._post = post
         self._is_blind = False
 
-    def look(self, feeds: Sequence[tuple[Subject, Standing]], now: int) -> None:
+    def look(self, feeds: Sequence[tuple[WatchedFeed, Standing]], now: int) -> None:
         """Tell how the running feeds stand, judge each, and announce what changed. Never raises."""
         try:
             standings = [standing for _, standing in feeds]
@@ -70,7 +70,7 @@ class Watch:
         """These feeds were disabled or deleted, which ends their alerts. Never raises."""
         try:
             for label in labels:
-                announce(label, Verdict(State.OFF, "disabled"), now, self._post)
+                announce(label, FeedVerdict(FeedState.OFF, "disabled"), now, self._post)
         except Exception as error:
             self._blinded(error)
 
@@ -82,14 +82,14 @@ class Watch:
         self._is_blind = True
 
 
-def announce(label: str, verdict: Verdict, now: int, post: Callable[[dict[str, Any]], None] = webhook.post) -> bool:
+def announce(label: str, verdict: FeedVerdict, now: int, post: Callable[[dict[str, Any]], None] = webhook.post) -> bool:
     """Announce the state of a feed unless that was done; whether it was announced now. Raises redis.RedisError."""
     if not verdict.settled:
         return False
     client: redis.Redis = get_redis_connection("queue")
     stored: Any = client.get(keys.alert(label)) or b""
     before = msgspec.json.decode(stored, type=_Alert) if stored else None
-    is_well = verdict.state in (State.OK, State.OFF)
+    is_well = verdict.state in (FeedState.OK, FeedState.OFF)
     if (is_well and before is None) or (before is not None and before.state == verdict.state):
         return False
     after = b"" if is_well else msgspec.json.encode(_Alert(verdict.state, now))
@@ -101,24 +101,24 @@ def announce(label: str, verdict: Verdict, now: int, post: Callable[[dict[str, A
     return True
 
 
-def _log(label: str, verdict: Verdict, before: _Alert | None, now: int) -> None:
-    if before is not None and verdict.state is State.OK:
+def _log(label: str, verdict: FeedVerdict, before: _Alert | None, now: int) -> None:
+    if before is not None and verdict.state is FeedState.OK:
         logger.info("feed %s is ok again after %s", label, span((now - before.since) / 1000))
-    elif verdict.state is State.OFF:
+    elif verdict.state is FeedState.OFF:
         logger.info("feed %s is off: %s", label, verdict.reason)
     else:
-        how = "has a stale clock" if verdict.state is State.STALE_CLOCK else f"is {verdict.state.value}"
+        how = "has a stale clock" if verdict.state is FeedState.STALE_CLOCK else f"is {verdict.state.value}"
         logger.warning("feed %s %s: %s", label, how, verdict.reason)
 
 
-def _notice(label: str, verdict: Verdict, before: _Alert | None, now: int) -> dict[str, Any]:
+def _notice(label: str, verdict: FeedVerdict, before: _Alert | None, now: int) -> dict[str, Any]:
     """The body of the request: `event` is `raised` or `cleared`; times are ISO 8601, UTC."""
     return {
-        "event": "cleared" if verdict.state in (State.OK, State.OFF) else "raised",
+        "event": "cleared" if verdict.state in (FeedState.OK, FeedState.OFF) else "raised",
         "feed": label,
         "state": verdict.state.value,
         "reason": verdict.reason,
-        "previous": before.state.value if before is not None else State.OK.value,
+        "previous": before.state.value if before is not None else FeedState.OK.value,
         "previous_since": _iso(before.since) if before is not None else None,
         "at": _iso(now),
     }

@@ -8,8 +8,8 @@ from typing import Any
 from rest_framework import serializers
 
 from ingest.health.keys import MINUTE_MS
-from ingest.health.reading import WINDOW, Health, Minute
-from ingest.health.state import State
+from ingest.health.reading import WINDOW, FeedMinute, Health
+from ingest.health.state import FeedState
 
 
 class BreakerSerializer(serializers.Serializer[Any]):
@@ -36,7 +36,7 @@ class CountsSerializer(serializers.Serializer[Any]):
 class HealthSerializer(serializers.Serializer[Any]):
     """How a feed is."""
 
-    state = serializers.ChoiceField([state.value for state in State])
+    state = serializers.ChoiceField([state.value for state in FeedState])
     reason = serializers.CharField(help_text="in words, empty where all is well")
     alert_since = serializers.DateTimeField(allow_null=True, help_text="null where it is no alert")
     last_message = serializers.DateTimeField(allow_null=True)
@@ -89,12 +89,12 @@ def represent(health: Health | None) -> dict[str, Any] | None:
     }
 
 
-def represent_minute(minute: Minute) -> dict[str, Any]:
+def represent_minute(minute: FeedMinute) -> dict[str, Any]:
     """What MinuteSerializer describes."""
     return {"at": _time(minute.number * MINUTE_MS), **_counts(minute)}
 
 
-def _counts(minute: Minute) -> dict[str, Any]:
+def _counts(minute: FeedMinute) -> dict[str, Any]:
     return {
         "lines": minute.lines,
         "messages": minute.messages,

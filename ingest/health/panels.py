@@ -16,22 +16,22 @@ from django.urls import reverse
 from ingest.health import history, sections
 from ingest.health.histogram import quantile
 from ingest.health.history import Past
-from ingest.health.reading import Health, Subject, read, subject
-from ingest.health.state import State
+from ingest.health.reading import Health, WatchedFeed, read, subject
+from ingest.health.state import FeedState
 from ingest.models import Feed
 from ingest.sources.common import urls as feed_urls
 from tracking.desk.panels import Panel, Trouble, Window, trouble
 
 RECENT_MINUTES = 10  # of the figures that are one number
-NOT_WELL = (State.FAILING, State.SILENT, State.STALE_CLOCK)
-_WORST_FIRST = (*NOT_WELL, State.OFF, State.OK)
-_WORDS = {State.FAILING: "is failing", State.SILENT: "is silent", State.STALE_CLOCK: "has a wrong clock"}
+NOT_WELL = (FeedState.FAILING, FeedState.SILENT, FeedState.STALE_CLOCK)
+_WORST_FIRST = (*NOT_WELL, FeedState.OFF, FeedState.OK)
+_WORDS = {FeedState.FAILING: "is failing", FeedState.SILENT: "is silent", FeedState.STALE_CLOCK: "has a wrong clock"}
 
 
 class Known(NamedTuple):
     """A feed as the desk shows it; `url` leads to its page and is empty where it has none."""
 
-    subject: Subject
+    subject: WatchedFeed
     name: str
     address: str
     url: str
@@ -106,7 +106,7 @@ def _known(now: int) -> list[Known]:
     return listed + [Known(each, each.label, "run by hand", "") for each in recent]
 
 
-def _state(each: Known, health: Health, now: int) -> State:
+def _state(each: Known, health: Health, now: int) -> FeedState:
     """Of the table's feeds the verdict; who runs one by hand tells of it by its messages only."""
     return health.verdict.state if each.url else sections.state_of(health, now)
 
@@ -136,7 +136,7 @@ def _troubles(known: Sequence[Known], found: dict[str, Health], now: int) -> lis
     states = {each: _state(each, found[each.subject.label], now) for each in known}
     enabled = [each for each in known if each.subject.enabled]
     page = reverse("admin:ingest_feed_changelist")
-    if enabled and all(states[each] is State.OFF for each in enabled):
+    if enabled and all(states[each] is FeedState.OFF for each in enabled):
         return [trouble("no collector runs any of the feeds: start `manage.py ingest`", page)]
     if not known:
         return [trouble("there is no feed yet: make one", reverse("admin:ingest_feed_add"))]

@@ -19,7 +19,7 @@ from django_redis import get_redis_connection
 
 from ingest.health import keys
 from ingest.health.histogram import quantile
-from ingest.health.state import Facts, Verdict, judge
+from ingest.health.state import Facts, FeedVerdict, judge
 from ingest.models import Feed
 from ingest.reports import StationTime
 
@@ -31,7 +31,7 @@ OWN_SAMPLES = 5  # one a chunk
 SHIPS_SAMPLES = 20
 
 
-class Subject(msgspec.Struct, frozen=True):
+class WatchedFeed(msgspec.Struct, frozen=True):
     """What of a feed its health depends on; `poll_seconds` is None where nothing is polled."""
 
     label: str
@@ -39,7 +39,7 @@ class Subject(msgspec.Struct, frozen=True):
     poll_seconds: float | None
 
 
-class Minute(msgspec.Struct):
+class FeedMinute(msgspec.Struct):
     """Counts of one feed and minute, or of several added; `number` is that of the (last) minute since 1970.
 
     `booked`: messages that workers have taken through the pipeline; `targets`: distinct ones, about 1 % off; `told`:
@@ -65,7 +65,7 @@ class Minute(msgspec.Struct):
     through: dict[int, int] = {}
 
 
-class Breaker(msgspec.Struct):
+class PollBackoff(msgspec.Struct):
     """A polled source: while it fails (`open`) nothing is requested before `next_poll`. Times in ms since 1970."""
 
     open: bool
@@ -81,15 +81,15 @@ class Health(msgspec.Struct):
     by the seconds in ships' reports ("ships").
     """
 
-    verdict: Verdict
+    verdict: FeedVerdict
     facts: Facts
-    recent: Minute
+    recent: FeedMinute
     rate: float | None = None
     delay_median_ms: float | None = None
     delay_95_ms: float | None = None
     skew_ms: float | None = None
     skew_by: str | None = None
-    breaker: Breaker | None = None
+    breaker: PollBackoff | None = None
     alert_since: int | None = None
 
     @property
@@ -98,13 +98,13 @@ class Health(msgspec.Struct):
         return sum(self.recent.rejected.values()) / self.recent.booked if self.recent.booked else None
 
 
-def subject(feed: Feed) -> Subject:
+def subject(feed: Feed) -> WatchedFeed:
     """A feed as its health sees it."""
     polled = feed.url.startswith(("http://", "https://"))
-    return Subject(feed.source, feed.enabled, feed.poll_seconds if polled else None)
+    return WatchedFeed(feed.source, feed.enabled, feed.poll_seconds if polled else None)
 
 
-def read(subjects: Sequence[Subject], now: int) -> dict[str, Health]:
+def read(subjects: Sequence[WatchedFeed], now: int) -> dict[str, Health]:
     """The health of each feed by its label, at `now` (ms since 1970). Raises redis.RedisError."""
     newest, hour = now // keys.MINUTE_MS, now // keys.HOUR_MS
     numbers = range(newest - WINDOW + 1, newest + 1)
@@ -144,7 +144,7 @@ def health_of(feed: Feed) -> Health | None:
     return health
 
 
-def minutes(label: str, now: int, count: int) -> list[Minute]:
+def minutes(label: str, now: int, count: int) -> list[FeedMinute]:
     """The last `count` minutes (120 at most are kept), the newest first. Raises redis.RedisError."""
     newest = now // keys.MINUTE_MS
     pipe = get_redis_connection("queue").pipeline(transaction=False)
@@ -180,7 +180,12 @@ def _usual(averages: Sequence[bytes | None]) -> float | None:
 
 
 def _health(
-    of: Subject, told: Mapping[str, str], usual: Sequence[bytes | None], recent: Minute, each: list[Minute], now: int
+    of: WatchedFeed,
+    told: Mapping[str, str],
+    usual: Sequence[bytes | None],
+    recent: FeedMinute,
+    each: list[FeedMinute],
+    now: int,
 ) -> Health:
     own = quantile(recent.skew, 0.5) if sum(recent.skew.values()) >= OWN_SAMPLES else None
     ships = quantile(recent.second, 0.5) if sum(recent.second.values()) >= SHIPS_SAMPLES else None
@@ -196,7 +201,7 @@ def _health(
         poll_seconds=of.poll_seconds,
         unreadable=max(recent.malformed, key=recent.malformed.__getitem__, default="") if not recent.messages else "",
     )
-    breaker = Breaker(bool(facts.error), _int(told, "next_poll"), _int(told, "last_success"))
+    breaker = PollBackoff(bool(facts.error), _int(told, "next_poll"), _int(told, "last_success"))
     return Health(
         verdict=judge(facts, now, settings.FEED_SILENT_SECONDS),
         facts=facts,
@@ -210,18 +215,18 @@ def _health(
     )
 
 
-def _rate(each: list[Minute]) -> float | None:
+def _rate(each: list[FeedMinute]) -> float | None:
     """Messages a minute over the last whole minutes in which anything ran or came."""
     whole = [minute for minute in each[-1 - RATE_MINUTES : -1] if minute.told or minute.messages]
     return sum(minute.messages for minute in whole) / len(whole) if whole else None
 
 
-def _minute(number: int, stored: Mapping[bytes, bytes]) -> Minute:
+def _minute(number: int, stored: Mapping[bytes, bytes]) -> FeedMinute:
     """The hash of a minute; a field `name.key` is an entry of the mapping `name`. A newer version may write others."""
-    minute = Minute(number, malformed={}, rejected={}, delay={}, skew={}, second={}, through={})
+    minute = FeedMinute(number, malformed={}, rejected={}, delay={}, skew={}, second={}, through={})
     for name, text in _texts(stored).items():
         field, dot, key = name.partition(".")
-        if field not in Minute.__struct_fields__:
+        if field not in FeedMinute.__struct_fields__:
             continue
         if not dot:
             setattr(minute, field, int(text))
@@ -230,7 +235,7 @@ def _minute(number: int, stored: Mapping[bytes, bytes]) -> Minute:
     return minute
 
 
-def _added(each: Iterable[Minute], targets: int) -> Minute:
+def _added(each: Iterable[FeedMinute], targets: int) -> FeedMinute:
     """Minutes as one; `targets` cannot be added, because a target is heard in many minutes."""
     total: dict[str, Any] = {}
     for minute in each:
@@ -238,7 +243,7 @@ def _added(each: Iterable[Minute], targets: int) -> Minute:
             empty: Any = Counter() if isinstance(value, dict) else 0
             total[field] = total.get(field, empty) + (Counter(value) if isinstance(value, dict) else value)
         total["number"] = minute.number
-    return Minute(**total | {"targets": targets})
+    return FeedMinute(**total | {"targets": targets})
 
 
 def _texts(stored: Mapping[bytes, bytes]) -> dict[str, str]:

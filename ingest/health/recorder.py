@@ -69,7 +69,7 @@ end
 """
 
 
-class _Minute:
+class _UnsavedMinute:
     """What one feed and minute has that Redis does not know yet; `last_message`: ms since 1970."""
 
     def __init__(self) -> None:
@@ -91,7 +91,7 @@ class Recorder:
     def __init__(self, wall: Callable[[], int] = lambda: round(time.time() * 1000)) -> None:
         self._wall = wall
         self._lock = threading.Lock()
-        self._pending: dict[tuple[str, int], _Minute] = {}
+        self._pending: dict[tuple[str, int], _UnsavedMinute] = {}
         self._timer: threading.Timer | None = None
         self._is_away = False
 
@@ -152,7 +152,7 @@ class Recorder:
     def _add(self, batch: MessageBatch, found: Counter[str], *targets: Iterable[int | str]) -> None:
         """Add to the minute in which the batch was accepted, and see to it that it is sent soon."""
         with self._lock:
-            minute = self._pending.setdefault((batch.source, batch.accepted_at // keys.MINUTE_MS), _Minute())
+            minute = self._pending.setdefault((batch.source, batch.accepted_at // keys.MINUTE_MS), _UnsavedMinute())
             minute.counts.update(found)
             minute.targets.update(*targets)
             if batch.messages:
@@ -165,7 +165,7 @@ class Recorder:
                 self._timer.start()
 
 
-def _send(pending: Mapping[tuple[str, int], _Minute]) -> None:
+def _send(pending: Mapping[tuple[str, int], _UnsavedMinute]) -> None:
     """All in one round trip."""
     pipe = get_redis_connection("queue").pipeline(transaction=False)
     script = pipe.register_script(_RECORD)

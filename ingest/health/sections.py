@@ -17,16 +17,16 @@ from django.conf import settings
 from django_redis import get_redis_connection
 
 from ingest.health import keys
-from ingest.health.reading import Health, Subject, read
+from ingest.health.reading import Health, WatchedFeed, read
 from ingest.health.recorder import TOTALLED
-from ingest.health.state import State, span
+from ingest.health.state import FeedState, span
 
 MOST_FEEDS = 500
 MOST_ROWS = 50
 LISTED_MS = 86_400_000
 LABELS_SECONDS = 30.0  # a look through all keys of the queue's Redis is not for every request
 
-_WORST_FIRST = (State.FAILING, State.SILENT, State.STALE_CLOCK, State.OFF, State.OK)
+_WORST_FIRST = (FeedState.FAILING, FeedState.SILENT, FeedState.STALE_CLOCK, FeedState.OFF, FeedState.OK)
 _UNREACHED = "its source cannot be reached or read; the admin says why"
 
 _TOTALS = {
@@ -39,14 +39,14 @@ _TOTALS = {
 }
 
 
-class _Known(msgspec.Struct):
+class _FeedLabels(msgspec.Struct):
     """The labels of feeds, and until when they are taken as they are (monotonic seconds)."""
 
     labels: tuple[str, ...] = ()
     until: float = 0.0
 
 
-_known = _Known()
+_known = _FeedLabels()
 
 
 def sections() -> list[dict[str, Any]]:
@@ -66,8 +66,8 @@ def feeds() -> dict[str, Any]:
     now = round(time.time() * 1000)
     found = {label: health for label, health in _healths(now).items() if is_listed(health, now)}
     states = {label: state_of(health, now) for label, health in found.items()}
-    ill = sum(state in (State.FAILING, State.SILENT, State.STALE_CLOCK) for state in states.values())
-    lost = bool(states) and all(state is State.OFF for state in states.values())
+    ill = sum(state in (FeedState.FAILING, FeedState.SILENT, FeedState.STALE_CLOCK) for state in states.values())
+    lost = bool(states) and all(state is FeedState.OFF for state in states.values())
     rates = [health.rate for health in found.values() if health.rate is not None]
     summary = f"{len(found)} feeds" if found else "none has been run lately"
     if rates:
@@ -94,7 +94,7 @@ def standings() -> list[dict[str, Any]]:
         {
             "feed": label,
             "state": str(state := state_of(health, now)),
-            "well": state in (State.OK, State.STALE_CLOCK),
+            "well": state in (FeedState.OK, FeedState.STALE_CLOCK),
             "since": last / 1000 if (last := health.facts.last_message) else None,
         }
         for label, health in found.items()
@@ -111,14 +111,14 @@ def _healths(now: int) -> dict[str, Health]:
     return read(subjects, now) if subjects else {}
 
 
-def heard_subjects() -> list[Subject]:
+def heard_subjects() -> list[WatchedFeed]:
     """The feeds of which something is kept, whether or not they are in the table. Raises redis.RedisError."""
     labels = _labels()
     pipe = get_redis_connection("queue").pipeline(transaction=False)
     for label in labels:
         pipe.hmget(keys.facts(label), "next_poll", "last_success")
     polls = pipe.execute() if labels else []
-    return [Subject(label, True, _poll_seconds(*told)) for label, told in zip(labels, polls, strict=True)]
+    return [WatchedFeed(label, True, _poll_seconds(*told)) for label, told in zip(labels, polls, strict=True)]
 
 
 def _labels() -> tuple[str, ...]:
@@ -143,15 +143,15 @@ def is_listed(health: Health, now: int) -> bool:
     return now - max(health.facts.told_at or 0, health.facts.last_message or 0) < LISTED_MS
 
 
-def state_of(health: Health, now: int) -> State:
+def state_of(health: Health, now: int) -> FeedState:
     """The verdict; a source that somebody runs by hand has no collector that tells of it, only its messages."""
     by_hand = health.facts.told_at is None and health.facts.last_message is not None
     if by_hand and now - (health.facts.last_message or 0) < settings.FEED_SILENT_SECONDS * 1000:
-        return State.OK
+        return FeedState.OK
     return health.verdict.state
 
 
-def _row(label: str, state: State, health: Health, now: int) -> list[str]:
+def _row(label: str, state: FeedState, health: Health, now: int) -> list[str]:
     last = health.facts.last_message
     rate = "-" if health.rate is None else f"{health.rate / 60:,.1f}"
     why = _UNREACHED if health.facts.error else health.verdict.reason
@@ -162,7 +162,7 @@ def _row(label: str, state: State, health: Health, now: int) -> list[str]:
         _span(health.delay_median_ms),
         _span(health.delay_95_ms),
         f"{span(max(0, now - last) / 1000)} ago" if last else "never",
-        why if state is not State.OK else "-",
+        why if state is not FeedState.OK else "-",
     ]
 
 
@@ -170,12 +170,12 @@ def _span(milliseconds: float | None) -> str:
     return "-" if milliseconds is None else span(milliseconds / 1000)
 
 
-def _metrics(found: Mapping[str, Health], states: Mapping[str, State]) -> list[dict[str, Any]]:
+def _metrics(found: Mapping[str, Health], states: Mapping[str, FeedState]) -> list[dict[str, Any]]:
     return [
         _gauge(
             "tracking_feed_state",
             "1 for the state in which the feed is, 0 for the others.",
-            (({"feed": label, "state": state.value}, states[label] is state) for label in found for state in State),
+            (({"feed": label, "state": state.value}, states[label] is state) for label in found for state in FeedState),
         ),
         _gauge(
             "tracking_feed_messages_per_second",

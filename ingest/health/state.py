@@ -26,7 +26,7 @@ SILENT_POLLS = 3.0
 LONGEST_SILENCE_SECONDS = 6 * 3600.0
 
 
-class State(StrEnum):
+class FeedState(StrEnum):
     """How a feed is."""
 
     OK = "ok"
@@ -58,38 +58,40 @@ class Facts(msgspec.Struct, frozen=True):
     unreadable: str = ""
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class FeedVerdict(msgspec.Struct, frozen=True):
     """A state and its reason in words, empty where all is well."""
 
-    state: State
+    state: FeedState
     reason: str = ""
     settled: bool = True
 
 
-def judge(facts: Facts, now: int, silent_seconds: float) -> Verdict:
+def judge(facts: Facts, now: int, silent_seconds: float) -> FeedVerdict:
     """The state of a feed at `now` (ms since 1970); `silent_seconds` without a message are silence at the least."""
     if not facts.enabled:
-        return Verdict(State.OFF, "disabled")
+        return FeedVerdict(FeedState.OFF, "disabled")
     if facts.told_at is None or now - facts.told_at > COLLECTOR_LOST_MS:
-        return Verdict(State.OFF, "no collector runs it")
+        return FeedVerdict(FeedState.OFF, "no collector runs it")
     since = facts.since if facts.since is not None else facts.told_at
     if facts.error:
-        return Verdict(State.FAILING, facts.error, settled=now - since >= FAILING_MS)
+        return FeedVerdict(FeedState.FAILING, facts.error, settled=now - since >= FAILING_MS)
     if facts.recorded:
-        return Verdict(State.OK, "a recording")
+        return FeedVerdict(FeedState.OK, "a recording")
     if facts.unreadable:
         reason = f"nothing of what comes can be read: {facts.unreadable}"
-        return Verdict(State.FAILING, reason, settled=now - since >= FAILING_MS)
+        return FeedVerdict(FeedState.FAILING, reason, settled=now - since >= FAILING_MS)
     limit = silence_limit(facts, silent_seconds)
     quiet = (now - max(since, facts.last_message or 0)) / 1000
     if quiet > limit:
-        return Verdict(State.SILENT, f"no message for {span(quiet)}, expected within {span(limit)}")
+        return FeedVerdict(FeedState.SILENT, f"no message for {span(quiet)}, expected within {span(limit)}")
     if facts.own_skew_ms is not None and abs(facts.own_skew_ms) > STALE_CLOCK_MS:
         side = "behind" if facts.own_skew_ms > 0 else "ahead of"
-        return Verdict(State.STALE_CLOCK, f"its times are about {span(abs(facts.own_skew_ms) / 1000)} {side} ours")
+        return FeedVerdict(
+            FeedState.STALE_CLOCK, f"its times are about {span(abs(facts.own_skew_ms) / 1000)} {side} ours"
+        )
     if facts.last_message is None or facts.last_message < since:
-        return Verdict(State.OK, "waiting for the first message", settled=False)
-    return Verdict(State.OK)
+        return FeedVerdict(FeedState.OK, "waiting for the first message", settled=False)
+    return FeedVerdict(FeedState.OK)
 
 
 def silence_limit(facts: Facts, silent_seconds: float) -> float:

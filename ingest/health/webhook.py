@@ -34,7 +34,7 @@ _starting = threading.Lock()
 _sender: threading.Thread | None = None
 
 
-class Refused(Exception):
+class HookRefused(Exception):
     """The address must not be used; the message says what would help."""
 
 
@@ -58,7 +58,7 @@ def send(notice: dict[str, Any]) -> None:
     """Send one notice and wait for the answer. Failures are logged."""
     try:
         url = _checked(settings.ALERT_WEBHOOK_URL)
-    except Refused as error:
+    except HookRefused as error:
         logger.warning("ALERT_WEBHOOK_URL cannot be used: %s", error)
         return
     try:
@@ -90,14 +90,16 @@ def _checked(text: str) -> httpx.URL:
     try:
         url = httpx.URL(text)
     except httpx.InvalidURL as error:
-        raise Refused("it is no URL") from error
+        raise HookRefused("it is no URL") from error
     if url.scheme not in ("https", "http") or not url.host:
-        raise Refused("it must begin with https:// and name a host")
+        raise HookRefused("it must begin with https:// and name a host")
     found = _addresses(url)
     if any(is_never(address) for address in found):
-        raise Refused(f"{url.host} is link-local: that leads to services of the machine's provider")
+        raise HookRefused(f"{url.host} is link-local: that leads to services of the machine's provider")
     if url.scheme == "http" and not _are_listed(found):
-        raise Refused(f"http:// goes in clear: use https://, or list the network of {url.host} in FEED_ALLOW_NETWORKS")
+        raise HookRefused(
+            f"http:// goes in clear: use https://, or list the network of {url.host} in FEED_ALLOW_NETWORKS"
+        )
     return url
 
 

@@ -109,7 +109,7 @@ class Account(msgspec.Struct):
     discarded: int = 0
 
 
-class Selection(NamedTuple):
+class AccountSelection(NamedTuple):
     """Which accounts are wanted: of one feed (None: all), from the day `since` to `until`, both included (UTC)."""
 
     source: str | None = None
@@ -144,7 +144,7 @@ def account(which: Q) -> Account:
     return total(booked for _, _, booked in _totals(_lines_of(which)))
 
 
-def by_day(selection: Selection) -> dict[str, dict[dt.date, Account]]:
+def by_day(selection: AccountSelection) -> dict[str, dict[dt.date, Account]]:
     """The accounts of each feed and day of booking, ledger and closed days together, both in order."""
     days = DayAccount.objects.filter(selection.days()).order_by().values_list(*COLUMNS)
     found: dict[str, dict[dt.date, Account]] = {}

@@ -14,7 +14,7 @@ from django.db import OperationalError, connection, transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from ingest.ledger.accounts import EQUATIONS, Account, Selection, amount, by_day, right_side, total, violations
+from ingest.ledger.accounts import EQUATIONS, Account, AccountSelection, amount, by_day, right_side, total, violations
 from ingest.models import Feed
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ def section(feed: Feed, today: dt.date) -> dict[str, Any]:
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL statement_timeout = '{PATIENCE}'")
-            days = by_day(Selection(feed.source)).get(feed.source, {})
+            days = by_day(AccountSelection(feed.source)).get(feed.source, {})
             cursor.execute("SET LOCAL statement_timeout = DEFAULT")
     except OperationalError as error:
         logger.warning("the accounts of feed %s cannot be added up: %s", feed.source, error)

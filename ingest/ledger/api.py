@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from ingest.ledger.accounts import COUNTS, Account, Selection, by_day, violations
+from ingest.ledger.accounts import COUNTS, Account, AccountSelection, by_day, violations
 from tracking.api.errors import documented
 from tracking.api.query import StrictQuery
 
@@ -72,7 +72,7 @@ class FeedStatistics(APIView):
         query = StatisticsQuery(data=request.query_params.dict())  # an empty value is wrong, not absent
         query.is_valid(raise_exception=True)
         given: dict[str, Any] = query.validated_data
-        found = by_day(Selection(given.get("source"), given["since"], given["until"]))
+        found = by_day(AccountSelection(given.get("source"), given["since"], given["until"]))
         return Response([_row(source, day, booked) for source, days in found.items() for day, booked in days.items()])
 
 

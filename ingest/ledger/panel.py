@@ -11,9 +11,9 @@ from typing import Any
 
 from django.urls import reverse
 
-from ingest.ledger.accounts import EQUATIONS, Account, Selection, amount, by_day, right_side, total, violations
+from ingest.ledger.accounts import EQUATIONS, Account, AccountSelection, amount, by_day, right_side, total, violations
 from tracking.desk.panels import Panel, Window, trouble
-from tracking.desk.remembered import Remembered
+from tracking.desk.remembered import RememberedAnswer
 
 FRESH_SECONDS = 10.0
 
@@ -51,9 +51,9 @@ def _equation(booked: Account, left: str) -> dict[str, Any]:
 def _sums() -> tuple[Account, list[str]]:
     """(today's sums, the feeds whose equations do not hold). Raises django.db errors."""
     today = dt.datetime.now(dt.UTC).date()
-    found = by_day(Selection(since=today, until=today))
+    found = by_day(AccountSelection(since=today, until=today))
     wrong = [source for source, days in found.items() if any(violations(booked) for booked in days.values())]
     return total(booked for days in found.values() for booked in days.values()), wrong
 
 
-_today = Remembered("accounts", _sums, FRESH_SECONDS)
+_today = RememberedAnswer("accounts", _sums, FRESH_SECONDS)

@@ -75,7 +75,7 @@ def admit(label: str, key: str) -> PushFeed | None:
     return feed if right else None
 
 
-class Known:
+class KnownFeeds:
     """What this process was last told of feeds; `now`: seconds of a clock that only goes forward."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
@@ -123,7 +123,7 @@ class Known:
         return self._remember(label, _facts(found) if found and found.only_receives else None)
 
 
-_known = Known()
+_known = KnownFeeds()
 
 
 def copy(feeds: Iterable[Feed]) -> None:

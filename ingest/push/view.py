@@ -62,7 +62,7 @@ class QueueUnavailable(Unavailable):
     default_detail = "The queue is not available at the moment; send it again."
 
 
-class Account(msgspec.Struct):
+class PushAccount(msgspec.Struct):
     """What became of the lines of one request; `malformed` counts by reason."""
 
     lines: int = 0
@@ -190,13 +190,13 @@ def _idempotency_key(request: HttpRequest) -> str:
     return key.encode(errors="backslashreplace").decode()
 
 
-def account(batches: list[MessageBatch]) -> Account:
+def account(batches: list[MessageBatch]) -> PushAccount:
     """The sum over the batches of one request."""
     malformed: Counter[str] = Counter()
     for batch in batches:
         malformed.update(batch.counts.malformed)
     lines, messages = sum(batch.counts.lines for batch in batches), sum(len(batch.messages) for batch in batches)
-    return Account(lines, messages, dict(malformed))
+    return PushAccount(lines, messages, dict(malformed))
 
 
 def _admitted(request: Request, label: str) -> PushFeed:

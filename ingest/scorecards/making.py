@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from django.db import connection
 
-from ingest.ledger.accounts import Account, Selection, by_day
+from ingest.ledger.accounts import Account, AccountSelection, by_day
 from ingest.models import Feed, Scorecard
 from tracking.truth.reading import SOURCES
 from tracking.truth.rule import ACCEPTED
@@ -35,7 +35,7 @@ class Sector(msgspec.Struct, array_like=True):
     usual_nm: float
 
 
-class _Rows(msgspec.Struct):
+class _ScoreRows(msgspec.Struct):
     """What the rows of a table say of a feed."""
 
     alone: int = 0
@@ -53,14 +53,14 @@ def make(day: dt.date) -> int:
     if not feeds:
         return 0
     rows = _rows_of(feeds, day)
-    cards = [_card(feed, day, rows.get(feed.source, _Rows())) for feed in feeds]
+    cards = [_card(feed, day, rows.get(feed.source, _ScoreRows())) for feed in feeds]
     Scorecard.objects.bulk_create(cards, ignore_conflicts=True)
     Scorecard.objects.filter(day__lt=day - dt.timedelta(days=KEEP_DAYS)).delete()
     return len(cards)
 
 
-def _card(feed: Feed, day: dt.date, rows: _Rows) -> Scorecard:
-    booked = by_day(Selection(feed.source, since=day, until=day)).get(feed.source, {}).get(day) or Account()
+def _card(feed: Feed, day: dt.date, rows: _ScoreRows) -> Scorecard:
+    booked = by_day(AccountSelection(feed.source, since=day, until=day)).get(feed.source, {}).get(day) or Account()
     _, delay = max(rows.delays, default=(0, None))
     sectors = [rows.sectors.get(number, Sector(0, 0)) for number in range(SECTORS)] if rows.sectors else None
     return Scorecard(
@@ -75,9 +75,9 @@ def _card(feed: Feed, day: dt.date, rows: _Rows) -> Scorecard:
     )
 
 
-def _rows_of(feeds: Sequence[Feed], day: dt.date) -> dict[str, _Rows]:
+def _rows_of(feeds: Sequence[Feed], day: dt.date) -> dict[str, _ScoreRows]:
     """By label."""
-    found: dict[str, _Rows] = {feed.source: _Rows() for feed in feeds}
+    found: dict[str, _ScoreRows] = {feed.source: _ScoreRows() for feed in feeds}
     for source in SOURCES.values():
         share = _share(source.table, day)
         for label, sector, count, alone, delay, furthest, usual in _asked(source.table, feeds, day, share):

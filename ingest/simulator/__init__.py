@@ -22,7 +22,7 @@ Read in this order:
 """
 
 from ingest.simulator.options import SimulatorOptions, parse_url
-from ingest.simulator.reception import Hearing, Receiver, Reception
+from ingest.simulator.reception import Hearing, Reception, SimulatedReceiver
 from ingest.simulator.simulation import Simulation, Transmission
 
-__all__ = ["Hearing", "Receiver", "Reception", "Simulation", "SimulatorOptions", "Transmission", "parse_url"]
+__all__ = ["Hearing", "Reception", "SimulatedReceiver", "Simulation", "SimulatorOptions", "Transmission", "parse_url"]

@@ -22,7 +22,7 @@ _TURBOPROP_PLACE = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Aircraft:
+class SimulatedAircraft:
     """One aircraft: `icao` is six hexadecimal digits in upper case, `callsign` at most 8 characters."""
 
     icao: str
@@ -30,14 +30,14 @@ class Aircraft:
     flight: Flight
 
 
-def build_aircraft(seed: int, aircraft: int) -> list[Aircraft]:
+def build_aircraft(seed: int, aircraft: int) -> list[SimulatedAircraft]:
     """`aircraft` aircraft (1 to MOST_AIRCRAFT, else ValueError), the first ones the same however many follow."""
     if not 1 <= aircraft <= MOST_AIRCRAFT:
         raise ValueError(f"aircraft must be from 1 to {MOST_AIRCRAFT}, not {aircraft}")
     return [_build(seed, number) for number in range(aircraft)]
 
 
-def _build(seed: int, number: int) -> Aircraft:
+def _build(seed: int, number: int) -> SimulatedAircraft:
     chance = Random(f"aircraft {seed} {number}")
     performance = TURBOPROP if number % 5 == _TURBOPROP_PLACE else JET
     lowest, highest = performance.cruise_ft
@@ -50,7 +50,7 @@ def _build(seed: int, number: int) -> Aircraft:
     )
     # 7919 is odd, so it permutes the addresses: no two aircraft of a seed share one.
     address = _FIRST_ADDRESS + (number * 7919 + seed * 104_729) % _ADDRESSES
-    return Aircraft(f"{address:06X}", _callsign(number), flight)
+    return SimulatedAircraft(f"{address:06X}", _callsign(number), flight)
 
 
 @cache

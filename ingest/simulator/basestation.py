@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from random import Random
 
-from ingest.simulator.aircraft import Aircraft
-from ingest.simulator.flights import Fix
+from ingest.simulator.aircraft import SimulatedAircraft
+from ingest.simulator.flights import FlightPoint
 
 # Everything in front of the times is as long in every line, and so are the times.
 _SESSION_AT, _TIMES_AT = 6, 19
@@ -24,7 +24,7 @@ _TIMES_BYTES = 47
 _ALTITUDE_STEP_FT, _RATE_STEP_FPM = 25, 64
 
 
-def position(aircraft: Aircraft, fix: Fix, at_ms: int) -> bytes:
+def position(aircraft: SimulatedAircraft, fix: FlightPoint, at_ms: int) -> bytes:
     """Where it is: type 3 with its altitude in the air, type 2 with speed and track on the ground."""
     place = f"{fix.latitude:.5f},{fix.longitude:.5f}"
     if fix.on_ground:
@@ -34,7 +34,7 @@ def position(aircraft: Aircraft, fix: Fix, at_ms: int) -> bytes:
     return _line(3, aircraft, at_ms, f",{altitude},,,{place},,,,,,0")
 
 
-def velocity(aircraft: Aircraft, fix: Fix, at_ms: int) -> bytes:
+def velocity(aircraft: SimulatedAircraft, fix: FlightPoint, at_ms: int) -> bytes:
     """How it moves: type 4 in the air; on the ground that is part of the position."""
     if fix.on_ground:
         return position(aircraft, fix, at_ms)
@@ -42,7 +42,7 @@ def velocity(aircraft: Aircraft, fix: Fix, at_ms: int) -> bytes:
     return _line(4, aircraft, at_ms, f",,{round(fix.speed)},{_track(fix)},,,{rate},,,,,0")
 
 
-def identification(aircraft: Aircraft, fix: Fix, at_ms: int) -> bytes:
+def identification(aircraft: SimulatedAircraft, fix: FlightPoint, at_ms: int) -> bytes:
     """The callsign, padded to 8 characters as it is transmitted."""
     return _line(1, aircraft, at_ms, f"{aircraft.callsign:8},,,,,,,,,,,{-1 if fix.on_ground else 0}")
 
@@ -59,11 +59,11 @@ def damaged(line: bytes, chance: Random) -> bytes:
     return line[: chance.randrange(_TIMES_AT + _TIMES_BYTES + 1, line.rindex(b","))]
 
 
-def _track(fix: Fix) -> int:
+def _track(fix: FlightPoint) -> int:
     return round(fix.track) % 360
 
 
-def _line(kind: int, aircraft: Aircraft, at_ms: int, values: str) -> bytes:
+def _line(kind: int, aircraft: SimulatedAircraft, at_ms: int, values: str) -> bytes:
     return f"MSG,{kind},1,1,{aircraft.icao},1,".encode("ascii") + _times(at_ms) + f",{values}".encode("ascii")
 
 

@@ -7,11 +7,11 @@ format: ships send AIVDM sentences, aircraft SBS-1 lines. When something is due 
 from typing import NamedTuple, Protocol
 
 from ingest.simulator import basestation
-from ingest.simulator.aircraft import Aircraft, build_aircraft
+from ingest.simulator.aircraft import SimulatedAircraft, build_aircraft
 from ingest.simulator.options import SimulatorOptions
 from ingest.simulator.reception import Hearing, Reception
 from ingest.simulator.sentences import Moment, Sentences, damaged, tagged
-from ingest.simulator.ships import Kind, Ship, build_fleet
+from ingest.simulator.ships import SimulatedShip, TransmissionKind, build_fleet
 
 # What an aircraft sends: how it is written, and its period in ms. Real ones send a position twice a second; one in 5 s
 # is what a busy receiver passes on.
@@ -36,7 +36,7 @@ class Traffic(Protocol):
     reception: Reception
 
     @property
-    def fleet(self) -> list[Ship] | list[Aircraft]: ...
+    def fleet(self) -> list[SimulatedShip] | list[SimulatedAircraft]: ...
 
     def timetables(self) -> list[dict[int, int]]:
         """For each of the fleet, the period in milliseconds of each kind of message."""
@@ -62,7 +62,7 @@ class SeaTraffic:
         """A position is that of the second it names; a second's way is nothing to the range of a station."""
         ship = self.fleet[sender]
         fix = ship.motion.at(moment.second_s)
-        sentences = self._sentences.encode(ship, Kind(kind), moment, fix)
+        sentences = self._sentences.encode(ship, TransmissionKind(kind), moment, fix)
         heard = self.reception.hear(ship.motion.route, fix[:2], sentences, moment.at_ms)
         return Sent(str(ship.identity.mmsi), sentences, heard)
 

@@ -36,7 +36,7 @@ JET = Performance((420.0, 490.0), (31_000, 39_000), 2_048, 1_536, (700_000.0, 9_
 TURBOPROP = Performance((250.0, 300.0), (19_000, 25_000), 1_280, 1_152, (350_000.0, 1_000_000.0))
 
 
-class Phase(NamedTuple):
+class FlightPhase(NamedTuple):
     """A part of a flight: how long it lasts, speed (knots) and altitude (feet) at its beginning and its end."""
 
     seconds: float
@@ -49,7 +49,7 @@ class Phase(NamedTuple):
     outbound: bool
 
 
-class Fix(NamedTuple):
+class FlightPoint(NamedTuple):
     """Where an aircraft is and how it moves.
 
     Degrees (WGS 84), `altitude` in feet above the sea, `speed` in knots over ground, `track` in degrees true [0, 360),
@@ -87,7 +87,7 @@ class Flight:
         """How long it takes there and back, in seconds."""
         return self._starts[-1]
 
-    def at(self, seconds: float) -> Fix:
+    def at(self, seconds: float) -> FlightPoint:
         """The fix at a moment."""
         since = (seconds + self._begin_s) % self.circuit_s
         number = bisect_right(self._starts, since, hi=len(self.phases)) - 1
@@ -96,7 +96,7 @@ class Flight:
         gained = phase.speed_to - phase.speed
         along_m = phase.begin_m + (phase.speed + gained * part / 2) * KNOT * elapsed
         place = (self.airway if phase.outbound else self.airway.back).at(along_m)
-        return Fix(
+        return FlightPoint(
             place.latitude,
             place.longitude,
             phase.altitude + (phase.altitude_to - phase.altitude) * part,
@@ -109,7 +109,7 @@ class Flight:
 
 def _phases(
     airway: Airway, performance: Performance, cruise_kn: float, cruise_ft: int, *, outbound: bool
-) -> Iterator[Phase]:
+) -> Iterator[FlightPhase]:
     """One way, from the stand to the end of the landing roll; the cruise takes what the others leave of the airway."""
     low, high = float(airway.origin.elevation_ft), float(cruise_ft)
     end = float(airway.destination.elevation_ft)
@@ -125,7 +125,7 @@ def _phases(
     cruise = (left_m / (cruise_kn * KNOT), cruise_kn, cruise_kn, high, high, False)
     begin_m = 0.0
     for values in (*others[:3], cruise, *others[3:]):
-        yield Phase(*values, begin_m, outbound)
+        yield FlightPhase(*values, begin_m, outbound)
         begin_m += _metres(*values[:3])
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from math import pi
 
 from ingest.simulator.reception import Route
-from ingest.simulator.track import Point, Track, moved
+from ingest.simulator.track import Point, WaypointTrack, moved
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Lane:
     share: int = 1
 
     @cached_property
-    def track(self) -> Track:
+    def track(self) -> WaypointTrack:
         """The line itself, drawn once for all ships on it."""
-        return Track(self.waypoints)
+        return WaypointTrack(self.waypoints)
 
     @cached_property
     def route(self) -> Route:

@@ -33,7 +33,7 @@ class Route(NamedTuple):
     at: Callable[[float], Point]
 
 
-class Station(NamedTuple):
+class SimulatedStation(NamedTuple):
     """A receiver's station on one route: degrees (WGS 84) and its range in metres."""
 
     place: Point
@@ -54,7 +54,7 @@ class Hearing(NamedTuple):
 
 
 @dataclass(slots=True)
-class Receiver:
+class SimulatedReceiver:
     """One of the receivers: its clock is `skew_ms` ahead.
 
     What it counts: every transmission is `heard`, `lost` or `out_of_range`; of the `lines` passed on, `corrupt` are
@@ -77,18 +77,19 @@ class Reception:
     options: SimulatorOptions
     address: Address
     damage: Callable[[bytes, Random], bytes]
-    receivers: list[Receiver] = field(init=False)
+    receivers: list[SimulatedReceiver] = field(init=False)
 
     def __post_init__(self) -> None:
         seed, skew = self.options.seed, self.options.skew
         clocks = Random(f"clocks {seed}")
         self.receivers = [
-            Receiver(number, round(clocks.uniform(-skew, skew))) for number in range(1, self.options.receivers + 1)
+            SimulatedReceiver(number, round(clocks.uniform(-skew, skew)))
+            for number in range(1, self.options.receivers + 1)
         ]
         self._chance = Random(f"reception {seed}")
-        self._stations: dict[Hashable, tuple[Station, ...]] = {}
+        self._stations: dict[Hashable, tuple[SimulatedStation, ...]] = {}
 
-    def stations(self, route: Route) -> tuple[Station, ...]:
+    def stations(self, route: Route) -> tuple[SimulatedStation, ...]:
         """The station of each receiver on a route, in the order of `receivers`."""
         found = self._stations.get(route.name)
         if found is None:
@@ -100,7 +101,7 @@ class Reception:
         candidates = self.receivers if len(self.receivers) == 1 else self._in_range(route, place)
         return tuple([self._passed_on(receiver, lines, at_ms) for receiver in candidates if not self._lost(receiver)])
 
-    def _in_range(self, route: Route, place: Point) -> list[Receiver]:
+    def _in_range(self, route: Route, place: Point) -> list[SimulatedReceiver]:
         near = []
         for receiver, station in zip(self.receivers, self.stations(route), strict=True):
             if distance_m(place, station.place) <= station.range_m:
@@ -109,14 +110,14 @@ class Reception:
                 receiver.out_of_range += 1
         return near
 
-    def _lost(self, receiver: Receiver) -> bool:
+    def _lost(self, receiver: SimulatedReceiver) -> bool:
         if self.options.loss and self._chance.random() < self.options.loss:
             receiver.lost += 1
             return True
         receiver.heard += 1
         return False
 
-    def _passed_on(self, receiver: Receiver, lines: tuple[bytes, ...], at_ms: int) -> Hearing:
+    def _passed_on(self, receiver: SimulatedReceiver, lines: tuple[bytes, ...], at_ms: int) -> Hearing:
         clock_ms = at_ms
         if self.options.skew:
             clock_ms += receiver.skew_ms + round((2 * self._chance.random() - 1) * _JITTER_MS)
@@ -135,8 +136,8 @@ class Reception:
         return self.damage(line, self._chance) if self._chance.random() < self.options.corrupt else line
 
 
-def _stations(route: Route, receivers: int) -> tuple[Station, ...]:
+def _stations(route: Route, receivers: int) -> tuple[SimulatedStation, ...]:
     """One in the middle of each equal part of the route."""
     part_m = route.length_m / receivers
     range_m = hypot(_REACH * part_m, route.width_m)
-    return tuple(Station(route.at((number + 0.5) * part_m), range_m) for number in range(receivers))
+    return tuple(SimulatedStation(route.at((number + 0.5) * part_m), range_m) for number in range(receivers))

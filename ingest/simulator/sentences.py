@@ -13,7 +13,7 @@ from typing import NamedTuple
 from pyais.encode import encode_dict
 
 from ingest.formats.ais.sentence import checksum
-from ingest.simulator.ships import Fix, Kind, Ship
+from ingest.simulator.ships import ShipPoint, SimulatedShip, TransmissionKind
 
 # A rate of turn below this is noise to a gyro compass; degrees a minute.
 _STEADY_TURN = 0.5
@@ -43,7 +43,7 @@ class Sentences:
         self._sent = 0
         self._groups = 0
 
-    def encode(self, ship: Ship, kind: Kind, moment: Moment, fix: Fix) -> tuple[bytes, ...]:
+    def encode(self, ship: SimulatedShip, kind: TransmissionKind, moment: Moment, fix: ShipPoint) -> tuple[bytes, ...]:
         """The sentences of the message that `ship` sends, in order, without line ends.
 
         `fix` is hers when the second of the clocks began, which is the second that a position names.
@@ -86,15 +86,15 @@ def _tag_prefix(receiver: int) -> tuple[bytes, int]:
     return prefix, checksum(prefix)
 
 
-def _class_a_position(ship: Ship, moment: Moment, fix: Fix) -> Fields:
+def _class_a_position(ship: SimulatedShip, moment: Moment, fix: ShipPoint) -> Fields:
     return {"type": 1, "status": int(ship.motion.status), "maneuver": 0, **_movement(ship, moment, fix, with_turn=True)}
 
 
-def _class_b_position(ship: Ship, moment: Moment, fix: Fix) -> Fields:
+def _class_b_position(ship: SimulatedShip, moment: Moment, fix: ShipPoint) -> Fields:
     return {"type": 18, "cs": True, "band": True, "msg22": True, **_movement(ship, moment, fix, with_turn=False)}
 
 
-def _movement(ship: Ship, moment: Moment, fix: Fix, *, with_turn: bool) -> Fields:
+def _movement(ship: SimulatedShip, moment: Moment, fix: ShipPoint, *, with_turn: bool) -> Fields:
     """What rounds up to 360 would mean "not available": it is north."""
     fields: Fields = {
         "mmsi": ship.identity.mmsi,
@@ -111,7 +111,7 @@ def _movement(ship: Ship, moment: Moment, fix: Fix, *, with_turn: bool) -> Field
     return fields
 
 
-def _voyage(ship: Ship, moment: Moment, fix: Fix) -> Fields:
+def _voyage(ship: SimulatedShip, moment: Moment, fix: ShipPoint) -> Fields:
     identity, voyage = ship.identity, ship.motion.voyage(moment.world_s)
     return {
         "type": 5,
@@ -136,11 +136,11 @@ def _arrival(at: datetime, seconds_left: float | None) -> Fields:
     return {"month": arrival.month, "day": arrival.day, "hour": arrival.hour, "minute": arrival.minute}
 
 
-def _static_a(ship: Ship, moment: Moment, fix: Fix) -> Fields:
+def _static_a(ship: SimulatedShip, moment: Moment, fix: ShipPoint) -> Fields:
     return {"type": 24, "partno": 0, "mmsi": ship.identity.mmsi, "shipname": ship.identity.name}
 
 
-def _static_b(ship: Ship, moment: Moment, fix: Fix) -> Fields:
+def _static_b(ship: SimulatedShip, moment: Moment, fix: ShipPoint) -> Fields:
     return {
         "type": 24,
         "partno": 1,
@@ -152,7 +152,7 @@ def _static_b(ship: Ship, moment: Moment, fix: Fix) -> Fields:
     }
 
 
-def _dimensions(ship: Ship) -> Fields:
+def _dimensions(ship: SimulatedShip) -> Fields:
     identity = ship.identity
     return {
         "to_bow": identity.bow,
@@ -162,10 +162,10 @@ def _dimensions(ship: Ship) -> Fields:
     }
 
 
-_FIELDS: Mapping[tuple[Kind, bool], Callable[[Ship, Moment, Fix], Fields]] = {
-    (Kind.POSITION, False): _class_a_position,
-    (Kind.STATIC, False): _voyage,
-    (Kind.POSITION, True): _class_b_position,
-    (Kind.STATIC, True): _static_a,
-    (Kind.STATIC_B, True): _static_b,
+_FIELDS: Mapping[tuple[TransmissionKind, bool], Callable[[SimulatedShip, Moment, ShipPoint], Fields]] = {
+    (TransmissionKind.POSITION, False): _class_a_position,
+    (TransmissionKind.STATIC, False): _voyage,
+    (TransmissionKind.POSITION, True): _class_b_position,
+    (TransmissionKind.STATIC, True): _static_a,
+    (TransmissionKind.STATIC_B, True): _static_b,
 }

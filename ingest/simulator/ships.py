@@ -26,7 +26,7 @@ _ANCHORED_PLACE, _MOORED_PLACE = 8, 16
 _LEAST_OFFSET_M = 800.0
 
 
-class Kind(IntEnum):
+class TransmissionKind(IntEnum):
     """What a ship transmits, each kind with its own timetable."""
 
     POSITION = 0  # type 1 or 18
@@ -34,7 +34,7 @@ class Kind(IntEnum):
     STATIC_B = 2  # type 24 part B
 
 
-class Status(IntEnum):
+class ShipStatus(IntEnum):
     """Navigational status as AIS numbers it (ITU-R M.1371-5, table 48), those in use here."""
 
     UNDER_WAY = 0
@@ -42,7 +42,7 @@ class Status(IntEnum):
     MOORED = 5
 
 
-class Fix(NamedTuple):
+class ShipPoint(NamedTuple):
     """Where a ship is and how she moves.
 
     Degrees (WGS 84), `speed` in knots over ground, `course` and `heading` in degrees true [0, 360), `turn` in degrees a
@@ -68,12 +68,12 @@ class Motion(Protocol):
     """How a ship moves: a pure function of the seconds since 1970."""
 
     @property
-    def status(self) -> Status: ...
+    def status(self) -> ShipStatus: ...
 
     @property
     def route(self) -> Route: ...
 
-    def at(self, seconds: float) -> Fix: ...
+    def at(self, seconds: float) -> ShipPoint: ...
 
     def voyage(self, seconds: float) -> Voyage: ...
 
@@ -89,7 +89,7 @@ class UnderWay:
     surge_s: float  # the period in which the speed rises and falls by _SURGE
     leeway: float  # heading minus course, degrees
     ports: tuple[str, str]
-    status: Status = Status.UNDER_WAY
+    status: ShipStatus = ShipStatus.UNDER_WAY
 
     _SURGE = 0.04
 
@@ -103,13 +103,13 @@ class UnderWay:
         swell = self._SURGE * self.surge_s / math.tau * math.sin(math.tau * seconds / self.surge_s)
         return self.begin_m + metres_per_second * (seconds + swell)
 
-    def at(self, seconds: float) -> Fix:
+    def at(self, seconds: float) -> ShipPoint:
         """The fix at a moment."""
         step = self.lane.track.circuit(self._travelled(seconds), self.offset_m)
         along = self.speed * (1.0 + self._SURGE * math.cos(math.tau * seconds / self.surge_s))
         course = math.degrees(step.course) % 360.0
         turn = math.degrees(step.turn) * along * KNOT * 60.0
-        return Fix(step.latitude, step.longitude, along * step.pace, course, (course + self.leeway) % 360.0, turn)
+        return ShipPoint(step.latitude, step.longitude, along * step.pace, course, (course + self.leeway) % 360.0, turn)
 
     def voyage(self, seconds: float) -> Voyage:
         """The port at the end that the ship heads for; turning round counts as the way to the next one."""
@@ -127,7 +127,7 @@ class Lying:
     place: Point
     swing_m: float  # 0 when moored
     heading: float
-    status: Status
+    status: ShipStatus
     anchorage: Anchorage
 
     _SWING_RADIANS = 0.5
@@ -138,7 +138,7 @@ class Lying:
         """The anchorage, for its receivers."""
         return self.anchorage.route
 
-    def at(self, seconds: float) -> Fix:
+    def at(self, seconds: float) -> ShipPoint:
         """The fix at a moment: the bow points at the anchor, the stern swings to and fro."""
         phase = math.tau * seconds / self._PERIOD_S
         swing = self._SWING_RADIANS * math.sin(phase)
@@ -146,7 +146,7 @@ class Lying:
         aft = math.radians(self.heading) + math.pi + swing
         heading = (self.heading + math.degrees(swing)) % 360.0 if self.swing_m else self.heading
         course = math.degrees(aft + math.copysign(math.pi / 2, rate)) % 360.0
-        return Fix(*moved(*self.place, aft, self.swing_m), abs(rate) * self.swing_m / KNOT, course, heading, 0.0)
+        return ShipPoint(*moved(*self.place, aft, self.swing_m), abs(rate) * self.swing_m / KNOT, course, heading, 0.0)
 
     def voyage(self, seconds: float) -> Voyage:
         """The port she waits for, at no known time."""
@@ -154,21 +154,21 @@ class Lying:
 
 
 @dataclass(frozen=True, slots=True)
-class Ship:
+class SimulatedShip:
     """One ship: who she is, how she moves, and of which AIS class her transponder is."""
 
     identity: Identity
     motion: Motion
     class_b: bool
 
-    def broadcasts(self, interval: int | None = None) -> dict[Kind, int]:
+    def broadcasts(self, interval: int | None = None) -> dict[TransmissionKind, int]:
         """The period of each kind of message in milliseconds (ITU-R M.1371-5, annex 1, tables 1 and 2).
 
         `interval` is the seconds between two positions of a ship under way, None for those of the standard. A ship that
         alters her course keeps her period; the standard would have her report three times as often.
         """
-        periods = {Kind.POSITION: self._position_period_ms(interval), Kind.STATIC: 360_000}
-        return periods | {Kind.STATIC_B: 360_000} if self.class_b else periods
+        periods = {TransmissionKind.POSITION: self._position_period_ms(interval), TransmissionKind.STATIC: 360_000}
+        return periods | {TransmissionKind.STATIC_B: 360_000} if self.class_b else periods
 
     def _position_period_ms(self, interval: int | None) -> int:
         if not isinstance(self.motion, UnderWay):
@@ -180,7 +180,7 @@ class Ship:
         return 6_000 if self.motion.speed > 14.0 else 10_000
 
 
-def build_fleet(seed: int, ships: int, *, moored: float | None = None) -> list[Ship]:
+def build_fleet(seed: int, ships: int, *, moored: float | None = None) -> list[SimulatedShip]:
     """`ships` ships (1 to MOST_SHIPS, else ValueError), the first ones the same however many follow.
 
     A quarter is class B, and of those that lie still, all are moored but one at anchor in each twenty of the fleet.
@@ -202,18 +202,18 @@ def _lies_still(number: int, moored: float | None) -> bool:
     return (number + 1) * thousandths // 1000 > number * thousandths // 1000
 
 
-def _build_ship(seed: int, number: int, lane: Lane, moored: float | None) -> Ship:
+def _build_ship(seed: int, number: int, lane: Lane, moored: float | None) -> SimulatedShip:
     chance, place = Random(f"ship {seed} {number}"), number % 20
     class_b = place in _CLASS_B_PLACES
     build = draw_build(chance, CLASS_B if class_b else CLASS_A)
     identity = draw_identity(seed, number, chance, build, class_b=class_b)
     motion: Motion
     if _lies_still(number, moored):
-        status = Status.AT_ANCHOR if place == _ANCHORED_PLACE else Status.MOORED
+        status = ShipStatus.AT_ANCHOR if place == _ANCHORED_PLACE else ShipStatus.MOORED
         motion = _lie(chance, chance.choice(ANCHORAGES), status)
     else:
         motion = _sail(chance, lane, chance.uniform(*build.speed_kn))
-    return Ship(identity, motion, class_b)
+    return SimulatedShip(identity, motion, class_b)
 
 
 def _sail(chance: Random, lane: Lane, speed: float) -> UnderWay:
@@ -229,12 +229,12 @@ def _sail(chance: Random, lane: Lane, speed: float) -> UnderWay:
     )
 
 
-def _lie(chance: Random, anchorage: Anchorage, status: Status) -> Lying:
+def _lie(chance: Random, anchorage: Anchorage, status: ShipStatus) -> Lying:
     # The square root spreads the ships evenly over the circle.
     from_middle_m = anchorage.radius_m * math.sqrt(chance.random())
     return Lying(
         place=moved(*anchorage.middle, chance.uniform(0.0, math.tau), from_middle_m),
-        swing_m=chance.uniform(30.0, 100.0) if status is Status.AT_ANCHOR else 0.0,
+        swing_m=chance.uniform(30.0, 100.0) if status is ShipStatus.AT_ANCHOR else 0.0,
         heading=chance.uniform(0.0, 360.0),
         status=status,
         anchorage=anchorage,

@@ -15,12 +15,12 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, NamedTuple
 
-from ingest.simulator.aircraft import Aircraft
+from ingest.simulator.aircraft import SimulatedAircraft
 from ingest.simulator.emitters import AirTraffic, SeaTraffic, Traffic
 from ingest.simulator.options import SimulatorOptions
 from ingest.simulator.reception import Hearing, Reception
 from ingest.simulator.sentences import Moment
-from ingest.simulator.ships import Ship
+from ingest.simulator.ships import SimulatedShip
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -75,7 +75,7 @@ class Simulation:
         self._due = _timetable(self.options.seed, self._traffic.timetables(), self._start_ms)
 
     @property
-    def fleet(self) -> list[Ship] | list[Aircraft]:
+    def fleet(self) -> list[SimulatedShip] | list[SimulatedAircraft]:
         """The senders."""
         return self._traffic.fleet
 

@@ -21,7 +21,7 @@ _BEND_STEPS = 16
 _LEG_STEP_M = 25_000.0  # short enough that straight in degrees is straight at sea
 
 
-class Place(NamedTuple):
+class LinePoint(NamedTuple):
     """A point of the line: degrees, bearing (radians), and how fast the bearing changes (radians per metre)."""
 
     latitude: float
@@ -30,7 +30,7 @@ class Place(NamedTuple):
     bend: float
 
 
-class Step(NamedTuple):
+class CircuitPoint(NamedTuple):
     """A point of a circuit: degrees, course (radians, not normalised).
 
     `pace` is metres made good for each metre of circuit (1 on a straight, less inside a bend); `turn` is the change of
@@ -44,7 +44,7 @@ class Step(NamedTuple):
     turn: float
 
 
-class Track:
+class WaypointTrack:
     """A rounded line through two or more waypoints; `length_m` is the length of the line itself."""
 
     def __init__(self, waypoints: Sequence[Point]) -> None:
@@ -57,7 +57,7 @@ class Track:
         self._bearings = _vertex_bearings([bearing(one, other) for one, other in legs])
         self.length_m = self._along[-1]
 
-    def at(self, along_m: float) -> Place:
+    def at(self, along_m: float) -> LinePoint:
         """The point `along_m` metres from the first waypoint; 0 to `length_m`, beyond that the end."""
         leg = min(max(bisect_right(self._along, along_m) - 1, 0), len(self._along) - 2)
         length = self._along[leg + 1] - self._along[leg]
@@ -65,13 +65,13 @@ class Track:
         (lat, lon), (lat_to, lon_to) = self._points[leg], self._points[leg + 1]
         swing = self._bearings[leg + 1] - self._bearings[leg]
         towards = self._bearings[leg] + part * swing
-        return Place(lat + part * (lat_to - lat), lon + part * (lon_to - lon), towards, swing / length)
+        return LinePoint(lat + part * (lat_to - lat), lon + part * (lon_to - lon), towards, swing / length)
 
     def circuit_m(self, offset_m: float) -> float:
         """The length of the round trip `offset_m` to starboard of the line: out, round, back, round."""
         return 2.0 * (self.length_m + math.pi * offset_m)
 
-    def circuit(self, travelled_m: float, offset_m: float) -> Step:
+    def circuit(self, travelled_m: float, offset_m: float) -> CircuitPoint:
         """Where a ship is after `travelled_m` (any value; it wraps) of the circuit that lies `offset_m` off the line.
 
         Both half circles turn to port, radius `offset_m`. `swung` is how much of them lies behind the ship: 0 outbound,
@@ -90,13 +90,13 @@ class Track:
         place = self.at(along)
         outward = 1.0 if swung == 0.0 else -1.0
         point = moved(place.latitude, place.longitude, place.bearing + math.pi / 2 - swung, offset_m)
-        return Step(*point, place.bearing - swung, 1.0 - outward * offset_m * place.bend, outward * place.bend)
+        return CircuitPoint(*point, place.bearing - swung, 1.0 - outward * offset_m * place.bend, outward * place.bend)
 
-    def _turning(self, along_m: float, swung: float, offset_m: float) -> Step:
+    def _turning(self, along_m: float, swung: float, offset_m: float) -> CircuitPoint:
         """A point on the half circle behind one of the ends."""
         end = self.at(along_m)
         point = moved(end.latitude, end.longitude, end.bearing + math.pi / 2 - swung, offset_m)
-        return Step(*point, end.bearing - swung, 1.0, -1.0 / offset_m)
+        return CircuitPoint(*point, end.bearing - swung, 1.0, -1.0 / offset_m)
 
 
 def distance_m(one: Point, other: Point) -> float:

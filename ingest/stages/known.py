@@ -22,7 +22,7 @@ STATIC_REWRITE_SECONDS = 600
 S = TypeVar("S", VesselSighting, AircraftSighting)
 
 
-class _Known(msgspec.Struct, gc=False):
+class _KnownTarget(msgspec.Struct, gc=False):
     """What was written of a target: times, and of each set of static fields that came together a hash of the values.
 
     Hashes, because the values themselves would take a kilobyte a ship.
@@ -39,7 +39,7 @@ class KnownTargets:
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
-        self._known: OrderedDict[int | str, _Known] = OrderedDict()
+        self._known: OrderedDict[int | str, _KnownTarget] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._known)
@@ -53,7 +53,7 @@ class KnownTargets:
         for sighting in sightings:
             known = self._known.get(sighting.key)
             if known is None:
-                known = self._known[sighting.key] = _Known(sighting.first_seen, sighting.last_seen)
+                known = self._known[sighting.key] = _KnownTarget(sighting.first_seen, sighting.last_seen)
             known.first_seen = min(known.first_seen, sighting.first_seen)
             known.last_seen = max(known.last_seen, sighting.last_seen)
             if sighting.static_at is not None:
@@ -77,13 +77,13 @@ class KnownTargets:
         return sighting.static_at is not None and _is_static_news(known, sighting.static_at, sighting.static)
 
 
-def _is_static_news(known: _Known, at: dt.datetime, static: dict[str, object]) -> bool:
+def _is_static_news(known: _KnownTarget, at: dt.datetime, static: dict[str, object]) -> bool:
     if known.static_at is None or abs((at - known.static_at).total_seconds()) >= STATIC_REWRITE_SECONDS:
         return True
     return known.statics.get(tuple(static)) != _hash(static)
 
 
-def _remember_static(known: _Known, at: dt.datetime, static: dict[str, object]) -> None:
+def _remember_static(known: _KnownTarget, at: dt.datetime, static: dict[str, object]) -> None:
     """What other sets of fields said is forgotten where these fields overlap with them and say something else."""
     names, value = tuple(static), _hash(static)
     if known.statics.get(names) != value:

@@ -17,11 +17,11 @@ from ingest.stages.work import Fused, Report, Work
 from resilience.breaker.registry import Breaker, CircuitOpen
 from resilience.database.sqlstate import is_outage
 from tracking.live import missed
-from tracking.live.state import Kind, LiveState, LiveUpdate
+from tracking.live.state import LiveKind, LiveState, LiveUpdate
 from tracking.positions.identities import AircraftSighting, StationSighting, VesselSighting
 from tracking.truth.live_filter import Sifted, sift
 from tracking.truth.live_rule import MOST_TRACKS
-from tracking.truth.models import Subject
+from tracking.truth.models import PositionKind
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def write_live(work: Work, breakers: Callable[[str], Breaker]) -> None:
 def sifted(fused: Fused) -> Sifted:
     """What may be shown of the positions, by their indexes (`tracking/truth/live_filter.py`)."""
     found = Sifted(set(), {}, {})
-    for subject, kind in ((Subject.VESSEL, VesselReport), (Subject.AIRCRAFT, AircraftReport)):
+    for subject, kind in ((PositionKind.VESSEL, VesselReport), (PositionKind.AIRCRAFT, AircraftReport)):
         mine = [index for index, (_, report) in enumerate(fused.positions) if isinstance(report, kind)]
         hidden, beside, tracks = sift(subject, [fused.positions[index][1] for index in mine])
         found.hidden.update(mine[place] for place in hidden)
@@ -59,7 +59,7 @@ def sifted(fused: Fused) -> Sifted:
     return found
 
 
-def live_updates(fused: Fused, shown: Sifted = _EVERYTHING) -> dict[Kind, list[LiveUpdate]]:
+def live_updates(fused: Fused, shown: Sifted = _EVERYTHING) -> dict[LiveKind, list[LiveUpdate]]:
     """The updates of a batch, by kind: of what is hidden none, of what is shown beside those of another target."""
     vessels: dict[int | str, LiveUpdate] = {}
     aircraft: dict[int | str, LiveUpdate] = {}
@@ -82,9 +82,9 @@ def live_updates(fused: Fused, shown: Sifted = _EVERYTHING) -> dict[Kind, list[L
     for identity, tracks in shown.tracks.items():
         _flag(vessels if isinstance(identity, int) else aircraft, identity, tracks)
     return {
-        Kind.VESSEL: list(vessels.values()),
-        Kind.AIRCRAFT: list(aircraft.values()),
-        Kind.STATION: [_station(sighting) for sighting in fused.stations.values()],
+        LiveKind.VESSEL: list(vessels.values()),
+        LiveKind.AIRCRAFT: list(aircraft.values()),
+        LiveKind.STATION: [_station(sighting) for sighting in fused.stations.values()],
     }
 
 

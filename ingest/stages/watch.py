@@ -16,7 +16,7 @@ from resilience.breaker.registry import Breaker, CircuitOpen
 from resilience.database.sqlstate import is_outage
 from tracking.events.conditions import Seen
 from tracking.events.watching import watch
-from tracking.truth.models import Subject
+from tracking.truth.models import PositionKind
 
 logger = logging.getLogger(__name__)
 
@@ -38,12 +38,12 @@ def seen(work: Work) -> list[Seen]:
     """What the batch shows, by subject."""
     fused = work.fused
     return [
-        _of(work, Subject.VESSEL, VesselReport, fused.vessels),
-        _of(work, Subject.AIRCRAFT, AircraftReport, fused.aircraft),
+        _of(work, PositionKind.VESSEL, VesselReport, fused.vessels),
+        _of(work, PositionKind.AIRCRAFT, AircraftReport, fused.aircraft),
     ]
 
 
-def _of(work: Work, subject: Subject, kind: type[Any], sightings: Mapping[Any, Any]) -> Seen:
+def _of(work: Work, subject: PositionKind, kind: type[Any], sightings: Mapping[Any, Any]) -> Seen:
     positions, hidden = work.fused.positions, work.hidden or set[int]()
     mine = [index for index, (_, report) in enumerate(positions) if isinstance(report, kind)]
     unbelieved = {place for place, index in enumerate(mine) if index in hidden} if hidden else set[int]()

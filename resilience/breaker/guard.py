@@ -25,9 +25,9 @@ from resilience.breaker.state import (
     Acquire,
     BreakerConfig,
     BreakerState,
+    CallFailed,
     Decision,
     Event,
-    Failed,
     Phase,
     Reset,
     Succeeded,
@@ -181,7 +181,7 @@ class Breaker:
         if not isinstance(error, Exception) or classify(error) is Verdict.HOST:
             return Abandoned(token, generation)
         if self._is_failure(error):
-            return Failed(token, generation, f"{type(error).__name__}: {error}"[:200])
+            return CallFailed(token, generation, f"{type(error).__name__}: {error}"[:200])
         return Succeeded(token, generation)
 
     def _apply(self, event: Event) -> tuple[Decision, Store]:

@@ -88,7 +88,7 @@ class Succeeded:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class CallFailed:
     """The call granted to `token` in `generation` failed for `reason`."""
 
     token: str
@@ -127,7 +127,7 @@ class Reset:
     reason: str
 
 
-Event = Acquire | Succeeded | Failed | Abandoned | Suspend | Trip | Reset
+Event = Acquire | Succeeded | CallFailed | Abandoned | Suspend | Trip | Reset
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ def step(state: BreakerState, event: Event, now: float, config: BreakerConfig) -
     match event:
         case Acquire(token):
             return _acquire(state, token, now, config)
-        case Succeeded() | Failed() | Abandoned():
+        case Succeeded() | CallFailed() | Abandoned():
             return _answer(state, event, now, config)
         case Suspend(reason):
             if state.phase in (Phase.OPEN, Phase.FORCED_OPEN):
@@ -209,7 +209,7 @@ def _acquire(state: BreakerState, token: str, now: float, config: BreakerConfig)
 
 
 def _answer(
-    state: BreakerState, event: Succeeded | Failed | Abandoned, now: float, config: BreakerConfig
+    state: BreakerState, event: Succeeded | CallFailed | Abandoned, now: float, config: BreakerConfig
 ) -> tuple[BreakerState, Decision]:
     state = _counted(state, event)
     if event.generation != state.generation:
@@ -221,23 +221,23 @@ def _answer(
     return state, Decision(generation=state.generation)
 
 
-def _counted(state: BreakerState, event: Succeeded | Failed | Abandoned) -> BreakerState:
+def _counted(state: BreakerState, event: Succeeded | CallFailed | Abandoned) -> BreakerState:
     match event:
         case Succeeded():
             return replace(state, succeeded_total=state.succeeded_total + 1)
-        case Failed():
+        case CallFailed():
             return replace(state, failed_total=state.failed_total + 1)
         case Abandoned():
             return state
 
 
 def _answer_closed(
-    state: BreakerState, event: Succeeded | Failed | Abandoned, now: float, config: BreakerConfig
+    state: BreakerState, event: Succeeded | CallFailed | Abandoned, now: float, config: BreakerConfig
 ) -> tuple[BreakerState, Decision]:
     match event:
         case Succeeded():
             state = replace(state, failures=max(0, state.failures - 1))
-        case Failed(reason=reason):
+        case CallFailed(reason=reason):
             state = replace(state, failures=state.failures + 1)
             if state.failures >= config.failures:
                 return _move(state, Phase.OPEN, now, reason)
@@ -245,7 +245,7 @@ def _answer_closed(
 
 
 def _answer_probe(
-    state: BreakerState, event: Succeeded | Failed | Abandoned, now: float, config: BreakerConfig
+    state: BreakerState, event: Succeeded | CallFailed | Abandoned, now: float, config: BreakerConfig
 ) -> tuple[BreakerState, Decision]:
     state = replace(state, probe="", probe_until=0.0)
     match event:
@@ -253,7 +253,7 @@ def _answer_probe(
             state = replace(state, successes=state.successes + 1)
             if state.successes >= config.successes:
                 return _move(state, Phase.CLOSED, now, f"{state.successes} probes succeeded")
-        case Failed(reason=reason):
+        case CallFailed(reason=reason):
             return _move(state, Phase.OPEN, now, reason)
     return state, Decision(generation=state.generation)
 

@@ -22,7 +22,7 @@ from rest_framework.views import APIView
 
 from resilience.letters import audit, dead_letters, editing, exports, redrive
 from resilience.letters import groups as letter_groups
-from resilience.letters.dead_letters import NoHandler, Outcome, Result
+from resilience.letters.dead_letters import LetterOutcome, NoHandler, Result
 from resilience.letters.handlers import Undecodable
 from resilience.letters.selection import Age, BadSelection, Selection
 from resilience.letters.serializers import (
@@ -78,7 +78,7 @@ class DeadLetterPermission(permissions.BasePermission):
         return request.user.is_authenticated and request.user.has_perm(needed)
 
 
-class LatestFirst(pagination.CursorPagination):
+class LatestFailureFirst(pagination.CursorPagination):
     """Pages of 100, of 1,000 at most, latest failure first; without counting the table."""
 
     page_size = 100
@@ -100,7 +100,7 @@ class DeadLetterViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewse
 
     serializer_class = DeadLetterSerializer
     permission_classes = [DeadLetterPermission]
-    pagination_class = LatestFirst
+    pagination_class = LatestFailureFirst
     filter_backends = []  # a Selection does it, as everywhere else
 
     def get_queryset(self) -> QuerySet[DeadLetter]:
@@ -218,7 +218,7 @@ def _start(request: Request, what: LetterJob.Action, selection: Selection, reaso
     return Response(LetterJobSerializer(job).data, status=status.HTTP_202_ACCEPTED)
 
 
-def _answer(outcome: Outcome) -> Response:
+def _answer(outcome: LetterOutcome) -> Response:
     headers = {"Retry-After": str(_RETRY_AFTER_SECONDS)} if outcome.result is Result.UNAVAILABLE else None
     body = {"result": outcome.result, "detail": outcome.detail}
     return Response(body, status=_STATUS[outcome.result], headers=headers)

@@ -29,7 +29,17 @@ from resilience.models import DeadLetter
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["Handler", "NoHandler", "Outcome", "Result", "RetrySummary", "discard", "next_retry", "register", "retry"]
+__all__ = [
+    "Handler",
+    "LetterOutcome",
+    "NoHandler",
+    "Result",
+    "RetrySummary",
+    "discard",
+    "next_retry",
+    "register",
+    "retry",
+]
 
 SCHEDULE = "schedule"  # who closes the letters that nobody asked for
 
@@ -54,7 +64,7 @@ class Result(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class LetterOutcome:
     """What became of a letter, and the handler's outcome or the reason of the failure."""
 
     letter_id: uuid.UUID
@@ -66,7 +76,7 @@ class Outcome:
 class RetrySummary:
     """What became of each letter, in order. `stopped` is empty, `breaker`, `unavailable` or `time`."""
 
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: list[LetterOutcome] = field(default_factory=list)
     stopped: str = ""
 
     def count(self, result: Result) -> int:
@@ -80,7 +90,7 @@ class RetrySummary:
 
 def retry(
     letter_id: uuid.UUID, by: str, now: datetime | None = None, prepare: Callable[[DeadLetter], None] | None = None
-) -> Outcome:
+) -> LetterOutcome:
     """Replay one open or expired letter in one transaction of its own, whether or not it is due.
 
     Success closes it in `by`'s name, a failure is written to it and puts the next retry off. Raises nothing of the
@@ -154,25 +164,25 @@ def _run(ids: Sequence[uuid.UUID], by: str, now: datetime, seconds: float, wante
 
 def _retry(
     letter_id: uuid.UUID, by: str, now: datetime, wanted: Q, prepare: Callable[[DeadLetter], None] | None = None
-) -> Outcome:
+) -> LetterOutcome:
     try:
         if by == SCHEDULE:
             if not _begin(letter_id, wanted, now):
-                return Outcome(letter_id, Result.SKIPPED)
+                return LetterOutcome(letter_id, Result.SKIPPED)
             wanted = Q(status=DeadLetter.Status.PENDING)
         with guarded_transaction():
             letter = lock(letter_id, wanted)
             if letter is None:
-                return Outcome(letter_id, Result.SKIPPED)
+                return LetterOutcome(letter_id, Result.SKIPPED)
             if prepare is not None:
                 prepare(letter)
             return replay(letter, by, now)
     except Exception as error:
         if is_away(error):
             logger.warning("dead letter %s waits: %s", letter_id, error)
-            return Outcome(letter_id, Result.UNAVAILABLE, str(error)[:200])
+            return LetterOutcome(letter_id, Result.UNAVAILABLE, str(error)[:200])
         if classify(error) is Verdict.CONTENTION:
-            return Outcome(letter_id, Result.SKIPPED)
+            return LetterOutcome(letter_id, Result.SKIPPED)
         raise
 
 
@@ -200,7 +210,7 @@ def lock(letter_id: uuid.UUID, wanted: Q) -> DeadLetter | None:
     return DeadLetter.objects.select_for_update(skip_locked=True).filter(wanted, id=letter_id).first()
 
 
-def replay(letter: DeadLetter, by: str, now: datetime) -> Outcome:
+def replay(letter: DeadLetter, by: str, now: datetime) -> LetterOutcome:
     """Replay a letter that the caller has locked, in the caller's transaction, behind breaker and deadline.
 
     Raises what speaks of the database and not of the letter: then nothing of it is to be kept.
@@ -213,7 +223,7 @@ def replay(letter: DeadLetter, by: str, now: datetime) -> Outcome:
             raise
         return _fail(letter, by, error, now)
     close(letter, DeadLetter.Status.RESOLVED, by, note, now)
-    return Outcome(letter.id, Result.RESOLVED, note)
+    return LetterOutcome(letter.id, Result.RESOLVED, note)
 
 
 def give_up(letter: DeadLetter, by: str, reason: str, now: datetime) -> None:
@@ -231,7 +241,7 @@ def close(letter: DeadLetter, status: DeadLetter.Status, by: str, note: str, now
     letter.save(update_fields=["status", "note", "closed_at", "closed_by", "next_retry_at", "history"])
 
 
-def _fail(letter: DeadLetter, by: str, error: Exception, now: datetime) -> Outcome:
+def _fail(letter: DeadLetter, by: str, error: Exception, now: datetime) -> LetterOutcome:
     """One more attempt failed. An expired letter stays expired: the accounts hold it as discarded."""
     failure = failure_of(error, letter.stage)
     if failure.reason == BUG:
@@ -246,7 +256,7 @@ def _fail(letter: DeadLetter, by: str, error: Exception, now: datetime) -> Outco
     result = Result.FAILED if letter.next_retry_at else Result.EXHAUSTED
     remember(letter, by, "retry", result, failure.reason, now)
     letter.save(update_fields=["attempts", "next_retry_at", "status", "failed_at", "history", *asdict(failure)])
-    return Outcome(letter.id, result, failure.reason)
+    return LetterOutcome(letter.id, result, failure.reason)
 
 
 def remember(letter: DeadLetter, by: str, action: str, result: str, detail: str, now: datetime) -> None:

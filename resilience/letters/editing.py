@@ -9,7 +9,7 @@ from datetime import datetime
 from django.utils import timezone
 
 from resilience.letters import dead_letters
-from resilience.letters.dead_letters import Outcome
+from resilience.letters.dead_letters import LetterOutcome
 from resilience.letters.handlers import Undecodable, handler_of
 from resilience.models import DeadLetter
 from resilience.pages import readable
@@ -43,7 +43,7 @@ def parse(text: str, encoding: str) -> bytes:
     return raw
 
 
-def edit_and_retry(letter_id: uuid.UUID, message: bytes, by: str, now: datetime | None = None) -> Outcome:
+def edit_and_retry(letter_id: uuid.UUID, message: bytes, by: str, now: datetime | None = None) -> LetterOutcome:
     """Replay a letter with `message` in place of what it says, in one transaction; counts like any retry.
 
     `raw` never changes; `edited` is kept whether or not the retry succeeds. Raises Undecodable and NoHandler, with

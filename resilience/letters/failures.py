@@ -31,7 +31,7 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FailureFields:
     """The fields of a letter that say why it failed, ready for PostgreSQL."""
 
     reason: str
@@ -41,12 +41,12 @@ class Failure:
     fingerprint: str
 
 
-def failure_of(error: BaseException, stage: str) -> Failure:
+def failure_of(error: BaseException, stage: str) -> FailureFields:
     """What `error`, raised at `stage`, says of its letter. Django's wrapper speaks for psycopg's error."""
     reason, sqlstate = _reason(error), _sqlstate(error)
     message = _storable(str(error))[:MESSAGE_CHARACTERS]
     text = _storable("".join(traceback.format_exception(error)))[-TRACEBACK_CHARACTERS:]
-    return Failure(reason, sqlstate, message, text, fingerprint(stage, reason, sqlstate, message))
+    return FailureFields(reason, sqlstate, message, text, fingerprint(stage, reason, sqlstate, message))
 
 
 def fingerprint(stage: str, reason: str, sqlstate: str, message: str) -> str:

@@ -23,7 +23,7 @@ class MaySee(permissions.BasePermission):
         return request.user.is_authenticated and request.user.has_perm("resilience.view_deadletter")
 
 
-class LatestFirst(pagination.CursorPagination):
+class LatestJobFirst(pagination.CursorPagination):
     """Pages of 100, latest first."""
 
     page_size = 100
@@ -36,7 +36,7 @@ class LetterJobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewset
     queryset = LetterJob.objects.all()
     serializer_class = LetterJobSerializer
     permission_classes = [MaySee]
-    pagination_class = LatestFirst
+    pagination_class = LatestJobFirst
     filterset_fields = ["status", "action"]
 
     @extend_schema(

@@ -56,7 +56,7 @@ _OUTAGE_PAUSE_SECONDS = 1.0
 _ACTIVE = Q(status__in=LetterJob.ACTIVE)
 
 
-class _Step(Enum):
+class _SliceStep(Enum):
     """What one letter of a slice came to."""
 
     NEXT = "next"
@@ -120,10 +120,10 @@ def work(
         if not is_away(error) and classify(error) is not Verdict.CONTENTION:
             raise
         logger.warning("dead-letter job %s waits: %s", job_id, error)
-        step = _Step.AWAY
-    if step is _Step.ENDED:
+        step = _SliceStep.AWAY
+    if step is _SliceStep.ENDED:
         return f"{slice_.handled} letters, ended"
-    if step is _Step.AWAY:
+    if step is _SliceStep.AWAY:
         pause(_OUTAGE_PAUSE_SECONDS)
     resubmit(TASKS[slice_.action], str(job_id), stream=REPLAY)
     return f"{slice_.handled} letters, to be continued"
@@ -138,26 +138,26 @@ class _Slice:
         self.handled = 0
         self.action = LetterJob.Action.RETRY
 
-    def run(self) -> _Step:
+    def run(self) -> _SliceStep:
         """Deal with letters until the time is over, the job ends or PostgreSQL is away."""
         rate = max(0.1, float(settings.DEAD_LETTER_RETRIES_PER_SECOND))
         limit = max(1, int(rate * SLICE_SECONDS))
         begun = self._clock()
         ids = self._begin(limit)
         if ids is None:
-            return _Step.ENDED
+            return _SliceStep.ENDED
         for letter_id in ids:
             if get_breaker(BREAKER).permits() is not None:
-                return _Step.AWAY
-            if (step := self._deal_with(letter_id)) is not _Step.NEXT:
+                return _SliceStep.AWAY
+            if (step := self._deal_with(letter_id)) is not _SliceStep.NEXT:
                 return step
             self.handled += 1
             ahead = begun + self.handled / rate - self._clock()
             if ahead > 0:
                 self._pause(ahead)
             if self._clock() - begun >= SLICE_SECONDS:
-                return _Step.NEXT
-        return _Step.NEXT if len(ids) == limit else self._finish()
+                return _SliceStep.NEXT
+        return _SliceStep.NEXT if len(ids) == limit else self._finish()
 
     def _begin(self, limit: int) -> list[uuid.UUID] | None:
         """Take the job over: the next letters, in the order of their ids; None when there is nothing to take."""
@@ -175,24 +175,24 @@ class _Slice:
                 letters = letters.filter(id__gt=job.cursor)
             return list(letters.order_by("id").values_list("id", flat=True)[:limit])
 
-    def _deal_with(self, letter_id: uuid.UUID) -> _Step:
+    def _deal_with(self, letter_id: uuid.UUID) -> _SliceStep:
         if not self._claim(letter_id):
-            return _Step.ENDED
+            return _SliceStep.ENDED
         try:
             with guarded_transaction():
                 job = self._locked()
                 if job is None:
-                    return _Step.ENDED
+                    return _SliceStep.ENDED
                 result = Result.SKIPPED if job.tries > MAX_TRIES else self._act(job, letter_id)
                 self._advance(job, letter_id, result)
         except Exception as error:
             if is_away(error):
                 logger.warning("dead letter %s waits: %s", letter_id, error)
-                return _Step.AWAY
+                return _SliceStep.AWAY
             if classify(error) is Verdict.CONTENTION:
                 return self._deal_with(letter_id)  # MAX_TRIES times at most
             raise
-        return _Step.NEXT
+        return _SliceStep.NEXT
 
     def _claim(self, letter_id: uuid.UUID) -> bool:
         """Write that the letter after the cursor is begun, so that one that kills its workers is known."""
@@ -224,10 +224,10 @@ class _Slice:
         counts = {"done": F("done") + 1, name: F(name) + 1}
         LetterJob.objects.filter(id=job.id).update(cursor=letter_id, tries=0, progressed_at=timezone.now(), **counts)
 
-    def _finish(self) -> _Step:
+    def _finish(self) -> _SliceStep:
         with guarded():
             self._mine().update(status=LetterJob.Status.DONE, finished_at=timezone.now())
-        return _Step.ENDED
+        return _SliceStep.ENDED
 
 
 def _send(job: LetterJob) -> bool:

@@ -31,7 +31,7 @@ from resilience.breaker.registry import get_breaker
 from resilience.database.sqlstate import is_outage
 from resilience.queue import spent
 from resilience.queue.admission import refusal_of
-from resilience.queue.streams import HOUSEKEEPING, LIVE, REPLAY, STREAMS, Delivery, StreamDepth, Streams
+from resilience.queue.streams import HOUSEKEEPING, LIVE, REPLAY, STREAMS, StreamDelivery, StreamDepth, Streams
 
 __all__ = ["HOUSEKEEPING", "LIVE", "REPLAY", "STREAMS", "StreamDepth", "StreamsBroker"]
 
@@ -123,7 +123,7 @@ class StreamsBroker(Broker):  # type: ignore[misc]
             self._away = False
         return tasks or None
 
-    def _take(self) -> list[Delivery]:
+    def _take(self) -> list[StreamDelivery]:
         if not self._grouped:
             self.streams.make_groups()
             self._grouped = True
@@ -144,11 +144,11 @@ class StreamsBroker(Broker):  # type: ignore[misc]
                 self.streams.move_due(stream)
             self._due_at = time.monotonic() + _DUE_SECONDS
 
-    def _take_probe(self, quotas: dict[str, int]) -> list[Delivery]:
+    def _take_probe(self, quotas: dict[str, int]) -> list[StreamDelivery]:
         """Housekeeping and one batch: of the stream whose turn it is or, where that has none, of the other."""
         first, second = next(self._probes), next(self._probes)
         self._probes = itertools.cycle((second, first))
-        taken: list[Delivery] = []
+        taken: list[StreamDelivery] = []
         for stream, block in ((first, _GLANCE_MS), (second, _WITHHELD_BLOCK_MS)):
             allowed = {**quotas, stream: 1}
             taken = taken or self._reclaim(allowed) or self.streams.read(self.instance, allowed, block)
@@ -156,11 +156,11 @@ class StreamsBroker(Broker):  # type: ignore[misc]
             self._probe_at = time.monotonic() + _PROBE_PAUSE_SECONDS
         return taken
 
-    def _reclaim(self, quotas: dict[str, int]) -> list[Delivery]:
+    def _reclaim(self, quotas: dict[str, int]) -> list[StreamDelivery]:
         """What its consumer has had for too long. A look at all of it every few seconds is enough."""
         if time.monotonic() < self._reclaim_at:
             return []
-        taken: list[Delivery] = []
+        taken: list[StreamDelivery] = []
         for stream, quota in quotas.items():
             retry_ms = int(Conf.RETRY * 1000)
             cursor, claimed = self.streams.claim(self.instance, stream, retry_ms, self._cursors[stream], quota)
@@ -170,7 +170,7 @@ class StreamsBroker(Broker):  # type: ignore[misc]
             self._reclaim_at = time.monotonic() + min(Conf.RETRY / 4, 15)
         return taken
 
-    def _is_spent(self, entry: Delivery) -> bool:
+    def _is_spent(self, entry: StreamDelivery) -> bool:
         """Whether `entry` was delivered too often; then it has been handed over or parked."""
         if entry.deliveries <= MAX_DELIVERIES or entry.payload is None:
             return False
@@ -189,7 +189,7 @@ class StreamsBroker(Broker):  # type: ignore[misc]
             self.streams.park(entry.stream, entry.entry_id, "spent", attempts)
         return True
 
-    def _admit(self, entry: Delivery) -> bool:
+    def _admit(self, entry: StreamDelivery) -> bool:
         """Whether the entry is a package of ours that names allowed callables only; anything else is parked.
 
         Not in django-q2's pre_execute: an exception there kills the worker.

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from django.db import close_old_connections
 
 from resilience.database.sqlstate import is_outage
-from resilience.queue.streams import Delivery
+from resilience.queue.streams import StreamDelivery
 
 __all__ = ["hand_over", "on_spent"]
 
@@ -29,7 +29,7 @@ def on_spent(hook: SpentHook | None) -> None:
     _hook = hook
 
 
-def hand_over(entry: Delivery, attempts: int) -> bool:
+def hand_over(entry: StreamDelivery, attempts: int) -> bool:
     """Whether somebody took `entry` after so many `attempts`; raises what the hook raises in an outage."""
     if _hook is None or entry.payload is None:
         return False

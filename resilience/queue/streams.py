@@ -103,7 +103,7 @@ class Parked(NamedTuple):
     traceback: str = ""
 
 
-class Delivery(NamedTuple):
+class StreamDelivery(NamedTuple):
     """One entry in the hands of a consumer: its stream, its id, what was added, how often it was delivered.
 
     `payload` is None where the entry is not one of ours: it has no field for it.
@@ -157,7 +157,7 @@ class Streams:
             pipe.set(key, value)
         return [str(added.decode()) for added in pipe.execute()[: len(payloads)]]
 
-    def read(self, consumer: str, quotas: Mapping[str, int], block_ms: int) -> list[Delivery]:
+    def read(self, consumer: str, quotas: Mapping[str, int], block_ms: int) -> list[StreamDelivery]:
         """New entries in the order of `quotas` (stream -> at most); if none is there, wait for the first to come."""
         pipe = self._redis.pipeline(transaction=False)
         for stream, quota in quotas.items():
@@ -168,7 +168,9 @@ class Streams:
         keys = {self.key(stream): ">" for stream in quotas}
         return _deliveries(self._redis.xreadgroup(_GROUP, consumer, keys, count=1, block=block_ms))
 
-    def claim(self, consumer: str, stream: str, idle_ms: int, cursor: str, count: int) -> tuple[str, list[Delivery]]:
+    def claim(
+        self, consumer: str, stream: str, idle_ms: int, cursor: str, count: int
+    ) -> tuple[str, list[StreamDelivery]]:
         """Take over entries that somebody has had for over `idle_ms`: the next cursor ("0-0": all seen) and them."""
         after, entries, _ = self._redis.xautoclaim(self.key(stream), _GROUP, consumer, idle_ms, cursor, count=count)
         pipe = self._redis.pipeline(transaction=False)
@@ -176,7 +178,7 @@ class Streams:
             pipe.xpending_range(self.key(stream), _GROUP, entry_id, entry_id, 1)
         counts = [pending[0]["times_delivered"] if pending else 1 for pending in pipe.execute()]
         claimed = [
-            Delivery(stream, entry_id.decode(), fields.get(b"t"), deliveries)
+            StreamDelivery(stream, entry_id.decode(), fields.get(b"t"), deliveries)
             for (entry_id, fields), deliveries in zip(entries, counts, strict=True)
         ]
         return after.decode(), claimed
@@ -298,10 +300,10 @@ class Streams:
         return sum(pipe.execute()[:-1])
 
 
-def _deliveries(reply: Any) -> list[Delivery]:
+def _deliveries(reply: Any) -> list[StreamDelivery]:
     """XREADGROUP's reply, flat; an entry that was deleted meanwhile has no fields."""
     return [
-        Delivery(key.decode().rsplit(":", 1)[1], entry_id.decode(), fields.get(b"t"))
+        StreamDelivery(key.decode().rsplit(":", 1)[1], entry_id.decode(), fields.get(b"t"))
         for key, entries in reply or []
         for entry_id, fields in entries
         if fields

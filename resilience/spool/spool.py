@@ -27,7 +27,7 @@ from django.conf import settings
 from resilience.spool.file import SpoolFile, SpoolRefusal, SpoolUnusable
 from resilience.spool.lease import Lease, leased
 
-__all__ = ["Entry", "Spool", "SpoolDepth", "SpoolFull", "SpoolRefusal", "SpoolUnusable", "get_spool"]
+__all__ = ["Spool", "SpoolDepth", "SpoolEntry", "SpoolFull", "SpoolRefusal", "SpoolUnusable", "get_spool"]
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class SpoolDepth(NamedTuple):
     oldest_at: float | None
 
 
-class Entry(NamedTuple):
+class SpoolEntry(NamedTuple):
     """One package on its way; `alongside`: keys to set with it."""
 
     id: int
@@ -184,18 +184,18 @@ class Spool:
             self._file.read(shrink, None)
 
 
-def _head(connection: sqlite3.Connection) -> tuple[str, list[Entry]] | None:
+def _head(connection: sqlite3.Connection) -> tuple[str, list[SpoolEntry]] | None:
     """The file's tag and the oldest entries, all of one stream; None if there are none."""
     tag = connection.execute("SELECT tag FROM total").fetchall()[0][0]
     query = "SELECT id, stream, alongside, package FROM entry ORDER BY id LIMIT ?"
     cursor = connection.execute(query, (DRAIN_ENTRIES,))
-    run: list[Entry] = []
+    run: list[SpoolEntry] = []
     size = 0
     try:
         for number, stream, alongside, package in cursor:
             if run and (stream != run[0].stream or size + len(package) > DRAIN_BYTES):
                 break
-            run.append(Entry(number, stream, json.loads(alongside) if alongside else {}, package))
+            run.append(SpoolEntry(number, stream, json.loads(alongside) if alongside else {}, package))
             size += len(package)
     finally:
         cursor.close()

@@ -25,7 +25,7 @@ from tests.benchmarks.frame import Figure, Measured, Run, Unverified, benchmark
 from tracking.history import archiver, days, door, files, partitions, replay, restore
 from tracking.history.archive import Done
 from tracking.history.columns import columns_of
-from tracking.history.door import Span
+from tracking.history.door import HistorySpan
 from tracking.history.storage import storage
 from tracking.models import ArchivedDay, VesselPosition
 
@@ -154,7 +154,7 @@ def _tracks(size: Size, day: dt.date, count: int) -> list[float]:
     for number in range(count):
         vessel = 200_000_001 + number * 7919 % size.vessels
         began = time.perf_counter()
-        found = door.positions_of(Span(VesselPosition, begin, begin + DAY, vessel), 10_000)
+        found = door.positions_of(HistorySpan(VesselPosition, begin, begin + DAY, vessel), 10_000)
         samples.append(time.perf_counter() - began)
         if len(found) != size.reports:
             raise Unverified(f"{len(found)} positions of {vessel} on {day}, not {size.reports}")

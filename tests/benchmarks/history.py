@@ -31,7 +31,7 @@ from tests.benchmarks.positions_table import reports
 from tests.benchmarks.recording import BEGAN
 from tests.benchmarks.upsert import ours
 from tracking.history import partitions, tracks
-from tracking.history.door import Span
+from tracking.history.door import HistorySpan
 from tracking.models import VesselPosition
 
 VESSELS = 1_000
@@ -143,7 +143,7 @@ def _timed(question: Callable[[int, dt.datetime], int], vessel: int, begin: dt.d
 
 
 def _ours(vessel: int, begin: dt.datetime) -> int:
-    points = tracks.points(Span(VesselPosition, begin, begin + DAY, vessel), FIELDS, A_DAY + 1)
+    points = tracks.points(HistorySpan(VesselPosition, begin, begin + DAY, vessel), FIELDS, A_DAY + 1)
     if any(later["timestamp"] <= earlier["timestamp"] for earlier, later in itertools.pairwise(points)):
         raise Unverified("a track is not in order")
     return len(points)

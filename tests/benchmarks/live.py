@@ -18,7 +18,7 @@ from django_redis import get_redis_connection
 
 from tests.benchmarks.frame import Figure, Measured, Run, Unverified, benchmark
 from tests.benchmarks.measuring import Sample, interleave, ratios
-from tracking.live.state import Kind, LiveState, LiveUpdate
+from tracking.live.state import LiveKind, LiveState, LiveUpdate
 
 VESSELS = 1_000
 FLEET = 100_000
@@ -32,7 +32,7 @@ NAMES = ("NORDIC DAWN", "SEA BREEZE", "ATLANTIC STAR", "WIND DANCER", "POLAR LIG
 def write(run: Run) -> Measured:
     """The ratio of the rates, vessels a second."""
     began = round(time.time() - 900, 3)  # the module rounds the last bit of longer numbers
-    state = LiveState(Kind.VESSEL)
+    state = LiveState(LiveKind.VESSEL)
     state.clear()
     samples = interleave(
         {"ours": lambda number: _ours(state, began + number), "seed": lambda number: _seed(began + number)},
@@ -48,7 +48,7 @@ def write(run: Run) -> Measured:
 def read(run: Run) -> Measured:
     """The ratio of the rates, documents a second."""
     now = round(time.time(), 3)  # the module rounds the last bit of longer numbers
-    state = LiveState(Kind.VESSEL)
+    state = LiveState(LiveKind.VESSEL)
     state.clear()
     chance = random.Random("box")
     for number in range(0, 4 * IN_BOX, VESSELS):
@@ -69,7 +69,7 @@ def read(run: Run) -> Measured:
 @benchmark("live_memory", "what the live state of 100,000 vessels takes in Redis")
 def memory(run: Run) -> Measured:
     """Megabytes with the names that a third of them have sent, and ages of every tenth."""
-    state = LiveState(Kind.VESSEL)
+    state = LiveState(LiveKind.VESSEL)
     state.clear()
     client = get_redis_connection("live")
     before = client.info("memory")["used_memory_dataset"]

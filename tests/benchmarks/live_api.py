@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from django.conf import settings
 
 from tests.benchmarks.frame import Figure, Measured, Run, Unverified, benchmark
-from tracking.live.state import Kind, LiveState, LiveUpdate
+from tracking.live.state import LiveKind, LiveState, LiveUpdate
 
 TARGETS = 20_000
 CLIENTS = 50
@@ -31,7 +31,7 @@ DEADLINE_SECONDS = 60.0
 @benchmark("live_api", "50 clients on a live box of 20,000 targets by the web server of `up`")
 def live_api(run: Run) -> Measured:
     """p95 of shared requests, seconds, and shared requests a second / single ones a second."""
-    state = LiveState(Kind.VESSEL)
+    state = LiveState(LiveKind.VESSEL)
     state.clear()
     now = time.time()
     for first in range(0, TARGETS, 1000):

@@ -2,8 +2,8 @@
 
 Simulated ships (`sim://`) report once a second through collector, queue, workers and PostgreSQL into live state;
 clients listen and poll in a process of their own, on ten boxes side by side. An age is counted from when the collector
-heard a position until a client has its row. Verified: no client was refused, no row lies outside its box, most boxes had
-rows, as many rows a second arrive as the ledger books positions, within a tenth, and the queue did not grow.
+heard a position until a client has its row. Verified: no client was refused, no row lies outside its box, most boxes
+had rows, as many rows a second arrive as the ledger books positions, within a tenth, and the queue did not grow.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ from tracking.history import partitions
 from tracking.models import VesselPosition
 from tracking.truth import judge, live_filter
 from tracking.truth.live_filter import Sifted
-from tracking.truth.models import RefusedPosition, Subject
+from tracking.truth.models import PositionKind, RefusedPosition
 from tracking.truth.notes import note_rows
 
 EVERY_SECONDS, TURNS, BATCH = 8, 10, 1_000  # so a round is the time between two passes of the judge
@@ -94,7 +94,7 @@ class _Fleet:
                 spent["store and live"] += self._cpu(lambda work=work: _store(work))
             spent["note"] += self._cpu(lambda work=work: _note(work))
             reports = [report for _, report in work.fused.positions]
-            spent["filter"] += self._cpu(lambda reports=reports: live_filter.sift(Subject.VESSEL, reports))
+            spent["filter"] += self._cpu(lambda reports=reports: live_filter.sift(PositionKind.VESSEL, reports))
         if number == 0:
             with connection.cursor() as cursor:
                 cursor.execute("ANALYZE tracking_vesselposition")  # as autovacuum does

@@ -22,7 +22,7 @@ from typing import Self
 
 from ingest.formats.ais.sentence import checksum
 from ingest.simulator.sentences import Moment, Sentences
-from ingest.simulator.ships import Kind, Ship, build_fleet
+from ingest.simulator.ships import SimulatedShip, TransmissionKind, build_fleet
 
 # Of forty messages one is static data and two are positions of ships that are seldom heard, a sixth of the fleet.
 _STATIC_OF, _QUIET_OF = 40, 20
@@ -65,7 +65,7 @@ class Fleet:
             self.static += 1
             ship, at = next(self._next_static), dt.datetime.fromtimestamp(now, dt.UTC)
             moment = Moment(at, round(now * 1000), now, float(int(now)))
-            lines = self._sentences.encode(ship, Kind.STATIC, moment, ship.motion.at(now))
+            lines = self._sentences.encode(ship, TransmissionKind.STATIC, moment, ship.motion.at(now))
             self.lines += len(lines)
             return b"".join(line + b"\r\n" for line in lines)
         self.lines += 1
@@ -75,7 +75,7 @@ class Fleet:
         return position(ship, int(now))
 
 
-def position(ship: Ship, second: int) -> bytes:
+def position(ship: SimulatedShip, second: int) -> bytes:
     """A position report (type 1, ITU-R M.1371-5, table 48) of where the ship is in that second since 1970."""
     fix = ship.motion.at(second)
     value = 1 << 32 | ship.identity.mmsi  # 8 bits of type and repetition, 30 of MMSI

@@ -20,7 +20,7 @@ from tests.chaos.outage_fleet import Fleet
 from tests.faults.processes import Process
 from tests.faults.servers import Servers
 from tests.faults.system import System
-from tracking.live.state import Kind, LiveState
+from tracking.live.state import LiveKind, LiveState
 
 _SAME_SECONDS = 0.001
 _SAME_DEGREES = 1e-6
@@ -133,7 +133,7 @@ def newest_in_history(url: str) -> dict[int, Place]:
 
 def missing_from_live(history: dict[int, Place]) -> dict[int, Place]:
     """Those that have no live document, an older one, or another place at the same time. Raises redis.RedisError."""
-    documents = LiveState(Kind.VESSEL).get_many(map(str, history))
+    documents = LiveState(LiveKind.VESSEL).get_many(map(str, history))
     return {mmsi: place for mmsi, place in history.items() if not _is_current(documents.get(str(mmsi)), place)}
 
 

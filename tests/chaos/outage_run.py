@@ -23,7 +23,7 @@ from tests.chaos.stage import Stage
 from tests.chaos.traffic import wait
 from tests.faults.servers import Servers
 from tests.faults.system import STOP_SECONDS, System
-from tracking.live.state import Kind, LiveState
+from tracking.live.state import LiveKind, LiveState
 
 RESET_SECONDS = 2.0
 CLOSING_SECONDS = 2.0  # after the reset time
@@ -85,7 +85,7 @@ class Outage:
 
     def start(self, pooled: bool) -> None:
         """Start everything and wait until the whole fleet is live. Raises RuntimeError if that does not happen."""
-        stage, feed, live = self._stage, self._feed, LiveState(Kind.VESSEL)
+        stage, feed, live = self._stage, self._feed, LiveState(LiveKind.VESSEL)
         Feed.objects.create(name=_LABEL, url=f"tcp://127.0.0.1:{feed.port}", format=Format.NMEA, source=_LABEL)
         if pooled:
             stage.system.start_pgbouncer()

@@ -15,9 +15,9 @@ from resilience.breaker.registry import (
     Acquire,
     Breaker,
     BreakerConfig,
+    CallFailed,
     CircuitOpen,
     Decision,
-    Failed,
     MemoryStore,
     Phase,
     RedisStore,
@@ -70,8 +70,8 @@ class World:
 
     def _answer(self) -> Any:
         token, generation = self.granted.pop(self.chance.randrange(len(self.granted)))
-        kind = self.chance.choices((Succeeded, Failed, Abandoned), (35, 60, 5))[0]
-        return kind(token, generation, "refused") if kind is Failed else kind(token, generation)
+        kind = self.chance.choices((Succeeded, CallFailed, Abandoned), (35, 60, 5))[0]
+        return kind(token, generation, "refused") if kind is CallFailed else kind(token, generation)
 
     def note(self, event: Any, decision: Decision) -> None:
         if isinstance(event, Acquire) and decision.allowed:
@@ -138,7 +138,7 @@ def test_for_one_caller_it_is_the_seed_s_breaker(prefix: str, kind: str) -> None
                 good = chance.random() < 0.4
                 expected.answer(good, now)
                 generation = decision.generation
-                said = Succeeded(token, generation) if good else Failed(token, generation, "refused")
+                said = Succeeded(token, generation) if good else CallFailed(token, generation, "refused")
                 store.apply(f"seed-{seed}", said, SEED, lambda now=now: now)
     assert refused > 50, "the traces hardly ever opened it"
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.chaos.outage_fleet import Fleet, FleetFeed, least_ships, position
 from tests.chaos.outage_measures import judge, missing_from_live
-from tracking.live.state import Kind, LiveState, LiveUpdate
+from tracking.live.state import LiveKind, LiveState, LiveUpdate
 
 pytestmark = pytest.mark.fault
 
@@ -117,7 +117,7 @@ def test_the_account_sees_what_is_lost_and_what_is_there_twice() -> None:
 
 def test_live_state_is_complete_only_with_the_newest_place_of_each() -> None:
     now = time.time()
-    live = LiveState(Kind.VESSEL)
+    live = LiveState(LiveKind.VESSEL)
     live.clear()
     live.write([LiveUpdate(str(mmsi), now, 52.0, 4.0) for mmsi in (1, 2, 3, 4)])
     history = {1: (now, 52.0, 4.0), 2: (now - 5, 51.0, 4.0), 3: (now + 5, 52.0, 4.0), 4: (now, 52.1, 4.0)}

@@ -18,7 +18,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 
 from ingest.formats.ais.sentence import checksum
-from ingest.simulator.ships import Ship
+from ingest.simulator.ships import SimulatedShip
 from tests.chaos.outage_fleet import position
 
 HOSTILE = "127.0.0.2"  # from where all of it comes
@@ -57,8 +57,8 @@ class Targets:
     sbs_port: int
     listen_port: int  # of an honest feed
     keys: dict[str, str]
-    refused_ships: list[Ship]  # PostgreSQL refuses them as data
-    broken_ships: list[Ship]  # PostgreSQL answers as if code and schema disagreed
+    refused_ships: list[SimulatedShip]  # PostgreSQL refuses them as data
+    broken_ships: list[SimulatedShip]  # PostgreSQL answers as if code and schema disagreed
 
 
 class Attack(threading.Thread):

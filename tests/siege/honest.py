@@ -20,7 +20,7 @@ from contextlib import closing, suppress
 from itertools import cycle
 
 from ingest.simulator.sentences import Moment, Sentences, tagged
-from ingest.simulator.ships import Kind, Ship
+from ingest.simulator.ships import SimulatedShip, TransmissionKind
 from tests.chaos.outage_fleet import position
 
 TICK_SECONDS = 0.1
@@ -68,7 +68,7 @@ class HonestSender(ABC):
 
     seconds = TICK_SECONDS
 
-    def __init__(self, label: str, ships: Sequence[Ship], rate: float, sent: Sent) -> None:
+    def __init__(self, label: str, ships: Sequence[SimulatedShip], rate: float, sent: Sent) -> None:
         self.label, self.problem = label, ""
         self._ships, self._statics = cycle(ships), cycle(ships)
         self._rate, self._sent = rate, sent
@@ -117,21 +117,22 @@ class HonestSender(ABC):
                 lines.append(self._line(ship, due))
         return lines, keys
 
-    def _line(self, ship: Ship, now: float) -> bytes:
+    def _line(self, ship: SimulatedShip, now: float) -> bytes:
         return position(ship, int(now))
 
     def _static(self, now: float) -> Iterator[bytes]:
         ship = next(self._statics)
         moment = Moment(dt.datetime.fromtimestamp(now, dt.UTC), round(now * 1000), now, float(int(now)))
         yield b"".join(
-            line + b"\r\n" for line in self._sentences.encode(ship, Kind.STATIC, moment, ship.motion.at(now))
+            line + b"\r\n"
+            for line in self._sentences.encode(ship, TransmissionKind.STATIC, moment, ship.motion.at(now))
         )
 
 
 class ServedByTcp(HonestSender):
     """A receiver that listens, as AIS-catcher does; it serves the one collector that connects."""
 
-    def __init__(self, label: str, ships: Sequence[Ship], rate: float, sent: Sent) -> None:
+    def __init__(self, label: str, ships: Sequence[SimulatedShip], rate: float, sent: Sent) -> None:
         super().__init__(label, ships, rate, sent)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.settimeout(_TIMEOUT_SECONDS)
@@ -151,7 +152,9 @@ class ServedByTcp(HonestSender):
 class ConnectingByTcp(HonestSender):
     """A receiver that connects to our port, again and again until it is let in, and once connected stays so."""
 
-    def __init__(self, label: str, ships: Sequence[Ship], rate: float, sent: Sent, port: int, address: str) -> None:
+    def __init__(
+        self, label: str, ships: Sequence[SimulatedShip], rate: float, sent: Sent, port: int, address: str
+    ) -> None:
         super().__init__(label, ships, rate, sent)
         self._port, self._address = port, address
         self._connection: socket.socket | None = None
@@ -169,7 +172,9 @@ class ConnectingByTcp(HonestSender):
 class ByUdp(HonestSender):
     """A receiver that sends datagrams of some lines each."""
 
-    def __init__(self, label: str, ships: Sequence[Ship], rate: float, sent: Sent, port: int, address: str) -> None:
+    def __init__(
+        self, label: str, ships: Sequence[SimulatedShip], rate: float, sent: Sent, port: int, address: str
+    ) -> None:
         super().__init__(label, ships, rate, sent)
         self._port = port
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -189,7 +194,9 @@ class ByPush(HonestSender):
 
     seconds = PUSH_SECONDS
 
-    def __init__(self, label: str, ships: Sequence[Ship], rate: float, sent: Sent, port: int, key: str) -> None:
+    def __init__(
+        self, label: str, ships: Sequence[SimulatedShip], rate: float, sent: Sent, port: int, key: str
+    ) -> None:
         super().__init__(label, ships, rate, sent)
         self._port, self._key = port, key
         self.answers = Counter[int]()  # status -> times; 0: none came
@@ -217,7 +224,7 @@ class ByPush(HonestSender):
             except (OSError, http.client.HTTPException):
                 return 0
 
-    def _line(self, ship: Ship, now: float) -> bytes:
+    def _line(self, ship: SimulatedShip, now: float) -> bytes:
         return tagged(position(ship, int(now)).rstrip(), 1, round(now * 1000)) + b"\r\n"
 
 

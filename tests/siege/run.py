@@ -18,7 +18,7 @@ import redis
 
 from ingest.models import Feed, Format
 from ingest.push.receivers import hashed, new_key
-from ingest.simulator.ships import Ship, build_fleet
+from ingest.simulator.ships import SimulatedShip, build_fleet
 from resilience.breaker.registry import all_snapshots
 from resilience.breaker.state import Phase
 from resilience.queue.broker import StreamsBroker
@@ -330,7 +330,9 @@ class _Fleets:
         self.refused = [ship for ship in ships if ship.identity.mmsi % OF == REFUSED]
         self.broken = [ship for ship in ships if ship.identity.mmsi % OF == BROKEN]
         honest = [ship for ship in ships if ship.identity.mmsi % OF not in (REFUSED, BROKEN)]
-        self.honest: list[list[Ship]] = [honest[number * each : (number + 1) * each] for number in range(FEEDS)]
+        self.honest: list[list[SimulatedShip]] = [
+            honest[number * each : (number + 1) * each] for number in range(FEEDS)
+        ]
 
 
 def _rows(query: str, url: str) -> int:

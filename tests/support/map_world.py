@@ -3,7 +3,7 @@
 import math
 import time
 
-from tracking.live.state import Kind, LiveState, LiveUpdate
+from tracking.live.state import LiveKind, LiveState, LiveUpdate
 
 TYPES = (70, 80, 60, 40, 30, 52, 36, 0)
 
@@ -11,9 +11,9 @@ TYPES = (70, 80, 60, 40, 30, 52, 36, 0)
 def populate(ships: int = 60, aircraft: int = 25) -> None:
     """Write them around the southern North Sea, as heard just now."""
     now = time.time()
-    LiveState(Kind.VESSEL).write([_ship(number, now) for number in range(ships)])
-    LiveState(Kind.AIRCRAFT).write([_aircraft(number, now) for number in range(aircraft)])
-    LiveState(Kind.STATION).write(
+    LiveState(LiveKind.VESSEL).write([_ship(number, now) for number in range(ships)])
+    LiveState(LiveKind.AIRCRAFT).write([_aircraft(number, now) for number in range(aircraft)])
+    LiveState(LiveKind.STATION).write(
         [LiveUpdate("2442000", now, 52.1, 4.2, static={"kind": "base", "name": "SCHEVENINGEN"})]
     )
 

@@ -17,7 +17,7 @@ from pyais.encode import encode_dict
 from ingest.formats.ais.sentence import checksum
 from ingest.simulator import Simulation, SimulatorOptions, Transmission
 from ingest.simulator.sentences import Moment, _class_a_position, _class_b_position
-from ingest.simulator.ships import Fix, Ship
+from ingest.simulator.ships import ShipPoint, SimulatedShip
 from ingest.simulator.track import moved
 
 START = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
@@ -66,9 +66,9 @@ class _Report(NamedTuple):
     """A position that a ship sent."""
 
     number: int
-    ship: Ship
+    ship: SimulatedShip
     moment: Moment
-    fix: Fix
+    fix: ShipPoint
     line: bytes
     arrival_ms: int
     minute: float
@@ -214,7 +214,7 @@ class Sea:
         ship: Any = self._simulation.fleet[number]
         return int(ship.identity.mmsi)
 
-    def _far(self, fix: Fix, least_m: float, most_m: float = 2e6) -> tuple[float, float]:
+    def _far(self, fix: ShipPoint, least_m: float, most_m: float = 2e6) -> tuple[float, float]:
         """A place so far away, the distance log-uniform."""
         while True:
             distance = least_m * (most_m / least_m) ** self._chance.random()

@@ -21,8 +21,8 @@ from ingest.stages.work import Work
 from tests.truth.faults import Heard
 from tracking.positions.twins import twin_ms
 from tracking.truth.budget import budget_of
-from tracking.truth.fleets import Jump, fleets
-from tracking.truth.rule import Fold, Refusal, Row, fold
+from tracking.truth.fleets import FleetJump, fleets
+from tracking.truth.rule import Fold, JudgedPosition, RefusalCode, fold
 
 TRUST = 80
 
@@ -65,28 +65,30 @@ def judged(found: Iterable[VesselReport]) -> Places:
     lives = _lives(found)
     folds = {mmsi: fold(sorted(rows.values()), budget_of(mmsi)) for mmsi, rows in lives.items()}
     spoofed = fleets(
-        Jump(mmsi, birth.ts, birth.latitude, birth.longitude) for mmsi, one in folds.items() for birth in one.births
+        FleetJump(mmsi, birth.ts, birth.latitude, birth.longitude)
+        for mmsi, one in folds.items()
+        for birth in one.births
     )
     places: Places = defaultdict(list)
     for mmsi, one in folds.items():
-        wrong = {birth.number for birth in one.births if Jump(mmsi, *birth[:3]) in spoofed}
+        wrong = {birth.number for birth in one.births if FleetJump(mmsi, *birth[:3]) in spoofed}
         for row in lives[mmsi].values():
             place = mmsi, round(row.latitude * 600_000), round(row.longitude * 600_000)
             places[place].append(Judged(row.ts, _number(one, row, wrong)))
     return places
 
 
-def _number(one: Fold, row: Row, spoofed: set[int]) -> int:
+def _number(one: Fold, row: JudgedPosition, spoofed: set[int]) -> int:
     number = one.numbers[row.ts]
-    return Refusal.SPOOFED if number > 0 and number in spoofed else number
+    return RefusalCode.SPOOFED if number > 0 and number in spoofed else number
 
 
-def _lives(found: Iterable[VesselReport]) -> dict[int, dict[int, Row]]:
-    lives: defaultdict[int, dict[int, Row]] = defaultdict(dict)
+def _lives(found: Iterable[VesselReport]) -> dict[int, dict[int, JudgedPosition]]:
+    lives: defaultdict[int, dict[int, JudgedPosition]] = defaultdict(dict)
     for report in found:
         ts = round(report.timestamp.timestamp() * 1000)
         rows = lives[report.vessel_id]
-        row = Row(ts, report.latitude, report.longitude, _known(report.speed), _known(report.course))
+        row = JudgedPosition(ts, report.latitude, report.longitude, _known(report.speed), _known(report.course))
         if ts in rows and rows[ts].place != row.place:
             row = row._replace(ts=ts + twin_ms(*row.place))
         rows.setdefault(row.ts, row)

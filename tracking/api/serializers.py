@@ -183,7 +183,7 @@ class StationDetailSerializer(_Live, StationSerializer):
     """A station and its live document."""
 
 
-class _Track(serializers.Serializer[Any]):
+class _TrackFields(serializers.Serializer[Any]):
     """What every track has."""
 
     simplified = serializers.BooleanField(help_text="whether points were left out because `points` asked for fewer")
@@ -196,13 +196,13 @@ class _Track(serializers.Serializer[Any]):
         return {name: serializers.DateTimeField(help_text=text) for name, text in ends.items()} | super().get_fields()
 
 
-class VesselTrackSerializer(_Track):
+class VesselTrackSerializer(_TrackFields):
     """Positions of a vessel, in order of time."""
 
     points = VesselPositionSerializer(many=True)
 
 
-class AircraftTrackSerializer(_Track):
+class AircraftTrackSerializer(_TrackFields):
     """Positions of an aircraft, in order of time."""
 
     points = AircraftPositionSerializer(many=True)

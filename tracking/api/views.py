@@ -34,8 +34,8 @@ from tracking.api.pagination import IdentityCursor
 from tracking.api.query import SEEN_EXACT_TO, TrackQuery
 from tracking.exports import http
 from tracking.history import door, tracks
-from tracking.history.door import Span
-from tracking.live.state import Kind, LiveState
+from tracking.history.door import HistorySpan
+from tracking.live.state import LiveKind, LiveState
 from tracking.models import Aircraft, AircraftPosition, Position, Station, Vessel, VesselPosition
 
 TRACK_POINTS = 10_000
@@ -63,7 +63,7 @@ class IdentityViewSet(ReadOnlyModelViewSet[Any]):
     """The list of one kind of identity and the page of one of them."""
 
     model: ClassVar[type[Model]]
-    live_kind: ClassVar[Kind]
+    live_kind: ClassVar[LiveKind]
     detail_serializer_class: ClassVar[type[BaseSerializer[Any]]]
     pagination_class = IdentityCursor
     lookup_value_regex = "[^/]+"
@@ -102,7 +102,7 @@ class IdentityViewSet(ReadOnlyModelViewSet[Any]):
         """Nothing: stations have no history."""
 
 
-def _live_document(kind: Kind, key: str) -> tuple[dict[str, Any] | None, bool]:
+def _live_document(kind: LiveKind, key: str) -> tuple[dict[str, Any] | None, bool]:
     """(document or None, whether live state answered)."""
     try:
         return LiveState(kind).get(key), True
@@ -151,7 +151,7 @@ class TrackedViewSet(IdentityViewSet):
         query.is_valid(raise_exception=True)
         start, end, wanted, refused = (query.validated_data[name] for name in ("from", "to", "points", "refused"))
         fields = self.position_serializer_class.Meta.fields  # type: ignore[attr-defined]
-        span = Span(self.position_model, start, end, found.pk, refused=refused)
+        span = HistorySpan(self.position_model, start, end, found.pk, refused=refused)
         points = tracks.points(span, fields, limit=(wanted or TRACK_POINTS) + 1)
         simplified = wanted is not None and len(points) > wanted
         if simplified:
@@ -192,7 +192,7 @@ class VesselViewSet(TrackedViewSet):
     """Ships and all that reports as one, the latest heard first."""
 
     queryset = Vessel.objects.order_by("-last_seen", "mmsi")
-    model, live_kind, lookup_field = Vessel, Kind.VESSEL, "mmsi"
+    model, live_kind, lookup_field = Vessel, LiveKind.VESSEL, "mmsi"
     position_model, position_key = VesselPosition, "vessel_id"
     serializer_class = serializers.VesselSerializer
     detail_serializer_class = serializers.VesselDetailSerializer
@@ -233,7 +233,7 @@ class AircraftViewSet(TrackedViewSet):
     """Aircraft, the latest heard first."""
 
     queryset = Aircraft.objects.order_by("-last_seen", "icao")
-    model, live_kind, lookup_field = Aircraft, Kind.AIRCRAFT, "icao"
+    model, live_kind, lookup_field = Aircraft, LiveKind.AIRCRAFT, "icao"
     position_model, position_key = AircraftPosition, "aircraft_id"
     serializer_class = serializers.AircraftSerializer
     detail_serializer_class = serializers.AircraftDetailSerializer
@@ -282,7 +282,7 @@ class StationViewSet(IdentityViewSet):
     """Base stations and aids to navigation, by MMSI."""
 
     queryset = Station.objects.order_by("mmsi")
-    model, live_kind, lookup_field = Station, Kind.STATION, "mmsi"
+    model, live_kind, lookup_field = Station, LiveKind.STATION, "mmsi"
     serializer_class = serializers.StationSerializer
     detail_serializer_class = serializers.StationDetailSerializer
     filterset_class = StationFilter

@@ -15,7 +15,7 @@ import msgspec
 
 from tracking.clients.readsb import AircraftEntry, entry
 from tracking.clients.values import FRESH_SECONDS, lately
-from tracking.live.state import Document, Kind, LiveState
+from tracking.live.state import Document, LiveKind, LiveState
 
 MOST_MILES = 250.0
 MOST_ADDRESSES = 1000
@@ -36,14 +36,14 @@ NAMED: dict[str, Callable[[Document], str]] = {
 def by_address(addresses: Iterable[str]) -> bytes:
     """The aircraft with these ICAO addresses, as far as they were heard in the last minute."""
     now = time.time()
-    found = LiveState(Kind.AIRCRAFT).get_many(addresses).values()
+    found = LiveState(LiveKind.AIRCRAFT).get_many(addresses).values()
     return _answer([entry(one, now) for one in found if now - one["ts"] <= FRESH_SECONDS], now)
 
 
 def by_name(what: str, names: Iterable[str]) -> bytes:
     """The aircraft with one of these callsigns, registrations, types or squawks, in whatever case."""
     wanted, said = {name.strip().upper() for name in names}, NAMED[what]
-    now, documents = lately(Kind.AIRCRAFT)
+    now, documents = lately(LiveKind.AIRCRAFT)
     return _answer([entry(one, now) for one in documents if said(one).upper() in wanted], now)
 
 
@@ -51,7 +51,7 @@ def around(latitude: float, longitude: float, miles: float, closest: bool = Fals
     """The aircraft within a distance of a place, the nearest first; only that one if `closest`."""
     now = time.time()
     found = []
-    for document in LiveState(Kind.AIRCRAFT).in_box(*_box(latitude, longitude, miles)):
+    for document in LiveState(LiveKind.AIRCRAFT).in_box(*_box(latitude, longitude, miles)):
         one = entry(document, now)
         if "lat" in one:
             distance = distance_nm(latitude, longitude, one["lat"], one["lon"])

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from tracking.clients.values import FreshValues, lately
-from tracking.live.state import Document, Kind
+from tracking.live.state import Document, LiveKind
 
 REFRESH_MS = 1000  # answers are shared for a second
 VERSION = "Tracking"
@@ -26,7 +26,7 @@ AircraftEntry = dict[str, Any]
 
 def aircraft_json() -> bytes:
     """The document of all aircraft. Raises redis.RedisError."""
-    now, documents = lately(Kind.AIRCRAFT)
+    now, documents = lately(LiveKind.AIRCRAFT)
     return msgspec.json.encode({"now": round(now, 3), "messages": 0, "aircraft": entries(documents, now)})
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from tracking.clients.values import FreshValues, lately
-from tracking.live.state import Document, Kind
+from tracking.live.state import Document, LiveKind
 from tracking.positions.mmsi import classify
 
 HEARD_SECONDS = 1800.0
@@ -24,7 +24,7 @@ _MEASURES = ("to_bow", "to_stern", "to_starboard", "to_port")
 
 def ships_json() -> bytes:
     """All ships. Raises redis.RedisError."""
-    now, documents = lately(Kind.VESSEL, HEARD_SECONDS)
+    now, documents = lately(LiveKind.VESSEL, HEARD_SECONDS)
     found = [ship(document, now) for document in documents]
     return msgspec.json.encode({"count": len(found), "ships": found, "error": False})
 

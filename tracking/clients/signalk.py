@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from tracking.clients.values import FreshValues, lately
-from tracking.live.state import Document, Kind
+from tracking.live.state import Document, LiveKind
 
 VERSION = "1.7.0"
 HEARD_SECONDS = 1800.0
@@ -88,7 +88,7 @@ def delta(mmsi: int | str, at: dt.datetime, label: str, paths: PathValues, named
 
 def vessels_json() -> bytes:
     """All vessels that were heard, by name. Raises redis.RedisError."""
-    now, documents = lately(Kind.VESSEL, HEARD_SECONDS)
+    now, documents = lately(LiveKind.VESSEL, HEARD_SECONDS)
     return msgspec.json.encode({context(one["id"]): vessel(one, now) for one in documents})
 
 

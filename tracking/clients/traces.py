@@ -15,8 +15,8 @@ import msgspec
 
 from tracking.clients.readsb import GROUND, entry
 from tracking.history import tracks
-from tracking.history.door import Span
-from tracking.live.state import Document, Kind, LiveState
+from tracking.history.door import HistorySpan
+from tracking.live.state import Document, LiveKind, LiveState
 from tracking.models import AircraftPosition
 
 FULL = dt.timedelta(hours=24)
@@ -33,11 +33,11 @@ TraceRow = list[Any]
 
 def trace(address: str, length: dt.timedelta) -> bytes | None:
     """The trace of an aircraft that is live, else None. Raises errors of Redis, of django.db and of the archive."""
-    document = LiveState(Kind.AIRCRAFT).get(address)
+    document = LiveState(LiveKind.AIRCRAFT).get(address)
     if document is None:
         return None
     end = dt.datetime.now(dt.UTC) + LEAD
-    span = Span(AircraftPosition, end - LEAD - length, end, address)
+    span = HistorySpan(AircraftPosition, end - LEAD - length, end, address)
     points = tracks.points(span, _FIELDS, limit=MOST_POINTS + 1)
     if len(points) > MOST_POINTS:
         points = tracks.outline(span, _FIELDS, limit=MOST_POINTS)

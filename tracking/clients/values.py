@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from tracking.live.state import Document, Kind, LiveState
+from tracking.live.state import Document, LiveKind, LiveState
 
 FRESH_SECONDS = 60.0  # readsb shows an aircraft, and each of its values, for a minute
 MOST_TARGETS = 20_000
@@ -46,7 +46,7 @@ class FreshValues:
         return self.document.get(name) or None
 
 
-def lately(kind: Kind, seconds: float = FRESH_SECONDS) -> tuple[float, list[Document]]:
+def lately(kind: LiveKind, seconds: float = FRESH_SECONDS) -> tuple[float, list[Document]]:
     """(now, the documents that were heard within so many seconds, oldest first). Raises redis.RedisError."""
     now = time.time()
     return now, LiveState(kind).changed_since(now - seconds, limit=MOST_TARGETS)

@@ -23,7 +23,7 @@ WAIT_SECONDS = 0.5
 SHARE = 20  # of the time, one part at most
 
 
-class Remembered(Generic[T]):
+class RememberedAnswer(Generic[T]):
     """One question with its latest answer. Times are monotonic seconds."""
 
     def __init__(self, name: str, question: Callable[[], T], seconds: float) -> None:

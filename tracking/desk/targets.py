@@ -26,7 +26,7 @@ class Linked(NamedTuple):
     url: str = ""
 
 
-class Table(TypedDict):
+class TargetTable(TypedDict):
     """A table that can be asked for; `empty` is said where it has no rows. `ask` may raise what a server raises."""
 
     title: str
@@ -47,7 +47,7 @@ def tables(user: Any, subject: Subject, key: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _asked(table: Table) -> dict[str, Any]:
+def _asked(table: TargetTable) -> dict[str, Any]:
     shown = {name: table[name] for name in ("title", "headings", "empty")}  # type: ignore[literal-required]
     try:
         return shown | {"rows": table["ask"]()}

@@ -18,17 +18,17 @@ import numpy as np
 from tracking.events.models.event import EventKind
 from tracking.events.rules import Fence, Key, Rules
 from tracking.positions import mmsi
-from tracking.truth.models import Subject
+from tracking.truth.models import PositionKind
 from tracking.truth.notes import milliseconds
 
 EMERGENCY_SQUAWKS = {"7500": "unlawful interference", "7600": "radio failure", "7700": "general emergency"}
 AIS_SART = 14  # navigational status of a transmitter that is active, ITU-R M.1371-5
-_DEVICES = {mmsi.Kind.SART: "SART", mmsi.Kind.MOB: "man overboard", mmsi.Kind.EPIRB: "EPIRB"}
+_DEVICES = {mmsi.MmsiForm.SART: "SART", mmsi.MmsiForm.MOB: "man overboard", mmsi.MmsiForm.EPIRB: "EPIRB"}
 _LOWEST, _HIGHEST = 970_000_000, 974_999_999  # of the numbers of such devices
 
 _COLUMNS = {
-    Subject.VESSEL: attrgetter("vessel_id", "longitude", "latitude", "speed", "status"),
-    Subject.AIRCRAFT: attrgetter("aircraft_id", "longitude", "latitude", "ground_speed"),
+    PositionKind.VESSEL: attrgetter("vessel_id", "longitude", "latitude", "speed", "status"),
+    PositionKind.AIRCRAFT: attrgetter("aircraft_id", "longitude", "latitude", "ground_speed"),
 }
 
 Values = dict[str, Any]
@@ -41,7 +41,7 @@ class Condition(NamedTuple):
     reference: str
 
 
-class Moment(NamedTuple):
+class BatchMoment(NamedTuple):
     """What a target fulfilled at one time (ms since 1970), and which other kinds it thereby does not."""
 
     at: int
@@ -60,13 +60,13 @@ class Seen(NamedTuple):
     """What a batch shows of one subject: positions, sightings by identity, and the indexes of the positions that live
     state does not believe."""
 
-    subject: Subject
+    subject: PositionKind
     reports: Sequence[Any]
     sightings: Mapping[Any, Any]
     hidden: Set[int] = frozenset()
 
 
-class Found:
+class BatchConditions:
     """The conditions of one batch: by index of the report, and by target for what static data say."""
 
     def __init__(self, seen: Seen, rules: Rules) -> None:
@@ -78,7 +78,7 @@ class Found:
         columns: list[Sequence[Any]] = list(zip(*rows, strict=True)) or [()] * 5
         self.keys = columns[0]
         self._compare_with_fences(columns, rules)
-        if seen.subject is Subject.VESSEL:
+        if seen.subject is PositionKind.VESSEL:
             self._look_for_distress(columns[0], columns[4])
         else:
             self._look_for_squawks()
@@ -90,9 +90,9 @@ class Found:
         keys = self.keys
         return {keys[index] for index in self._by_report} | self._squawks.keys() | self._listed.keys()
 
-    def moments(self, wanted: Collection[Key]) -> dict[Key, list[Moment]]:
+    def moments(self, wanted: Collection[Key]) -> dict[Key, list[BatchMoment]]:
         """What the `wanted` targets fulfilled, each in order of time."""
-        found: dict[Key, list[Moment]] = {key: [] for key in wanted}
+        found: dict[Key, list[BatchMoment]] = {key: [] for key in wanted}
         for index, key in enumerate(self.keys):
             if key in found:
                 found[key].append(self._moment(index, key))
@@ -102,14 +102,14 @@ class Found:
             moments.sort(key=lambda moment: moment.at)
         return found
 
-    def _moment(self, index: int, key: Key) -> Moment:
+    def _moment(self, index: int, key: Key) -> BatchMoment:
         report = self._seen.reports[index]
         fulfilled = self._by_report.get(index, {}) | self._listed.get(key, {})
         at = milliseconds(report.timestamp)
         denies = frozenset[EventKind]() if index in self._seen.hidden else _OF_POSITION
-        return Moment(at, report.latitude, report.longitude, report.source, fulfilled, denies)
+        return BatchMoment(at, report.latitude, report.longitude, report.source, fulfilled, denies)
 
-    def _of_sighting(self, key: Key, positions: Sequence[Moment]) -> list[Moment]:
+    def _of_sighting(self, key: Key, positions: Sequence[BatchMoment]) -> list[BatchMoment]:
         """What static data say; a place is that of the newest position of the batch."""
         sighting = self._seen.sightings[key]
         at = max(positions, default=None, key=lambda moment: moment.at)
@@ -118,9 +118,9 @@ class Found:
         if "squawk" in sighting.static:
             squawk = self._squawks.get(key)
             said = {Condition(EventKind.EMERGENCY, squawk): {"means": EMERGENCY_SQUAWKS[squawk]}} if squawk else {}
-            found.append(Moment(milliseconds(sighting.static_at), *place, said, _OF_SQUAWK))
+            found.append(BatchMoment(milliseconds(sighting.static_at), *place, said, _OF_SQUAWK))
         if key in self._listed and not positions:
-            found.append(Moment(milliseconds(sighting.last_seen), *place, self._listed[key], frozenset()))
+            found.append(BatchMoment(milliseconds(sighting.last_seen), *place, self._listed[key], frozenset()))
         return found
 
     def _compare_with_fences(self, columns: Sequence[Sequence[Any]], rules: Rules) -> None:

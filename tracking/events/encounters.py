@@ -29,7 +29,7 @@ from resilience.breaker.registry import Breaker, CircuitOpen, get_breaker
 from resilience.database.sqlstate import is_outage
 from tracking.events import keeping, recording
 from tracking.events.models.event import Event, EventKind
-from tracking.live.state import Document, Kind, LiveState
+from tracking.live.state import Document, LiveKind, LiveState
 from tracking.positions import mmsi
 
 logger = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ def look(now: float) -> int:
 
 def read(now: float) -> list[Document]:
     """The live ships that were heard lately. Raises redis errors."""
-    return LiveState(Kind.VESSEL).changed_since(now - OLDEST_SECONDS, limit=MOST_SHIPS)
+    return LiveState(LiveKind.VESSEL).changed_since(now - OLDEST_SECONDS, limit=MOST_SHIPS)
 
 
 def tell(documents: Sequence[Document], now: float) -> int:
@@ -108,7 +108,7 @@ def columns(documents: Sequence[Document], now: float) -> Ships:
             continue
         if "/" in document["id"]:  # a second track under one MMSI is in dispute
             continue
-        if mmsi.classify(int(document["id"]))[0] is not mmsi.Kind.SHIP:
+        if mmsi.classify(int(document["id"]))[0] is not mmsi.MmsiForm.SHIP:
             continue
         speed, course, status = document.get("speed") or 0.0, document.get("course"), document.get("status")
         still = course is None or speed < LEAST_KNOTS or status in _STILL

@@ -16,11 +16,11 @@ from typing import NamedTuple
 import msgspec
 from django_redis import get_redis_connection
 
-from tracking.events.conditions import Condition, Moment, Values
+from tracking.events.conditions import BatchMoment, Condition, Values
 from tracking.events.models.event import EventKind
 from tracking.events.rules import Key, Rules
 from tracking.events.timings import HEARD_SECONDS, TIMINGS
-from tracking.truth.models import Subject
+from tracking.truth.models import PositionKind
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Begun(NamedTuple):
 
     key: Key
     condition: Condition
-    moment: Moment
+    moment: BatchMoment
     values: Values
 
 
@@ -91,7 +91,7 @@ def condition_of(text: str) -> Condition:
     return Condition(EventKind(kind), reference)
 
 
-def load(subject: Subject, keys: Collection[Key]) -> dict[Key, Held]:
+def load(subject: PositionKind, keys: Collection[Key]) -> dict[Key, Held]:
     """What is known of the targets, of those alone of whom something is."""
     if not keys:
         return {}
@@ -101,7 +101,7 @@ def load(subject: Subject, keys: Collection[Key]) -> dict[Key, Held]:
     return {wanted[place - 1]: _decode(packed) for place, packed in zip(found[::2], found[1::2], strict=True)}
 
 
-def save(subject: Subject, held: Mapping[Key, Held]) -> None:
+def save(subject: PositionKind, held: Mapping[Key, Held]) -> None:
     """Keep what changed."""
     if not held:
         return
@@ -112,19 +112,19 @@ def save(subject: Subject, held: Mapping[Key, Held]) -> None:
     client.hset(_hash(subject), mapping={key: msgspec.msgpack.encode(one) for key, one in held.items()})
 
 
-def all_held(subject: Subject) -> Iterator[tuple[str, Held]]:
+def all_held(subject: PositionKind) -> Iterator[tuple[str, Held]]:
     """(identity, what it holds) of all targets, in pieces that keep other clients waiting for a few milliseconds."""
     for key, packed in get_redis_connection("live").hscan_iter(_hash(subject), count=_PER_CALL):
         yield key.decode(), _decode(packed)
 
 
-def forget(subject: Subject, keys: Sequence[str]) -> None:
+def forget(subject: PositionKind, keys: Sequence[str]) -> None:
     """Forget targets."""
     if keys:
         get_redis_connection("live").hdel(_hash(subject), *keys)
 
 
-def advance(held: Mapping[Key, Held], moments: Mapping[Key, Sequence[Moment]], rules: Rules) -> Changes:
+def advance(held: Mapping[Key, Held], moments: Mapping[Key, Sequence[BatchMoment]], rules: Rules) -> Changes:
     """Take the moments of each target in turn. Pure. A moment that is older than the newest changes nothing."""
     changes = Changes([], [], {})
     for key, found in moments.items():
@@ -146,7 +146,7 @@ def quiet_ms(condition: Condition) -> int:
     return TIMINGS[condition.kind].quiet_ms
 
 
-def _take(key: Key, one: Held, moment: Moment, rules: Rules, changes: Changes) -> None:
+def _take(key: Key, one: Held, moment: BatchMoment, rules: Rules, changes: Changes) -> None:
     fulfilled = dict(moment.fulfilled)
     for condition, values in moment.fulfilled.items():
         if condition.kind is EventKind.ENTERED:
@@ -164,7 +164,9 @@ def _take(key: Key, one: Held, moment: Moment, rules: Rules, changes: Changes) -
             _end(key, one, condition, last, moment, rules, changes)
 
 
-def _staying(one: Held, inside: Condition, moment: Moment, values: Values, rules: Rules) -> dict[Condition, Values]:
+def _staying(
+    one: Held, inside: Condition, moment: BatchMoment, values: Values, rules: Rules
+) -> dict[Condition, Values]:
     """That it stays, if it has been inside for long enough."""
     fence = rules.by_number[inside.reference]
     since = one.conditions.get(name(inside))
@@ -173,7 +175,9 @@ def _staying(one: Held, inside: Condition, moment: Moment, values: Values, rules
     return {Condition(EventKind.DWELLS, inside.reference): values | {"minutes": fence.dwell_ms // 60_000}}
 
 
-def _end(key: Key, one: Held, condition: Condition, last: int, moment: Moment, rules: Rules, changes: Changes) -> None:
+def _end(
+    key: Key, one: Held, condition: Condition, last: int, moment: BatchMoment, rules: Rules, changes: Changes
+) -> None:
     del one.conditions[name(condition)]
     changes.ended.append(Ended(key, condition, last))
     fence = rules.by_number.get(condition.reference)
@@ -182,5 +186,5 @@ def _end(key: Key, one: Held, condition: Condition, last: int, moment: Moment, r
         changes.begun.append(Begun(key, left, moment, {"geofence": fence.name}))
 
 
-def _hash(subject: Subject) -> str:
+def _hash(subject: PositionKind) -> str:
     return f"v2:events:{subject.value}s"

@@ -20,7 +20,7 @@ from resilience import clocks
 from tracking.events import held, recording
 from tracking.events.models.event import Event, EventKind
 from tracking.events.timings import TIMINGS
-from tracking.truth.models import Subject
+from tracking.truth.models import PositionKind
 from tracking.truth.notes import milliseconds, moment
 
 logger = logging.getLogger(__name__)
@@ -49,11 +49,11 @@ class Kept(NamedTuple):
 def keep() -> Kept:
     """Close and delete. Raises django.db and redis errors."""
     now = clocks.database_now()
-    heard = {subject: _heard(subject, now) for subject in Subject}
+    heard = {subject: _heard(subject, now) for subject in PositionKind}
     return Kept(_close(heard, now), _delete())
 
 
-def _heard(subject: Subject, now: dt.datetime) -> dict[tuple[str, str], int]:
+def _heard(subject: PositionKind, now: dt.datetime) -> dict[tuple[str, str], int]:
     """When each condition of each target was last fulfilled; targets that hold nothing are forgotten."""
     found: dict[tuple[str, str], int] = {}
     gone: list[str] = []
@@ -65,13 +65,13 @@ def _heard(subject: Subject, now: dt.datetime) -> dict[tuple[str, str], int]:
     return found
 
 
-def _close(heard: dict[Subject, dict[tuple[str, str], int]], now: dt.datetime) -> int:
+def _close(heard: dict[PositionKind, dict[tuple[str, str], int]], now: dt.datetime) -> int:
     """Bring the times of open events up to date, and close those that are over."""
     over: list[recording.Over] = []
     moved: list[Event] = []
     for event in Event.objects.filter(until=None, kind__in=OF_BATCHES).order_by("held_at")[:MOST_OPEN]:
         condition = held.Condition(EventKind(event.kind), event.reference)
-        last = heard[Subject(event.subject)].get((event.identity, held.name(condition)))
+        last = heard[PositionKind(event.subject)].get((event.identity, held.name(condition)))
         if last is not None and moment(last) > event.held_at:
             event.held_at = moment(last)
             moved.append(event)

@@ -16,7 +16,7 @@ from shapely.geometry import shape
 
 from resilience import memory
 from tracking.events.models.rules import Geofence, WatchedTarget, WatchList
-from tracking.truth.models import Subject
+from tracking.truth.models import PositionKind
 
 LOOK_SECONDS = 5.0
 MOST_FENCES = 5000  # the first by number are looked at
@@ -60,13 +60,13 @@ class FenceIndex:
 class Rules(NamedTuple):
     """All that is looked for. `watched`: the numbers of the lists on which an identity is; `names` of the lists."""
 
-    fences: dict[Subject, FenceIndex]
+    fences: dict[PositionKind, FenceIndex]
     by_number: dict[str, Fence]
-    watched: dict[Subject, dict[Key, list[int]]]
+    watched: dict[PositionKind, dict[Key, list[int]]]
     names: dict[int, str]
 
 
-class _Kept:
+class _RulesInUse:
     """What this process read, when it looked last, and the version of that."""
 
     rules: Rules | None = None
@@ -74,7 +74,7 @@ class _Kept:
     looked = 0.0
 
 
-_kept = _Kept()
+_kept = _RulesInUse()
 memory.forgotten_by(lambda: _keep(None, ()))
 
 
@@ -113,15 +113,15 @@ def _version() -> tuple[Any, ...]:
 
 def _read() -> Rules:
     fences = list(Geofence.objects.filter(enabled=True).order_by("id")[:MOST_FENCES])
-    watched: dict[Subject, dict[Key, list[int]]] = {subject: {} for subject in Subject}
+    watched: dict[PositionKind, dict[Key, list[int]]] = {subject: {} for subject in PositionKind}
     for target in WatchedTarget.objects.filter(watch_list__enabled=True).order_by("id"):
-        subject = Subject(target.subject)
-        key: Key = int(target.identity) if subject is Subject.VESSEL else target.identity
+        subject = PositionKind(target.subject)
+        key: Key = int(target.identity) if subject is PositionKind.VESSEL else target.identity
         watched[subject].setdefault(key, []).append(target.watch_list_id)
     return Rules(
         {
             subject: FenceIndex([fence for fence in fences if fence.whose in (Geofence.Whose.BOTH, subject)])
-            for subject in Subject
+            for subject in PositionKind
         },
         {str(fence.pk): _fence(fence) for fence in fences},
         watched,

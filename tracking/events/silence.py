@@ -21,7 +21,7 @@ from django.db import connection
 from resilience import clocks
 from tracking.events import recording
 from tracking.events.models.event import Event, EventKind
-from tracking.live.state import Document, Kind, LiveState
+from tracking.live.state import Document, LiveKind, LiveState
 from tracking.models import VesselPosition
 from tracking.positions import mmsi
 
@@ -41,7 +41,7 @@ SUBJECT = "vessel"
 def look() -> int:
     """Open and close; how many of both. Raises django.db and redis errors."""
     now = clocks.database_now()
-    ships = LiveState(Kind.VESSEL).changed_since(now.timestamp() - settings.LIVE_TTL_SECONDS, limit=MOST_SHIPS)
+    ships = LiveState(LiveKind.VESSEL).changed_since(now.timestamp() - settings.LIVE_TTL_SECONDS, limit=MOST_SHIPS)
     back = _close(now, ships)
     silent = silent_among(ships, now.timestamp())[:MOST_ASKED]
     dark = _dark(silent, now.timestamp())
@@ -59,7 +59,7 @@ def silent_among(ships: Sequence[Document], now: float) -> list[Document]:
     found = []
     for index in np.flatnonzero(now - times >= LEAST_SECONDS).tolist():
         ship = placed[index]
-        if (ship.get("speed") or 0.0) < LEAST_KNOTS or mmsi.classify(int(ship["id"]))[0] is not mmsi.Kind.SHIP:
+        if (ship.get("speed") or 0.0) < LEAST_KNOTS or mmsi.classify(int(ship["id"]))[0] is not mmsi.MmsiForm.SHIP:
             continue
         width = NEAR_DEGREES / max(0.01, float(np.cos(np.radians(ship["lat"]))))
         near = fresh & (np.abs(latitudes - ship["lat"]) < NEAR_DEGREES) & (np.abs(longitudes - ship["lon"]) < width)

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 from resilience.breaker.registry import Breaker
 from tracking.events import held, recording, rules
-from tracking.events.conditions import Found, Seen
+from tracking.events.conditions import BatchConditions, Seen
 from tracking.events.held import Begun, Changes
 from tracking.events.models.event import Event
 from tracking.events.rules import Key
-from tracking.live.state import Kind, LiveState
-from tracking.truth.models import Subject
+from tracking.live.state import LiveKind, LiveState
+from tracking.truth.models import PositionKind
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ _NAMES = ("name", "callsign", "registration", "squawk", "type_code")
 class Looked(NamedTuple):
     """What a batch comes to for one subject; `late` are the targets whose news must wait for the next batch."""
 
-    subject: Subject
+    subject: PositionKind
     changes: Changes
     notes: list[recording.Note]
     late: set[Key]
@@ -71,7 +71,7 @@ def _look(seen: Seen, in_force: rules.Rules) -> Looked | None:
     """What changes; None where nobody fulfils anything, nor did before."""
     if not seen.sightings:
         return None
-    conditions = Found(seen, in_force)
+    conditions = BatchConditions(seen, in_force)
     known = held.load(seen.subject, seen.sightings.keys())
     wanted = conditions.targets | known.keys()
     if not wanted:
@@ -83,14 +83,14 @@ def _look(seen: Seen, in_force: rules.Rules) -> Looked | None:
     return Looked(seen.subject, changes, _notes(seen.subject, begun, in_force), {one.key for one in late})
 
 
-def _notes(subject: Subject, begun: Iterable[Begun], in_force: rules.Rules) -> list[recording.Note]:
+def _notes(subject: PositionKind, begun: Iterable[Begun], in_force: rules.Rules) -> list[recording.Note]:
     """What begins, with the names and the place that the live document has."""
     wanted = [one for one in begun if _is_told(one, in_force)]
-    documents = LiveState(Kind(subject.value)).get_many({str(one.key) for one in wanted}) if wanted else {}
+    documents = LiveState(LiveKind(subject.value)).get_many({str(one.key) for one in wanted}) if wanted else {}
     return [_note(subject, one, documents.get(str(one.key), {})) for one in wanted]
 
 
-def _note(subject: Subject, one: Begun, document: dict[str, Any]) -> recording.Note:
+def _note(subject: PositionKind, one: Begun, document: dict[str, Any]) -> recording.Note:
     at, latitude, longitude, source, _, _ = one.moment
     if latitude is None:
         latitude, longitude = document.get("lat"), document.get("lon")

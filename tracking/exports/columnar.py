@@ -12,7 +12,7 @@ from itertools import islice
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tracking.exports.fields import UNITS, Fields, Row
+from tracking.exports.fields import UNITS, ExportFields, Row
 from tracking.history.columns import KINDS, schema_of
 
 ROW_GROUP = 50_000
@@ -47,7 +47,7 @@ class _Pieces(io.RawIOBase):
         return taken
 
 
-def parquet(fields: Fields, rows: Iterable[Row]) -> Iterator[bytes]:
+def parquet(fields: ExportFields, rows: Iterable[Row]) -> Iterator[bytes]:
     """A Parquet file, zstd."""
     schema, sink, rows = _schema(fields), _Pieces(), iter(rows)
     with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
@@ -57,7 +57,7 @@ def parquet(fields: Fields, rows: Iterable[Row]) -> Iterator[bytes]:
     yield sink.take()
 
 
-def _schema(fields: Fields) -> pa.Schema:
+def _schema(fields: ExportFields) -> pa.Schema:
     whole = schema_of(KINDS[fields.kind])
     return pa.schema([whole.field(name).with_metadata(_metadata(whole, name)) for name in fields.names])
 

@@ -33,7 +33,7 @@ UNITS = {
 
 
 @dataclass(frozen=True)
-class Fields:
+class ExportFields:
     """The columns of a model that are exported: `key` says whose a position is; `names` are all, that one first."""
 
     kind: str
@@ -45,8 +45,8 @@ class Fields:
         return f"{name} ({UNITS[name]})" if name in UNITS else name
 
 
-def fields_of(model: type[Position]) -> Fields:
+def fields_of(model: type[Position]) -> ExportFields:
     """Those of the model: all columns but the number of the row."""
     key, time = key_of(model)[:2]
     rest = (column.name for column in columns_of(model) if column.name not in ("id", key, time))
-    return Fields(kind_of(model), key, (key, time, *rest))
+    return ExportFields(kind_of(model), key, (key, time, *rest))

@@ -6,27 +6,27 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from tracking.exports.columnar import parquet
-from tracking.exports.fields import Fields, Row
+from tracking.exports.fields import ExportFields, Row
 from tracking.exports.text import geojson, ndjson, written_csv
 from tracking.exports.tracks import gpx, kml
 
 
-class Format(NamedTuple):
+class ExportFormat(NamedTuple):
     """A format: its name, which is the ending of its files too; `write` makes pieces of bytes of rows."""
 
     name: str
     media_type: str
-    write: Callable[[Fields, Iterable[Row]], Iterator[bytes]]
+    write: Callable[[ExportFields, Iterable[Row]], Iterator[bytes]]
 
 
 FORMATS = {
     made.name: made
     for made in (
-        Format("csv", "text/csv", written_csv),
-        Format("ndjson", "application/x-ndjson", ndjson),
-        Format("geojson", "application/geo+json", geojson),
-        Format("gpx", "application/gpx+xml", gpx),
-        Format("kml", "application/vnd.google-earth.kml+xml", kml),
-        Format("parquet", "application/vnd.apache.parquet", parquet),
+        ExportFormat("csv", "text/csv", written_csv),
+        ExportFormat("ndjson", "application/x-ndjson", ndjson),
+        ExportFormat("geojson", "application/geo+json", geojson),
+        ExportFormat("gpx", "application/gpx+xml", gpx),
+        ExportFormat("kml", "application/vnd.google-earth.kml+xml", kml),
+        ExportFormat("parquet", "application/vnd.apache.parquet", parquet),
     )
 }

@@ -12,7 +12,7 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 
 from tracking.exports.fields import Row, fields_of
-from tracking.exports.formats import FORMATS, Format
+from tracking.exports.formats import FORMATS, ExportFormat
 from tracking.models import Position
 
 
@@ -35,7 +35,7 @@ _FILE, _DOCUMENT = {"type": "string", "format": "binary"}, {"type": "object"}
 SCHEMA = {("200", made.media_type): _DOCUMENT if "geo+json" in made.media_type else _FILE for made in FORMATS.values()}
 
 
-def chosen(request: Request) -> Format | None:
+def chosen(request: Request) -> ExportFormat | None:
     """The format that was asked for, None for JSON; from here on errors are JSON."""
     accepted: Any = request.accepted_renderer  # type: ignore[attr-defined]
     if not isinstance(accepted, ExportRenderer):
@@ -48,7 +48,7 @@ def chosen(request: Request) -> Format | None:
     return found
 
 
-def streamed(form: Format, model: type[Position], rows: Iterable[Row], name: str) -> StreamingHttpResponse:
+def streamed(form: ExportFormat, model: type[Position], rows: Iterable[Row], name: str) -> StreamingHttpResponse:
     """The rows as a file of that name."""
     response = StreamingHttpResponse(form.write(fields_of(model), rows), content_type=form.media_type)
     response["Content-Disposition"] = f'attachment; filename="{name}.{form.name}"'

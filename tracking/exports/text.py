@@ -16,14 +16,14 @@ from typing import Any
 import msgspec
 
 from resilience.letters.exports import might_compute
-from tracking.exports.fields import Fields, Row
+from tracking.exports.fields import ExportFields, Row
 
 ROWS_AT_ONCE = 1000
 
 _encode = msgspec.json.Encoder().encode
 
 
-def written_csv(fields: Fields, rows: Iterable[Row]) -> Iterator[bytes]:
+def written_csv(fields: ExportFields, rows: Iterable[Row]) -> Iterator[bytes]:
     """A header with units, then a line a position; nothing stands for what is not known."""
     yield _lines([[fields.heading(name) for name in fields.names]])
     for part in _parts(rows):
@@ -49,17 +49,17 @@ def instant(value: dt.datetime) -> str:
     return value.astimezone(dt.UTC).replace(tzinfo=None).isoformat() + "Z"
 
 
-def ndjson(fields: Fields, rows: Iterable[Row]) -> Iterator[bytes]:
+def ndjson(fields: ExportFields, rows: Iterable[Row]) -> Iterator[bytes]:
     """An object a line, with the names of the columns."""
     for part in _parts(rows):
         yield b"".join(_encode(_object(fields, row)) + b"\n" for row in part)
 
 
-def _object(fields: Fields, row: Row) -> dict[str, Any]:
+def _object(fields: ExportFields, row: Row) -> dict[str, Any]:
     return {name: row[name] for name in fields.names}
 
 
-def geojson(fields: Fields, rows: Iterable[Row]) -> Iterator[bytes]:
+def geojson(fields: ExportFields, rows: Iterable[Row]) -> Iterator[bytes]:
     """A FeatureCollection with a point a position (RFC 7946); what is not its place is in its properties."""
     names = [name for name in fields.names if name not in ("latitude", "longitude")]
     yield b'{"type":"FeatureCollection","features":['

@@ -13,7 +13,7 @@ from itertools import groupby
 import simplekml
 from gpxpy.gpx import GPX, GPXTrack, GPXTrackPoint, GPXTrackSegment
 
-from tracking.exports.fields import Fields, Row
+from tracking.exports.fields import ExportFields, Row
 from tracking.exports.text import instant
 
 METRES_PER_FOOT = 0.3048
@@ -28,7 +28,7 @@ _KML = (
 )
 
 
-def gpx(fields: Fields, rows: Iterable[Row]) -> Iterator[bytes]:
+def gpx(fields: ExportFields, rows: Iterable[Row]) -> Iterator[bytes]:
     """GPX 1.1."""
     yield _GPX
     for target, points in groupby(rows, key=lambda row: row[fields.key]):
@@ -60,7 +60,7 @@ def _height(row: Row) -> float | None:
     return None if feet is None else round(feet * METRES_PER_FOOT, 2)
 
 
-def kml(fields: Fields, rows: Iterable[Row]) -> Iterator[bytes]:
+def kml(fields: ExportFields, rows: Iterable[Row]) -> Iterator[bytes]:
     """KML 2.2 with Google's gx:Track, which has times."""
     yield _KML
     for target, points in groupby(rows, key=lambda row: row[fields.key]):

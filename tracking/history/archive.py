@@ -49,7 +49,7 @@ class Done:
     seconds: float
 
 
-class Due(NamedTuple):
+class DueDay(NamedTuple):
     """A day that is to be archived; `merges`: late rows go into what is archived."""
 
     model: type[Position]
@@ -63,7 +63,7 @@ def edge(today: dt.date) -> dt.date | None:
     return today - dt.timedelta(days=min(days, today.toordinal() - 1)) if days > 0 else None
 
 
-def due(before: dt.date, now: dt.datetime, at_once: bool = False) -> list[Due]:
+def due(before: dt.date, now: dt.datetime, at_once: bool = False) -> list[DueDay]:
     """The days before that are to be archived, oldest first; with `at_once` also those that may wait.
 
     Raises django.db errors.
@@ -74,7 +74,7 @@ def due(before: dt.date, now: dt.datetime, at_once: bool = False) -> list[Due]:
         for day in partitions.existing(model._meta.db_table) | _late_days(model, before):
             row = known.get(day)
             if day < before and (at_once or row is None or _has_waited(row, now)):
-                found.append(Due(model, day, row is not None and row.restored_at is None))
+                found.append(DueDay(model, day, row is not None and row.restored_at is None))
     return sorted(found, key=lambda one: (one.day, kind_of(one.model)))
 
 
@@ -94,7 +94,7 @@ def _late_days(model: type[Position], before: dt.date) -> set[dt.date]:
         return {day for (day,) in cursor.fetchall()}
 
 
-def archive_day(one: Due) -> Done | None:
+def archive_day(one: DueDay) -> Done | None:
     """Archive a day; None where it had no rows. Raises ArchiveFailed and django.db errors."""
     began = time.monotonic()
     partitions.make([one.day], [one.model._meta.db_table])
@@ -114,7 +114,7 @@ def archive_day(one: Due) -> Done | None:
     return Done(recorded.kind, recorded.day, recorded.rows, recorded.bytes, time.monotonic() - began)
 
 
-def _was_empty(one: Due) -> bool:
+def _was_empty(one: DueDay) -> bool:
     """Whether the partition of an archived day holds no late row; it is dropped then."""
 
     def decide(cursor: Any) -> None:
@@ -136,7 +136,7 @@ class Written(NamedTuple):
 
 
 @contextmanager
-def _reasons(one: Due) -> Iterator[None]:
+def _reasons(one: DueDay) -> Iterator[None]:
     """Errors of files as ArchiveFailed."""
     try:
         yield
@@ -147,7 +147,7 @@ def _reasons(one: Due) -> Iterator[None]:
         raise ArchiveFailed(reason, text) from error
 
 
-def _write(place: Storage, one: Due) -> tuple[Written, int]:
+def _write(place: Storage, one: DueDay) -> tuple[Written, int]:
     """Write the partition's rows to the day's file, if there are any; what was written, and its size."""
     name = files.name_of(one.model, one.day)
     with transaction.atomic(using="direct"), connections["direct"].cursor() as cursor:
@@ -161,7 +161,7 @@ def _write(place: Storage, one: Due) -> tuple[Written, int]:
         return Written(there, digest.hex()), place.size(name)
 
 
-def _compare(one: Due, there: Mark, sent: wire.Digest, read: wire.Digest) -> None:
+def _compare(one: DueDay, there: Mark, sent: wire.Digest, read: wire.Digest) -> None:
     """Raises ArchiveFailed where the file does not hold what PostgreSQL sent."""
     if (there.rows, sent.rows, sent.hex()) != (read.rows, read.rows, read.hex()):
         text = (
@@ -171,7 +171,7 @@ def _compare(one: Due, there: Mark, sent: wire.Digest, read: wire.Digest) -> Non
         raise ArchiveFailed("read_back_differs", text)
 
 
-def _rows(cursor: Any, one: Due) -> Iterator[bytes]:
+def _rows(cursor: Any, one: DueDay) -> Iterator[bytes]:
     """The rows in order, a message each: the first has the header in front, the last is the trailer."""
     names = ", ".join(f'"{column.name}"' for column in columns_of(one.model))
     order = ", ".join(_ordered(one.model))
@@ -192,7 +192,7 @@ def _ordered(model: type[Position]) -> Sequence[str]:
     return [f'"{name}" COLLATE "C"' if name in texts else f'"{name}"' for name in key_of(model)]
 
 
-def _leave(one: Due, written: Written, size: int) -> ArchivedDay | None:
+def _leave(one: DueDay, written: Written, size: int) -> ArchivedDay | None:
     """Record the file and drop the partition, if it is still what was written; the record, None for no rows.
 
     Raises ArchiveFailed and django.db errors.
@@ -212,7 +212,7 @@ def _leave(one: Due, written: Written, size: int) -> ArchivedDay | None:
     return recorded[0] if recorded else None
 
 
-def _record(one: Due, written: Written, size: int) -> ArchivedDay | None:
+def _record(one: DueDay, written: Written, size: int) -> ArchivedDay | None:
     rows = ArchivedDay.objects.using("direct")
     if written.mark.rows == 0:
         rows.filter(kind=kind_of(one.model), day=one.day).delete()

@@ -39,7 +39,7 @@ ARCHIVED_PAGE = 20_000  # of the archive, where each page looks for its beginnin
 
 
 @dataclass(frozen=True)
-class Span:
+class HistorySpan:
     """Positions of a model from `start`, included, to `end`, excluded: of one identity, or in a box, or all.
 
     `refused`: those that the judge refused, too.
@@ -79,13 +79,13 @@ def in_box(box: Box | None, written: Callable[[Any], str]) -> list[str]:
     ]
 
 
-def positions_of(span: Span, limit: int) -> list[Row]:
+def positions_of(span: HistorySpan, limit: int) -> list[Row]:
     """The first `limit` positions of one identity, in order of time."""
     order = f'ORDER BY "timestamp" LIMIT {limit}'
     return _whole(lambda: list(islice(_merged(span, *_both(span, order), by=itemgetter("timestamp")), limit)))
 
 
-def selected(span: Span, stored: str, archived: str) -> list[Row]:
+def selected(span: HistorySpan, stored: str, archived: str) -> list[Row]:
     """What two statements select, one for PostgreSQL and one for DuckDB, in order of time, as one.
 
     In both, `{columns}`, `{table}` and `{condition}` are filled in; each must give all columns.
@@ -95,7 +95,7 @@ def selected(span: Span, stored: str, archived: str) -> list[Row]:
 
 def latest(model: type[Position], identity: Any, until: dt.datetime) -> Row | None:
     """The archived position of an identity that is the latest up to a moment, within a day before it."""
-    span = Span(model, until - DAY, until, identity)
+    span = HistorySpan(model, until - DAY, until, identity)
     days = archived_days(span)
     order = f"SELECT {{columns}} FROM archived WHERE {span.condition(literal)} ORDER BY timestamp DESC LIMIT 1"
     return _whole(lambda: next(engine.rows(model, days, order), None)) if days else None
@@ -103,7 +103,7 @@ def latest(model: type[Position], identity: Any, until: dt.datetime) -> Row | No
 
 def world_at(model: type[Position], at: dt.datetime, ttl: dt.timedelta, box: Box | None, limit: int) -> list[Row]:
     """The latest position of each identity at a moment, at most `ttl` old, that lies in the box; `limit` at most."""
-    span = Span(model, at - ttl, at + dt.timedelta(microseconds=1))
+    span = HistorySpan(model, at - ttl, at + dt.timedelta(microseconds=1))
     newest = f'SELECT DISTINCT ON ("{span.key}") {{columns}} FROM {{table}} WHERE {{condition}}'
     order = f'ORDER BY "{span.key}", "timestamp" DESC'
     found = _whole(lambda: list(_newest(span, newest, order)))
@@ -116,7 +116,7 @@ def _between(longitude: float, west: float, east: float) -> bool:
     return west <= longitude <= east if west <= east else longitude >= west or longitude <= east
 
 
-def _newest(span: Span, newest: str, order: str) -> Iterator[Row]:
+def _newest(span: HistorySpan, newest: str, order: str) -> Iterator[Row]:
     """One row an identity, of both sides."""
     stored, archived = _both(span, order, newest)
     rows = _merged(span, stored, archived, by=itemgetter(span.key, "timestamp"))
@@ -128,7 +128,7 @@ def _newest(span: Span, newest: str, order: str) -> Iterator[Row]:
     yield from best.values()
 
 
-def stream(span: Span, after: tuple[Any, dt.datetime] | None = None) -> Iterator[Row]:
+def stream(span: HistorySpan, after: tuple[Any, dt.datetime] | None = None) -> Iterator[Row]:
     """All positions of the span: day by day, in a day by identity, of an identity by time. Holds a page at a time.
 
     With `after`, an identity and a time in the span, those that follow.
@@ -143,7 +143,7 @@ def stream(span: Span, after: tuple[Any, dt.datetime] | None = None) -> Iterator
         day += DAY
 
 
-def _day(span: Span, after: tuple[Any, ...] | None) -> Iterator[Row]:
+def _day(span: HistorySpan, after: tuple[Any, ...] | None) -> Iterator[Row]:
     """A day's rows in order. Of a day that is archived while it is read, the rest is read from the archive."""
     keys = key_of(span.model)
     while True:
@@ -159,7 +159,7 @@ def _day(span: Span, after: tuple[Any, ...] | None) -> Iterator[Row]:
         after = tuple(page[-1][name] for name in keys)
 
 
-def _pages(span: Span, page: list[Row]) -> Iterator[Row]:
+def _pages(span: HistorySpan, page: list[Row]) -> Iterator[Row]:
     """The page and those after it: late rows of an archived day."""
     while True:
         yield from page
@@ -168,7 +168,7 @@ def _pages(span: Span, page: list[Row]) -> Iterator[Row]:
         page = _page(span, tuple(page[-1][name] for name in key_of(span.model)))
 
 
-def _page(span: Span, after: tuple[Any, ...] | None) -> list[Row]:
+def _page(span: HistorySpan, after: tuple[Any, ...] | None) -> list[Row]:
     keys = ", ".join(_collated(span.model))
     rest = [f"({keys}) > (%s, %s)"] if after is not None else []
     return list(_stored(span, f"ORDER BY {keys} LIMIT {PAGE}", rest, list(after or ())))
@@ -181,7 +181,7 @@ def _collated(model: type[Position]) -> list[str]:
     return [f'"{identity}" COLLATE "C"' if is_text else f'"{identity}"', f'"{time}"']
 
 
-def _archived_after(span: Span, days: Sequence[dt.date], after: tuple[Any, ...] | None) -> Iterator[Row]:
+def _archived_after(span: HistorySpan, days: Sequence[dt.date], after: tuple[Any, ...] | None) -> Iterator[Row]:
     """The archived rows in order, a page at a time: whoever takes them slowly holds no session of the engine."""
     names = key_of(span.model)[:2]
     keys = ", ".join(f'"{name}"' for name in names)
@@ -198,7 +198,7 @@ def _archived_after(span: Span, days: Sequence[dt.date], after: tuple[Any, ...] 
         after = tuple(page[-1][name] for name in names)
 
 
-def archived_days(span: Span) -> list[dt.date]:
+def archived_days(span: HistorySpan) -> list[dt.date]:
     """The days of the span that lie in the archive."""
     if span.end <= span.start:
         return []
@@ -213,7 +213,7 @@ _SELECT = "SELECT {columns} FROM {table} WHERE {condition}"
 
 
 def _both(
-    span: Span, order: str, select: str = _SELECT, archived: str | None = None
+    span: HistorySpan, order: str, select: str = _SELECT, archived: str | None = None
 ) -> tuple[list[Row], Iterable[Row]]:
     """(rows of PostgreSQL, rows of the archive), by one statement for both, or by one for each"""
     with transaction.atomic(savepoint=False):
@@ -226,7 +226,7 @@ def _both(
 
 
 def _stored(
-    span: Span, order: str, more: Sequence[str] = (), values: Sequence[Any] = (), select: str = _SELECT
+    span: HistorySpan, order: str, more: Sequence[str] = (), values: Sequence[Any] = (), select: str = _SELECT
 ) -> Iterator[Row]:
     """Rows of PostgreSQL."""
     given: list[Any] = []
@@ -245,7 +245,9 @@ def _stored(
             yield from (dict(zip(names, row, strict=True)) for row in rows)
 
 
-def _merged(span: Span, stored: Iterable[Row], archived: Iterable[Row], by: Callable[[Row], Any]) -> Iterator[Row]:
+def _merged(
+    span: HistorySpan, stored: Iterable[Row], archived: Iterable[Row], by: Callable[[Row], Any]
+) -> Iterator[Row]:
     """Both, which are in order, as one in order: two rows of one key become one by the conflict rule."""
     upsert = upsert_of(span.model)
     same = itemgetter(*upsert.key)

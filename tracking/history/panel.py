@@ -16,7 +16,7 @@ from django.conf import settings
 from django.urls import reverse
 
 from tracking.desk.panels import Panel, Trouble, Window, trouble
-from tracking.desk.remembered import Remembered
+from tracking.desk.remembered import RememberedAnswer
 from tracking.history import partitions
 
 DAYS_SHOWN = 14
@@ -75,4 +75,4 @@ def _days() -> list[dict[str, Any]]:
     return [{"day": day.isoformat(), "bytes": found[day][0], "rows": found[day][1]} for day in shown]
 
 
-_sizes = Remembered("sizes", _days, SIZES_SECONDS)
+_sizes = RememberedAnswer("sizes", _days, SIZES_SECONDS)

@@ -24,7 +24,7 @@ from django.db import connections, transaction
 
 from tracking.history import door, engine
 from tracking.history.columns import KINDS, kind_of
-from tracking.history.door import Box, Span
+from tracking.history.door import Box, HistorySpan
 from tracking.history.engine import literal
 from tracking.history.storage import storage
 from tracking.models import Position
@@ -111,7 +111,7 @@ _ARCHIVED = """
 
 def _asked(model: type[Position], start: dt.datetime, end: dt.datetime, step: int) -> pa.Table:
     """One point a target and step from the positions themselves: where both sides have one, PostgreSQL's, the later."""
-    span = Span(model, start, end)
+    span = HistorySpan(model, start, end)
     given: dict[str, Any] = {"key": span.key, "scale": SCALE}
     with transaction.atomic(savepoint=False):
         stored = _stored_points(span, step, given)
@@ -132,7 +132,7 @@ def _schema(model: type[Position]) -> pa.Schema:
     return pa.schema([("target", identity), *((name, pa.int32()) for name in _COLUMNS[1:])])
 
 
-def _stored_points(span: Span, step: int, given: dict[str, Any]) -> pa.Table:
+def _stored_points(span: HistorySpan, step: int, given: dict[str, Any]) -> pa.Table:
     values: list[Any] = []
 
     def written(value: Any) -> str:

@@ -14,7 +14,7 @@ from django.db.models.functions import Coalesce
 
 from tracking.history import archiver
 from tracking.models import ArchivedDay
-from tracking.status.sections import Answer, Question, answered, gauge
+from tracking.status.sections import SectionAnswer, SectionQuestion, answered, gauge
 
 _REASONS = {
     "storage_full": "there is no room left where it lies",
@@ -33,12 +33,12 @@ _METRICS = {
 }
 
 
-def sections() -> list[Question]:
+def sections() -> list[SectionQuestion]:
     """One, where there is an archive."""
     return [{"name": "archive", "title": "Archive", "ask": archive}] if settings.ARCHIVE_AFTER_DAYS else []
 
 
-def archive() -> Answer:
+def archive() -> SectionAnswer:
     """What lies in the archive, and whether days wait that could not be archived. Raises django.db.Error."""
     totals = ArchivedDay.objects.filter(restored_at=None).aggregate(
         days=Count("day", distinct=True), rows=Coalesce(Sum("rows"), 0), bytes=Coalesce(Sum("bytes"), 0)

@@ -12,14 +12,14 @@ from typing import Any
 
 from tracking.history import door
 from tracking.history.columns import columns_of
-from tracking.history.door import Span
+from tracking.history.door import HistorySpan
 
 Point = dict[str, Any]
 
 POINTS_PER_SPAN = 6
 
 
-def points(span: Span, fields: Sequence[str], limit: int) -> list[Point]:
+def points(span: HistorySpan, fields: Sequence[str], limit: int) -> list[Point]:
     """The first `limit` positions of one identity, in order of time.
 
     Plain dictionaries of `fields`: a serializer would take ten times as long over 10,000 points.
@@ -27,7 +27,7 @@ def points(span: Span, fields: Sequence[str], limit: int) -> list[Point]:
     return _projected(door.positions_of(span, limit), fields)
 
 
-def outline(span: Span, fields: Sequence[str], limit: int) -> list[Point]:
+def outline(span: HistorySpan, fields: Sequence[str], limit: int) -> list[Point]:
     """At most `limit` positions (6 at least) of one identity that show the line of all, first and last included."""
     count = max(1, limit // POINTS_PER_SPAN)
     found = door.selected(span, _postgresql(span, count), _duckdb(span, count))
@@ -38,7 +38,7 @@ def _projected(rows: Iterable[Point], fields: Sequence[str]) -> list[Point]:
     return [{name: row[name] for name in fields} for row in rows]
 
 
-def _thinned(rows: Sequence[Point], span: Span, count: int) -> list[Point]:
+def _thinned(rows: Sequence[Point], span: HistorySpan, count: int) -> list[Point]:
     """Of each span the extremes; of equal ones the first that is least and the last that is greatest, as in SQL."""
     kept: dict[int, Point] = {}
     width = (span.end - span.start) / count
@@ -53,7 +53,7 @@ def _thinned(rows: Sequence[Point], span: Span, count: int) -> list[Point]:
     return sorted(kept.values(), key=lambda row: row["timestamp"])
 
 
-def _postgresql(span: Span, count: int) -> str:
+def _postgresql(span: HistorySpan, count: int) -> str:
     """The extremes of each span, as PostgreSQL finds them, in a statement that `door.selected` fills in."""
     extremes = ", ".join(
         f"({which}(ARRAY[{axis}, seconds]))[2]" for axis in ("latitude", "longitude") for which in ("min", "max")
@@ -61,7 +61,7 @@ def _postgresql(span: Span, count: int) -> str:
     return _statement(span, f"min(seconds), max(seconds), {extremes}", "unnest(ARRAY[{}])", _epoch, count)
 
 
-def _duckdb(span: Span, count: int) -> str:
+def _duckdb(span: HistorySpan, count: int) -> str:
     """The same for DuckDB, whose arrays hold one type and whose order of structures is that of their fields."""
     axes = ("latitude", "longitude")
     extremes = ", ".join(f"arg_{which}(seconds, row({axis}, seconds))" for axis in axes for which in ("min", "max"))
@@ -74,7 +74,7 @@ def _epoch(name: str) -> str:
     return f"extract(epoch FROM {name})::float8"
 
 
-def _statement(span: Span, extremes: str, unnest: str, epoch: Callable[[str], str], count: int) -> str:
+def _statement(span: HistorySpan, extremes: str, unnest: str, epoch: Callable[[str], str], count: int) -> str:
     first, last = span.start.timestamp(), span.end.timestamp()
     bucket = f"floor((seconds - {first!r}) / {(last - first) / count!r})"
     columns = ", ".join(f'"{column.name}"' for column in columns_of(span.model))

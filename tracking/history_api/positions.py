@@ -23,7 +23,7 @@ from tracking.api.query import WORLD, BoxField, InstantField, StrictQuery
 from tracking.exports import http
 from tracking.exports.fields import fields_of
 from tracking.history import door
-from tracking.history.door import Span
+from tracking.history.door import HistorySpan
 from tracking.history_api.timetravel import AircraftAtSerializer, VesselAtSerializer, check_time
 from tracking.models import AircraftPosition, Position, VesselPosition
 
@@ -82,7 +82,7 @@ class Positions(APIView):
         query = PositionsQuery(data=request.query_params, context={"identity": self.identity})
         query.is_valid(raise_exception=True)
         given = query.validated_data
-        span = Span(self.model, given["from"], given["to"], box=given["bbox"])
+        span = HistorySpan(self.model, given["from"], given["to"], box=given["bbox"])
         rows = door.stream(span, given["cursor"])
         if form is not None:
             return http.streamed(form, self.model, rows, f"{fields_of(self.model).kind}-{span.start:%Y-%m-%dT%H%M}")

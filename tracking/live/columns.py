@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from tracking.live.state import Kind
+from tracking.live.state import LiveKind
 from tracking.registry.lookup import UNKNOWN as UNREGISTERED
 from tracking.registry.lookup import Registered
 from tracking.registry.silhouettes import silhouette_of
@@ -112,28 +112,28 @@ class Columns:
 
 # What is drawn of each kind, besides the position and its age.
 VALUES = {
-    Kind.VESSEL: ("speed", "course", "heading", "status"),
-    Kind.AIRCRAFT: ("speed", "heading", "altitude", "climb", "ground", "squawk"),
-    Kind.STATION: (),
+    LiveKind.VESSEL: ("speed", "course", "heading", "status"),
+    LiveKind.AIRCRAFT: ("speed", "heading", "altitude", "climb", "ground", "squawk"),
+    LiveKind.STATION: (),
 }
 
 STATICS = {
-    Kind.VESSEL: ("name", "type", "length", "beam", "source"),
-    Kind.AIRCRAFT: ("name", "type", "source", "shape"),
-    Kind.STATION: ("name", "type", "source"),
+    LiveKind.VESSEL: ("name", "type", "length", "beam", "source"),
+    LiveKind.AIRCRAFT: ("name", "type", "source", "shape"),
+    LiveKind.STATION: ("name", "type", "source"),
 }
 
 
-def values_of(kind: Kind, document: Drawn) -> tuple[int, ...]:
+def values_of(kind: LiveKind, document: Drawn) -> tuple[int, ...]:
     """Numbers of a row in the order of VALUES: speed in 0.1 knots, altitude in 25 ft, climb in 64 ft a minute."""
-    if kind is Kind.VESSEL:
+    if kind is LiveKind.VESSEL:
         return (
             _scaled(document.speed, 10),
             _scaled(document.course),
             _scaled(document.heading),
             _scaled(document.status),
         )
-    if kind is Kind.AIRCRAFT:
+    if kind is LiveKind.AIRCRAFT:
         return (
             _scaled(document.ground_speed, 10),
             _scaled(document.heading),
@@ -145,15 +145,15 @@ def values_of(kind: Kind, document: Drawn) -> tuple[int, ...]:
     return ()
 
 
-def static_of(kind: Kind, document: Drawn, registered: Registered = UNREGISTERED) -> tuple[Any, ...]:
+def static_of(kind: LiveKind, document: Drawn, registered: Registered = UNREGISTERED) -> tuple[Any, ...]:
     """What seldom changes, in the order of STATICS; lengths in metres, 0 where unknown. What is heard goes before what
     is registered."""
     source = document.source or ""
-    if kind is Kind.VESSEL:
+    if kind is LiveKind.VESSEL:
         length = (document.to_bow or 0) + (document.to_stern or 0)
         beam = (document.to_port or 0) + (document.to_starboard or 0)
         return document.name or "", _scaled(document.ship_type), length, beam, source
-    if kind is Kind.AIRCRAFT:
+    if kind is LiveKind.AIRCRAFT:
         type_code = document.type_code or registered.type_code
         name = document.callsign or registered.registration
         return name, type_code, source, silhouette_of(type_code, document.category or "")

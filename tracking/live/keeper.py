@@ -35,7 +35,7 @@ from resilience.database.deadline import deadline
 from resilience.database.sqlstate import is_outage
 from tracking.live import missed
 from tracking.live import reload as live_reload
-from tracking.live.state import Kind, LiveState
+from tracking.live.state import LiveKind, LiveState
 from tracking.registry import lookup
 
 logger = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ class LiveKeeper:
         within = live_reload.span(_server_time(client), settings.LIVE_TTL_SECONDS)
         renew = client.register_script(_RENEW)
         loaded = 0
-        for kind in Kind:
+        for kind in LiveKind:
             after: live_reload.Key | None = None
             while True:
                 page = self._page(kind, within, after)
@@ -136,7 +136,7 @@ class LiveKeeper:
                 lookup.announce_what_is_there()
         return loaded
 
-    def _page(self, kind: Kind, within: live_reload.Span, after: live_reload.Key | None) -> live_reload.Page:
+    def _page(self, kind: LiveKind, within: live_reload.ReloadSpan, after: live_reload.Key | None) -> live_reload.Page:
         with self._breakers("database").guard(), deadline(settings.DATABASE_DEADLINE_SECONDS):
             return live_reload.read(kind, within, after)
 

@@ -25,7 +25,7 @@ from django_redis import get_redis_connection
 
 from tracking.live.columns import EVERYWHERE, STATICS, VALUES, Columns, Drawn, decode, static_of, values_of
 from tracking.live.log import SEQUENCE_BITS, number, text
-from tracking.live.state import CHANGES, DOCUMENTS_PER_READ, Kind, LiveState
+from tracking.live.state import CHANGES, DOCUMENTS_PER_READ, LiveKind, LiveState
 from tracking.registry.lookup import UNKNOWN as UNKNOWN_AIRCRAFT
 from tracking.registry.lookup import Registered, address_of, register
 
@@ -57,14 +57,14 @@ class Mirror:
         self._tick_seconds = tick_seconds
         self._read_at = -tick_seconds
         self._last = self._oldest = 0
-        self._columns = {kind: Columns(VALUES[kind]) for kind in Kind}
-        self._states = {kind: LiveState(kind) for kind in Kind}
-        self._answers: OrderedDict[tuple[Any, ...], _Answer] = OrderedDict()
+        self._columns = {kind: Columns(VALUES[kind]) for kind in LiveKind}
+        self._states = {kind: LiveState(kind) for kind in LiveKind}
+        self._answers: OrderedDict[tuple[Any, ...], _MirrorAnswer] = OrderedDict()
         self._answering = threading.Lock()
         self._told: dict[tuple[Any, ...], Told] = {}  # since Redis was read last
         self._entries: deque[tuple[int, str, list[str]]] = deque(maxlen=REMEMBERED_ENTRIES)
 
-    def changes(self, kinds: tuple[Kind, ...], box: Box, since: str | None) -> bytes:
+    def changes(self, kinds: tuple[LiveKind, ...], box: Box, since: str | None) -> bytes:
         """Gzipped JSON of the targets in the box, or of those that changed in it, or left it, after the cursor `since`.
 
         Raises redis.RedisError, and ValueError for a cursor that is none.
@@ -80,7 +80,7 @@ class Mirror:
                 answer.body = zlib.compress(msgspec.json.encode(told), 3, wbits=31)
         return answer.body
 
-    def told(self, kinds: tuple[Kind, ...], box: Box, since: str | None) -> Told:
+    def told(self, kinds: tuple[LiveKind, ...], box: Box, since: str | None) -> Told:
         """The same as it is, of what was read last, with `missed`: how many reports of its targets it replaces.
 
         Made once for all who ask for the same. Raises ValueError for a cursor that is none.
@@ -96,7 +96,7 @@ class Mirror:
                 self._told[key] = Told(body["next"], msgspec.json.encode(body) if news else None)
             return self._told[key]
 
-    def _missed(self, kind: Kind, ids: list[str], after: int) -> int:
+    def _missed(self, kind: LiveKind, ids: list[str], after: int) -> int:
         """How many reports of these targets came after the entry, but for the last of each."""
         targets, prefix, reports = set(ids), self._states[kind].prefix, 0
         for entry, of, keys in reversed(self._entries):
@@ -132,11 +132,11 @@ class Mirror:
                     counts[cell] = counts.get(cell, 0) + 1
         return found
 
-    def _answer(self, key: tuple[Any, ...], seconds: float) -> _Answer:
+    def _answer(self, key: tuple[Any, ...], seconds: float) -> _MirrorAnswer:
         with self._answering:
             answer = self._answers.get(key)
             if answer is None or time.monotonic() - answer.at > seconds:
-                answer = self._answers[key] = _Answer()
+                answer = self._answers[key] = _MirrorAnswer()
             self._answers.move_to_end(key)
             while len(self._answers) > ANSWERS:
                 self._answers.popitem(last=False)
@@ -165,28 +165,28 @@ class Mirror:
 
     def _load(self, client: Any, begins: int) -> None:
         """Everything; what the log still tells of gets its place in the sequence, the rest none."""
-        self._columns = {kind: Columns(VALUES[kind]) for kind in Kind}
+        self._columns = {kind: Columns(VALUES[kind]) for kind in LiveKind}
         self._entries.clear()
         with self._answering:
             self._answers.clear()
         self._oldest = begins or time.time_ns() // 1_000_000 << SEQUENCE_BITS
         newest = client.xrevrange(CHANGES, count=1)
         end = number(newest[0][0]) if newest else self._oldest
-        for kind in Kind:
+        for kind in LiveKind:
             keys = [key.decode() for key in client.zrange(self._states[kind].active, 0, -1)]
             self._fetch(client, kind, dict.fromkeys(keys, 0))
         self._follow(client, "-", text(end), fetch=False)
         self._last = end
 
     def _follow(self, client: Any, start: str, end: str, fetch: bool) -> None:
-        changed: dict[str, dict[str, int]] = {self._states[kind].prefix: {} for kind in Kind}
+        changed: dict[str, dict[str, int]] = {self._states[kind].prefix: {} for kind in LiveKind}
         for entry, fields in client.xrange(CHANGES, start, end):
             self._last = max(self._last, number(entry))
             for prefix, joined in fields.items():
                 keys = joined.decode().split(" ")
                 changed[prefix.decode()].update(dict.fromkeys(keys, number(entry)))
                 self._entries.append((number(entry), prefix.decode(), keys))
-        for kind in Kind:
+        for kind in LiveKind:
             touched = changed[self._states[kind].prefix]
             if fetch:
                 self._fetch(client, kind, touched)
@@ -196,19 +196,19 @@ class Mirror:
                     if (row := columns.rows.get(key)) is not None:
                         columns.column["seq"][row] = columns.column["static_seq"][row] = entry
 
-    def _fetch(self, client: Any, kind: Kind, entries: dict[str, int]) -> None:
+    def _fetch(self, client: Any, kind: LiveKind, entries: dict[str, int]) -> None:
         keys, prefix = list(entries), self._states[kind].prefix
         for start in range(0, len(keys), DOCUMENTS_PER_READ):
             some = keys[start : start + DOCUMENTS_PER_READ]
             replies = client.execute_command("JSON.MGET", *(prefix + key for key in some), "$")
-            registered = register.remembered({address_of(key) for key in some}) if kind is Kind.AIRCRAFT else {}
+            registered = register.remembered({address_of(key) for key in some}) if kind is LiveKind.AIRCRAFT else {}
             for key, reply in zip(some, replies, strict=True):
                 if reply is not None:
                     self._take(
                         kind, key, entries[key], decode(reply)[0], registered.get(address_of(key), UNKNOWN_AIRCRAFT)
                     )
 
-    def _take(self, kind: Kind, key: str, entry: int, document: Drawn, registered: Registered) -> None:
+    def _take(self, kind: LiveKind, key: str, entry: int, document: Drawn, registered: Registered) -> None:
         if document.lat is None or document.lon is None:
             return
         columns = self._columns[kind]
@@ -227,7 +227,7 @@ class Mirror:
             column["static_seq"][row] = entry
 
     # --- to a page ----------------------------------------------------------------------------------------------------
-    def _body(self, kinds: tuple[Kind, ...], box: Box, after: int | None) -> dict[str, Any]:
+    def _body(self, kinds: tuple[LiveKind, ...], box: Box, after: int | None) -> dict[str, Any]:
         now = time.time()
         body: dict[str, Any] = {
             "next": text(max(self._last, after or 0)),
@@ -240,7 +240,7 @@ class Mirror:
             body[str(kind)] = self._cut(kind, box, after, now)
         return body
 
-    def _cut(self, kind: Kind, box: Box, after: int | None, now: float) -> dict[str, Any]:
+    def _cut(self, kind: LiveKind, box: Box, after: int | None, now: float) -> dict[str, Any]:
         """The columns of those to be told of, neighbours together: small differences deflate best."""
         columns = self._columns[kind]
         column, size = columns.column, len(columns)
@@ -268,7 +268,7 @@ class Mirror:
         }
 
 
-class _Answer:
+class _MirrorAnswer:
     """A body that one thread makes while the others wait for it."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tracking.live.state import Kind, LiveState
+from tracking.live.state import LiveKind, LiveState
 
 
 def panels() -> list[dict[str, Any]]:
@@ -17,4 +17,4 @@ def panels() -> list[dict[str, Any]]:
 
 def live(window: str) -> dict[str, Any]:
     """How many targets live, by kind. Raises redis.RedisError."""
-    return {"counts": {kind.value: LiveState(kind).count() for kind in Kind}}
+    return {"counts": {kind.value: LiveState(kind).count() for kind in LiveKind}}

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from django.db import connections
 
-from tracking.live.state import LEAD_SECONDS, Kind, LiveUpdate
+from tracking.live.state import LEAD_SECONDS, LiveKind, LiveUpdate
 from tracking.positions.identities import AIRCRAFT_FIELDS, STATIC_FIELDS
 
 TARGETS_PER_PAGE = 2000
@@ -30,7 +30,7 @@ SEEN_SLACK = dt.timedelta(minutes=2)  # `last_seen` is exact to about a minute
 Key = int | str
 
 
-class Span(NamedTuple):
+class ReloadSpan(NamedTuple):
     """From when to when events count, aware UTC; both borders belong to it."""
 
     since: dt.datetime
@@ -44,12 +44,12 @@ class Page(NamedTuple):
     after: Key | None
 
 
-def span(now: dt.datetime, ttl_seconds: float) -> Span:
+def span(now: dt.datetime, ttl_seconds: float) -> ReloadSpan:
     """What can be live at `now`: the TTL, and as far ahead as live state takes a report."""
-    return Span(now - dt.timedelta(seconds=ttl_seconds), now + dt.timedelta(seconds=LEAD_SECONDS))
+    return ReloadSpan(now - dt.timedelta(seconds=ttl_seconds), now + dt.timedelta(seconds=LEAD_SECONDS))
 
 
-def read(kind: Kind, within: Span, after: Key | None = None, size: int = TARGETS_PER_PAGE) -> Page:
+def read(kind: LiveKind, within: ReloadSpan, after: Key | None = None, size: int = TARGETS_PER_PAGE) -> Page:
     """The next at most `size` targets with keys above `after` (None: the first) that were seen `within`.
 
     A target that was seen and has neither a position nor static data of that time gives no update. Raises django.db
@@ -109,7 +109,9 @@ _STATIONS = """
     WHERE last_seen >= %(since)s AND last_seen <= %(until)s AND mmsi > %(after)s ORDER BY mmsi LIMIT %(size)s"""
 
 
-def _target(row: dict[str, Any], within: Span, dynamic: Sequence[str], static: Sequence[str]) -> LiveUpdate | None:
+def _target(
+    row: dict[str, Any], within: ReloadSpan, dynamic: Sequence[str], static: Sequence[str]
+) -> LiveUpdate | None:
     known = {name: _as_json(value) for name in static if (value := row[f"static_{name}"]) not in (None, "")}
     if row["ts"] is None:
         static_at = row["static_at"]
@@ -127,15 +129,15 @@ def _target(row: dict[str, Any], within: Span, dynamic: Sequence[str], static: S
     return update
 
 
-def _vessel(row: dict[str, Any], within: Span) -> LiveUpdate | None:
+def _vessel(row: dict[str, Any], within: ReloadSpan) -> LiveUpdate | None:
     return _target(row, within, _VESSEL_DYNAMIC, STATIC_FIELDS)
 
 
-def _aircraft(row: dict[str, Any], within: Span) -> LiveUpdate | None:
+def _aircraft(row: dict[str, Any], within: ReloadSpan) -> LiveUpdate | None:
     return _target(row, within, _AIRCRAFT_DYNAMIC, AIRCRAFT_FIELDS)
 
 
-def _station(row: dict[str, Any], within: Span) -> LiveUpdate:
+def _station(row: dict[str, Any], within: ReloadSpan) -> LiveUpdate:
     static = {name: row[name] for name in ("kind", "name", "aid_type") if row[name] not in (None, "")}
     latitude, longitude = row["latitude"], row["longitude"]
     if latitude is None or longitude is None:
@@ -149,18 +151,18 @@ def _as_json(value: Any) -> Any:
 
 
 # The statement of a kind, a key below all others, and how a row becomes an update.
-_SOURCES: dict[Kind, tuple[str, Key, Callable[[dict[str, Any], Span], LiveUpdate | None]]] = {
-    Kind.VESSEL: (
+_SOURCES: dict[LiveKind, tuple[str, Key, Callable[[dict[str, Any], ReloadSpan], LiveUpdate | None]]] = {
+    LiveKind.VESSEL: (
         _sql("tracking_vessel", "mmsi", STATIC_FIELDS, "tracking_vesselposition", "vessel_id", _VESSEL_DYNAMIC),
         0,
         _vessel,
     ),
-    Kind.AIRCRAFT: (
+    LiveKind.AIRCRAFT: (
         _sql(
             "tracking_aircraft", "icao", AIRCRAFT_FIELDS, "tracking_aircraftposition", "aircraft_id", _AIRCRAFT_DYNAMIC
         ),
         "",
         _aircraft,
     ),
-    Kind.STATION: (_STATIONS, 0, _station),
+    LiveKind.STATION: (_STATIONS, 0, _station),
 }

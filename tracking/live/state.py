@@ -49,7 +49,7 @@ REAP = Path(__file__).with_name("reap.lua").read_text()
 _WRITE_SHA = hashlib.sha1(WRITE.encode(), usedforsecurity=False).hexdigest()
 
 
-class _Place(msgspec.Struct):
+class _DocumentPosition(msgspec.Struct):
     """What a document says of its position, and whether it has what every document leaves with."""
 
     id: str | None = None
@@ -71,11 +71,11 @@ class _Place(msgspec.Struct):
         return b"{" + missing + document[1:] if missing else document
 
 
-_places = msgspec.json.Decoder(list[_Place])
+_places = msgspec.json.Decoder(list[_DocumentPosition])
 _documents = msgspec.json.Decoder(list[Document])
 
 
-class Kind(enum.StrEnum):
+class LiveKind(enum.StrEnum):
     """What has live state; the value is the singular in its keys."""
 
     VESSEL = "vessel"
@@ -85,9 +85,18 @@ class Kind(enum.StrEnum):
 
 # The dynamic fields of each kind. Their places are bits in `fields`: names are only ever added, at the end, at most 15.
 FIELDS = {
-    Kind.VESSEL: ("position", "source", "score", "speed", "course", "heading", "status"),
-    Kind.AIRCRAFT: ("position", "source", "score", "altitude", "ground_speed", "heading", "vertical_rate", "on_ground"),
-    Kind.STATION: ("position", "source", "score"),
+    LiveKind.VESSEL: ("position", "source", "score", "speed", "course", "heading", "status"),
+    LiveKind.AIRCRAFT: (
+        "position",
+        "source",
+        "score",
+        "altitude",
+        "ground_speed",
+        "heading",
+        "vertical_rate",
+        "on_ground",
+    ),
+    LiveKind.STATION: ("position", "source", "score"),
 }
 
 
@@ -123,8 +132,8 @@ class LiveState:
     """The live targets of one kind. Safe for any number of concurrent writers and readers: each call is atomic by
     chunks of 250 targets, and readers see whole documents."""
 
-    def __init__(self, kind: Kind) -> None:
-        plural = {Kind.VESSEL: "vessels", Kind.AIRCRAFT: "aircraft", Kind.STATION: "stations"}[kind]
+    def __init__(self, kind: LiveKind) -> None:
+        plural = {LiveKind.VESSEL: "vessels", LiveKind.AIRCRAFT: "aircraft", LiveKind.STATION: "stations"}[kind]
         self.kind, self.prefix = kind, f"v2:{kind}:"
         self.active, self.geo, self.polar, self.fields = self._sets = tuple(
             f"v2:{plural}:{name}" for name in ("active", "geo", "polar", "fields")
@@ -213,7 +222,7 @@ class LiveState:
                 if reply is not None:
                     yield {"id": key, "ages": {}} | _documents.decode(reply)[0]
 
-    def encoded(self, keys: Iterable[str]) -> Iterator[tuple[bytes, "_Place"]]:
+    def encoded(self, keys: Iterable[str]) -> Iterator[tuple[bytes, "_DocumentPosition"]]:
         """The documents that live, each as JSON and its position."""
         client = get_redis_connection("live")
         for some in _chunks(keys, DOCUMENTS_PER_READ):
@@ -236,7 +245,7 @@ class LiveState:
         return dict.fromkeys(key for keys in pipeline.execute() for key in _texts(keys))
 
 
-def _target(kind: Kind, update: LiveUpdate) -> tuple[Any, ...]:
+def _target(kind: LiveKind, update: LiveUpdate) -> tuple[Any, ...]:
     """An update as write.lua takes it: {key, ts, latitude, longitude, fields, ages, document, static}."""
     _check(update)
     document: Document = {"id": update.key, "ts": update.ts}
@@ -268,7 +277,7 @@ def _check(update: LiveUpdate) -> None:
 
 
 @functools.lru_cache(maxsize=1024)
-def _bits(kind: Kind, names: tuple[str, ...], has_position: bool, older: tuple[str, ...]) -> int:
+def _bits(kind: LiveKind, names: tuple[str, ...], has_position: bool, older: tuple[str, ...]) -> int:
     """The fields as write.lua compares them: those older than ts 15 bits above the others. Raises KeyError."""
     given = {*names, "position"} if has_position else {*names}
     bits = {name: 1 << place for place, name in enumerate(FIELDS[kind])}

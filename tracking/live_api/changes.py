@@ -20,7 +20,7 @@ from tracking.api.query import LiveQuery
 from tracking.api.throttles import ChangesRate
 from tracking.live.log import number
 from tracking.live.mirror import mirror
-from tracking.live.state import Kind
+from tracking.live.state import LiveKind
 from tracking.live_api.live import LiveView
 
 
@@ -31,12 +31,12 @@ class ChangesQuery(LiveQuery):
     kinds = serializers.CharField(required=False, help_text="vessel, aircraft, station, comma separated; all if absent")
     since = serializers.CharField(required=False, max_length=40, help_text="`next` of the answer before")
 
-    def validate_kinds(self, value: str) -> tuple[Kind, ...]:
+    def validate_kinds(self, value: str) -> tuple[LiveKind, ...]:
         """Those named, in the order of Kind."""
         names = set(value.split(","))
-        if not names <= set(Kind):
-            raise serializers.ValidationError(f"Kinds are {', '.join(Kind)}.")
-        return tuple(kind for kind in Kind if kind in names)
+        if not names <= set(LiveKind):
+            raise serializers.ValidationError(f"Kinds are {', '.join(LiveKind)}.")
+        return tuple(kind for kind in LiveKind if kind in names)
 
     def validate_since(self, value: str) -> str:
         """A cursor."""
@@ -68,7 +68,7 @@ class LiveChanges(LiveView):
         query = ChangesQuery(data=request.query_params)
         query.is_valid(raise_exception=True)
         given: dict[str, Any] = query.validated_data
-        body = mirror.changes(given.get("kinds", tuple(Kind)), given["bbox"], given.get("since"))
+        body = mirror.changes(given.get("kinds", tuple(LiveKind)), given["bbox"], given.get("since"))
         if not takes_gzip(request._request):
             return HttpResponse(zlib.decompress(body, wbits=31), content_type="application/json")
         response = HttpResponse(body, content_type="application/json")

@@ -26,7 +26,7 @@ from tracking.api.errors import documented
 from tracking.api.query import WITHIN_NM, WORLD, LiveListQuery
 from tracking.api.serializers import LivePageSerializer
 from tracking.live.nearest import nearest
-from tracking.live.state import Kind, LiveState
+from tracking.live.state import LiveKind, LiveState
 from tracking.live_api.shared import Encoded, Shared
 from tracking.registry.documents import joined
 
@@ -36,7 +36,7 @@ answers = Shared()
 class LiveView(APIView):
     """Live targets of one kind."""
 
-    kind: ClassVar[Kind]
+    kind: ClassVar[LiveKind]
     key_scope = Scope.LIVE
     authentication_classes = [CopiedKey, CopiedSession]
     renderer_classes = [JSONRenderer]  # the browsable page would ask for the user
@@ -72,11 +72,11 @@ def _found(state: LiveState, given: dict[str, Any], limit: int) -> list[bytes]:
     return state.encoded_in_box(*given.get("bbox", WORLD), limit=limit)
 
 
-def _page(kind: Kind, given: dict[str, Any]) -> bytes:
+def _page(kind: LiveKind, given: dict[str, Any]) -> bytes:
     """The targets as JSON, of documents that are JSON already."""
     limit = given["limit"]
     found = _found(LiveState(kind), given, limit + 1)
-    results = found[:limit] if kind is not Kind.AIRCRAFT else joined(found[:limit])
+    results = found[:limit] if kind is not LiveKind.AIRCRAFT else joined(found[:limit])
     truncated = b"true" if len(found) > limit else b"false"
     return b'{"count":%d,"truncated":%b,"results":[%b]}' % (len(results), truncated, b",".join(results))
 
@@ -96,16 +96,16 @@ def respond(request: Request, answer: Encoded) -> HttpResponseBase:
 class LiveVessels(LiveView):
     """Ships and all that reports as one."""
 
-    kind = Kind.VESSEL
+    kind = LiveKind.VESSEL
 
 
 class LiveAircraft(LiveView):
     """Aircraft."""
 
-    kind = Kind.AIRCRAFT
+    kind = LiveKind.AIRCRAFT
 
 
 class LiveStations(LiveView):
     """Base stations and aids to navigation."""
 
-    kind = Kind.STATION
+    kind = LiveKind.STATION

@@ -18,7 +18,7 @@ from rest_framework.request import Request
 
 from tracking.api.errors import Unavailable, documented
 from tracking.api.throttles import ChangesRate
-from tracking.live.state import Kind
+from tracking.live.state import LiveKind
 from tracking.live_api.changes import ChangesQuery
 from tracking.live_api.live import LiveView
 from tracking.streams.hub import hub
@@ -68,10 +68,10 @@ class LiveStream(LiveView):
             return _elsewhere(request)
         hub.mirror.refresh()  # where the live Redis is away, this is the 503
         given: dict[str, Any] = query.validated_data
-        return _streamed(request, given.get("kinds", tuple(Kind)), given["bbox"], given.get("since"))
+        return _streamed(request, given.get("kinds", tuple(LiveKind)), given["bbox"], given.get("since"))
 
 
-def _streamed(request: Request, kinds: tuple[Kind, ...], box: Any, since: str | None) -> HttpResponse:
+def _streamed(request: Request, kinds: tuple[LiveKind, ...], box: Any, since: str | None) -> HttpResponse:
     whose = holder(client_address(request._request))
     try:
         place = places.take(whose, settings.STREAM_CLIENTS, settings.STREAM_CLIENTS_PER_ADDRESS)

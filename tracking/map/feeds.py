@@ -23,7 +23,7 @@ from tracking.live.mirror import mirror
 from tracking.live_api.live import LiveView, answers, respond
 from tracking.map import blindness
 from tracking.map.blindness import CELL
-from tracking.map.offers import Standing, asked
+from tracking.map.offers import FeedStanding, asked
 
 LATELY_SECONDS = 600.0  # what was heard within this is covered
 
@@ -93,13 +93,13 @@ class LiveReceivers(LiveView):
 
 def _feeds() -> bytes:
     now = time.time()
-    standings: list[Standing] = list(asked("feed_standings"))
+    standings: list[FeedStanding] = list(asked("feed_standings"))
     heard = mirror.cells(CELL, now - LATELY_SECONDS)
     told = [{**one, **_on_map(one, heard)} for one in standings]
     return msgspec.json.encode({"time": round(now, 1), "cell": CELL, "feeds": told})
 
 
-def _on_map(one: Standing, heard: dict[str, dict[tuple[int, int], int]]) -> dict[str, Any]:
+def _on_map(one: FeedStanding, heard: dict[str, dict[tuple[int, int], int]]) -> dict[str, Any]:
     """How many live targets are this feed's, and where nobody hears anything since it fell silent."""
     targets = sum(heard.get(one["feed"], {}).values())
     if one["well"] or one["since"] is None:

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypedDict
 from django.apps import apps
 
 
-class Standing(TypedDict):
+class FeedStanding(TypedDict):
     """How a feed is: `state` as its health names it, `since` epoch seconds of its last message, None: never."""
 
     feed: str

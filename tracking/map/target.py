@@ -23,8 +23,8 @@ from tracking.api.errors import documented
 from tracking.api.serializers import LiveSerializer
 from tracking.api.throttles import ChangesRate
 from tracking.history import tracks
-from tracking.history.door import Span
-from tracking.live.state import Kind, LiveState
+from tracking.history.door import HistorySpan
+from tracking.live.state import LiveKind, LiveState
 from tracking.live_api.live import LiveView
 from tracking.models import AircraftPosition, Position, VesselPosition
 from tracking.registry import documents
@@ -73,7 +73,7 @@ class LiveBeside(LiveView):
         return Response(_document(self.kind, key, f"/{number}"))
 
 
-class LiveTrack(LiveView):
+class TargetTrack(LiveView):
     """The last track of one target."""
 
     throttle_classes = [ChangesRate]
@@ -88,7 +88,7 @@ class LiveTrack(LiveView):
         end = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=1)  # a sender's clock may be ahead
         start = end - dt.timedelta(hours=TRACK_HOURS)
         fields = ("timestamp", "latitude", "longitude", *self.values.values())
-        span = Span(self.model, start, end, self.identity(document["id"]))
+        span = HistorySpan(self.model, start, end, self.identity(document["id"]))
         points = tracks.points(span, fields, limit=TRACK_POINTS + 1)
         if len(points) > TRACK_POINTS:
             points = tracks.outline(span, fields, limit=TRACK_POINTS)
@@ -106,64 +106,64 @@ class LiveTrack(LiveView):
         return int(key)
 
 
-def _document(kind: Kind, text: str, beside: str = "") -> dict[str, Any]:
+def _document(kind: LiveKind, text: str, beside: str = "") -> dict[str, Any]:
     """The live document. Raises NotFound, and redis.RedisError."""
-    key: Any = search.icao(text) if kind is Kind.AIRCRAFT else search.mmsi(text)
+    key: Any = search.icao(text) if kind is LiveKind.AIRCRAFT else search.mmsi(text)
     found = LiveState(kind).get(f"{key}{beside}") if key is not None else None
     if found is None:
         raise NotFound(f"{text + beside!r} was not heard within the last {settings.LIVE_TTL_SECONDS} seconds.")
-    return found if kind is not Kind.AIRCRAFT else documents.completed(found)
+    return found if kind is not LiveKind.AIRCRAFT else documents.completed(found)
 
 
 @extend_schema_view(get=extend_schema(operation_id="live_vessel"))
 class LiveVessel(LiveTarget):
     """A ship."""
 
-    kind = Kind.VESSEL
+    kind = LiveKind.VESSEL
 
 
 @extend_schema_view(get=extend_schema(operation_id="live_vessel_beside"))
 class LiveVesselBeside(LiveBeside):
     """Another ship under the same MMSI."""
 
-    kind = Kind.VESSEL
+    kind = LiveKind.VESSEL
 
 
 @extend_schema_view(get=extend_schema(operation_id="live_aircraft_beside"))
 class LiveAircraftBeside(LiveBeside):
     """Another aircraft under the same address."""
 
-    kind = Kind.AIRCRAFT
+    kind = LiveKind.AIRCRAFT
 
 
 @extend_schema_view(get=extend_schema(operation_id="live_aircraft_one"))
 class LiveAircraftOne(LiveTarget):
     """An aircraft."""
 
-    kind = Kind.AIRCRAFT
+    kind = LiveKind.AIRCRAFT
 
 
 @extend_schema_view(get=extend_schema(operation_id="live_station"))
 class LiveStation(LiveTarget):
     """A base station or an aid to navigation."""
 
-    kind = Kind.STATION
+    kind = LiveKind.STATION
 
 
 @extend_schema_view(get=extend_schema(operation_id="live_vessel_track"))
-class LiveVesselTrack(LiveTrack):
+class LiveVesselTrack(TargetTrack):
     """The track of a ship."""
 
-    kind = Kind.VESSEL
+    kind = LiveKind.VESSEL
     model, column = VesselPosition, "vessel_id"
     values = {"speed": "speed", "course": "course"}
 
 
 @extend_schema_view(get=extend_schema(operation_id="live_aircraft_track"))
-class LiveAircraftTrack(LiveTrack):
+class LiveAircraftTrack(TargetTrack):
     """The track of an aircraft."""
 
-    kind = Kind.AIRCRAFT
+    kind = LiveKind.AIRCRAFT
     model, column = AircraftPosition, "aircraft_id"
     values = {"speed": "ground_speed", "course": "heading", "altitude": "altitude", "ground": "on_ground"}
 

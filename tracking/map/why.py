@@ -27,7 +27,7 @@ from rest_framework.views import APIView
 
 from tracking import search
 from tracking.api.errors import documented
-from tracking.live.state import Kind, LiveState
+from tracking.live.state import LiveKind, LiveState
 from tracking.map.offers import Finding, asked, finding
 from tracking.models import Aircraft, AircraftPosition, Vessel, VesselPosition
 from tracking.truth.models import Dispute, Refusal, RefusedPosition
@@ -55,7 +55,7 @@ class WhySerializer(serializers.Serializer[Any]):
 class Why(APIView):
     """Why a target is not on the map."""
 
-    kind: ClassVar[Kind]
+    kind: ClassVar[LiveKind]
     identities: ClassVar[Any]
     positions: ClassVar[Any]
     column: ClassVar[str]
@@ -103,7 +103,7 @@ class Why(APIView):
         yield finding("Stored in 24 h", "good", f"{told}; what others said at the same times is merged. Last {last}")
 
     def _refused(self, key: Any, user: Any) -> Iterator[Finding]:
-        subject = {Kind.VESSEL: "vessel", Kind.AIRCRAFT: "aircraft"}[self.kind]
+        subject = {LiveKind.VESSEL: "vessel", LiveKind.AIRCRAFT: "aircraft"}[self.kind]
         rows = RefusedPosition.objects.filter(
             subject=subject, identity=str(key), timestamp__gt=timezone.now() - 7 * WINDOW
         )
@@ -113,7 +113,7 @@ class Why(APIView):
         yield finding("Rejected in 7 days", "warn" if counts else "good", told or "no position", link)
 
     def _disputed(self, key: Any, user: Any) -> Iterator[Finding]:
-        subject = {Kind.VESSEL: "vessel", Kind.AIRCRAFT: "aircraft"}[self.kind]
+        subject = {LiveKind.VESSEL: "vessel", LiveKind.AIRCRAFT: "aircraft"}[self.kind]
         open_ = Dispute.objects.filter(subject=subject, identity=str(key), until=None).order_by("-since").first()
         if open_ is None:
             yield finding("Quarantined", "good", "no")
@@ -140,7 +140,7 @@ def _moment(at: dt.datetime) -> str:
 class WhyVessel(Why):
     """Of a ship."""
 
-    kind, identities, positions, column = Kind.VESSEL, Vessel, VesselPosition, "vessel_id"
+    kind, identities, positions, column = LiveKind.VESSEL, Vessel, VesselPosition, "vessel_id"
 
     @extend_schema(
         operation_id="vessel_why",
@@ -155,7 +155,7 @@ class WhyVessel(Why):
 class WhyAircraft(Why):
     """Of an aircraft."""
 
-    kind, identities, positions, column = Kind.AIRCRAFT, Aircraft, AircraftPosition, "aircraft_id"
+    kind, identities, positions, column = LiveKind.AIRCRAFT, Aircraft, AircraftPosition, "aircraft_id"
 
     @extend_schema(
         operation_id="aircraft_why",

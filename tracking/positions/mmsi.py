@@ -9,7 +9,7 @@ from functools import lru_cache
 from django.db import models
 
 
-class Kind(models.TextChoices):
+class MmsiForm(models.TextChoices):
     """The form of an MMSI, written with nine digits."""
 
     SHIP = "ship", "ship"
@@ -27,21 +27,21 @@ class Kind(models.TextChoices):
 
 # Digits in front, the kind they mean, and whether the country digits (MID) follow. The first match wins.
 _FORMS = (
-    ("00", Kind.COAST, True),
-    ("0", Kind.GROUP, True),
-    ("111", Kind.SAR_AIRCRAFT, True),
-    ("970", Kind.SART, False),
-    ("972", Kind.MOB, False),
-    ("974", Kind.EPIRB, False),
-    ("98", Kind.AUXILIARY, True),
-    ("99", Kind.AID, True),
-    ("8", Kind.HANDHELD, True),
-    ("", Kind.SHIP, True),
+    ("00", MmsiForm.COAST, True),
+    ("0", MmsiForm.GROUP, True),
+    ("111", MmsiForm.SAR_AIRCRAFT, True),
+    ("970", MmsiForm.SART, False),
+    ("972", MmsiForm.MOB, False),
+    ("974", MmsiForm.EPIRB, False),
+    ("98", MmsiForm.AUXILIARY, True),
+    ("99", MmsiForm.AID, True),
+    ("8", MmsiForm.HANDHELD, True),
+    ("", MmsiForm.SHIP, True),
 )
 
 
 @lru_cache(maxsize=1 << 17)  # every vessel on the air, asked again with each of its batches
-def classify(mmsi: int) -> tuple[Kind, str]:
+def classify(mmsi: int) -> tuple[MmsiForm, str]:
     """The kind of station and its ISO 3166 country ("" where the number names none).
 
     Numbers whose identification digits belong to no country are of unknown form: they are accepted as they are,
@@ -54,7 +54,7 @@ def classify(mmsi: int) -> tuple[Kind, str]:
         if not has_mid:
             return kind, ""
         country = _countries().get(int(digits[len(front) : len(front) + 3]))
-        return (kind, country[0]) if country else (Kind.UNKNOWN, "")
+        return (kind, country[0]) if country else (MmsiForm.UNKNOWN, "")
     raise AssertionError("the empty front matches every number")
 
 

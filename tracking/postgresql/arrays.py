@@ -52,7 +52,7 @@ class _Type(NamedTuple):
     element: Callable[[Any], bytes]
 
 
-class _Memory(dict[Any, bytes]):
+class _PackedElements(dict[Any, bytes]):
     """Packed elements by value, NULL among them. Bounded: begins anew when full."""
 
     def __init__(self, element: Callable[[Any], bytes]) -> None:
@@ -96,7 +96,7 @@ TYPES = {
     "timestamptz": _Type(1184, "", _time),
     "text": _Type(25, "", _text),
 }
-_memories = {name: _Memory(kind.element) for name, kind in TYPES.items()}
+_memories = {name: _PackedElements(kind.element) for name, kind in TYPES.items()}
 
 
 def pack(values: Sequence[Any], name: str) -> Packed | list[Any]:

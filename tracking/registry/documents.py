@@ -16,7 +16,7 @@ from tracking.registry.lookup import UNKNOWN, Registered, address_of, register
 from tracking.registry.silhouettes import silhouette_of
 
 
-class _Aircraft(msgspec.Struct):
+class _AircraftDocument(msgspec.Struct):
     """What decides of a document."""
 
     id: str
@@ -24,7 +24,7 @@ class _Aircraft(msgspec.Struct):
     category: str | None = None
 
 
-_decode = msgspec.json.Decoder(_Aircraft).decode
+_decode = msgspec.json.Decoder(_AircraftDocument).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -37,11 +37,11 @@ def joined(documents: Sequence[bytes]) -> list[bytes]:
 
 def completed(document: dict[str, Any]) -> dict[str, Any]:
     """One document with what is known beside it. Raises redis.RedisError."""
-    one = _Aircraft(document["id"], document.get("type_code"), document.get("category"))
+    one = _AircraftDocument(document["id"], document.get("type_code"), document.get("category"))
     return document | _beside(one, register.remembered([address_of(one.id)]))
 
 
-def _beside(one: _Aircraft, known: Mapping[str, Registered]) -> dict[str, Any]:
+def _beside(one: _AircraftDocument, known: Mapping[str, Registered]) -> dict[str, Any]:
     address = address_of(one.id)
     registered = known.get(address, UNKNOWN)
     found: dict[str, Any] = {

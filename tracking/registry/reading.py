@@ -40,11 +40,11 @@ _TRUE = frozenset({"1", "true", "t", "yes", "y", "mil", "military"})
 _OBJECT = re.compile(rb'"([^"\\]{1,8})"\s*:\s*(\{[^{}]*\}|\[[^\[\]]*\])')
 
 
-class Unreadable(Exception):
+class RegisterUnreadable(Exception):
     """The file cannot be a register; the text says what to do."""
 
 
-class Entry(NamedTuple):
+class RegisterEntry(NamedTuple):
     """What a register says of one aircraft; empty where it says nothing."""
 
     icao: str
@@ -57,7 +57,7 @@ class Entry(NamedTuple):
 class Row(NamedTuple):
     """A row of a file: its entry, or the reason why it has none; `size`: its bytes, about."""
 
-    entry: Entry | None
+    entry: RegisterEntry | None
     reason: str = ""
     size: int = 0
 
@@ -69,10 +69,10 @@ def parse_columns(text: str) -> dict[str, str]:
         ours, separator, theirs = (piece.strip() for piece in part.partition("="))
         ours = "type_code" if ours == "type" else ours
         if not separator or not theirs or ours not in _FIELDS:
-            raise Unreadable(f"{part.strip()!r} is not FIELD=COLUMN with one of {', '.join(_FIELDS)}")
+            raise RegisterUnreadable(f"{part.strip()!r} is not FIELD=COLUMN with one of {', '.join(_FIELDS)}")
         given[ours] = theirs
     if "icao" not in given or len(given) < 2:
-        raise Unreadable("icao and one more must be named, as in icao=hex,registration=tail")
+        raise RegisterUnreadable("icao and one more must be named, as in icao=hex,registration=tail")
     return given
 
 
@@ -84,7 +84,7 @@ def rows(path: Path, columns: Mapping[str, str] | None = None) -> Iterator[Row]:
         try:
             yield from _rows(io.BufferedReader(file, _BLOCK), columns)  # type: ignore[type-var]
         except (EOFError, gzip.BadGzipFile) as error:
-            raise Unreadable(f"it is damaged: {error}") from error
+            raise RegisterUnreadable(f"it is damaged: {error}") from error
 
 
 def _rows(file: io.BufferedReader, columns: Mapping[str, str] | None) -> Iterator[Row]:
@@ -122,7 +122,7 @@ def _places(names: list[str], columns: Mapping[str, str] | None) -> dict[str, in
     missing = known.keys() - found.keys() if columns else {"icao"} - found.keys()
     if missing or len(found) < 2:
         shown = one_line(",".join(names))[:200]
-        raise Unreadable(
+        raise RegisterUnreadable(
             f"its first line, {shown!r}, names no column for {', '.join(sorted(missing)) or 'anything but addresses'}: "
             "say them with --columns icao=hex,registration=tail,type=t,operator=owner"
         )
@@ -185,7 +185,7 @@ def _row(said: Mapping[str, str], size: int) -> Row:
     operator = one_line("".join(filter(str.isprintable, said.get("operator", "")))).strip()[:64]
     if not (registration or type_code or operator or military):
         return Row(None, "nothing_known", size)
-    return Row(Entry(icao, registration, type_code, operator, military), "", size)
+    return Row(RegisterEntry(icao, registration, type_code, operator, military), "", size)
 
 
 def _matching(pattern: re.Pattern[str], text: str) -> str:

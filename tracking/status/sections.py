@@ -17,7 +17,7 @@ import redis
 from django.db import connections
 from django_redis import get_redis_connection
 
-from tracking.live.state import Kind, LiveState
+from tracking.live.state import LiveKind, LiveState
 
 State = Literal["ok", "degraded", "down", "unknown"]
 
@@ -38,7 +38,7 @@ class Metric(TypedDict):
     samples: list[Sample]
 
 
-class Answer(TypedDict):
+class SectionAnswer(TypedDict):
     """How something is: a state, one sentence, a table, numbers.
 
     A row has a cell for each column, "-" where there is nothing to say; cells of a column `state` are coloured.
@@ -51,7 +51,7 @@ class Answer(TypedDict):
     metrics: list[Metric]
 
 
-class Question(TypedDict):
+class SectionQuestion(TypedDict):
     """Something that can be asked how it is.
 
     `ask` may block and raise anything. `without`: what its absence means, for people. `dependency`: the server behind
@@ -60,13 +60,13 @@ class Question(TypedDict):
 
     name: str
     title: str
-    ask: Callable[[], Answer]
+    ask: Callable[[], SectionAnswer]
     without: NotRequired[str]
     dependency: NotRequired[str]
     accepts: NotRequired[bool]
 
 
-def sections() -> list[Question]:
+def sections() -> list[SectionQuestion]:
     """Those of this app, but for the archive's, which `tracking/history/standing.py` has."""
     return [
         {
@@ -87,7 +87,7 @@ def sections() -> list[Question]:
     ]
 
 
-def postgresql() -> Answer:
+def postgresql() -> SectionAnswer:
     """Whether it answers and takes writes. Raises django.db.Error."""
     with connections["default"].cursor() as cursor:
         cursor.execute("SELECT pg_is_in_recovery()")
@@ -97,13 +97,13 @@ def postgresql() -> Answer:
     return answered("ok", "answers and takes writes")
 
 
-def live() -> Answer:
+def live() -> SectionAnswer:
     """How many targets live, by kind. Raises redis.RedisError."""
     try:
         get_redis_connection("live").execute_command("JSON.GET", "tracking:check")
     except redis.ResponseError:  # it speaks, so it is there: what it lacks is the module
         return answered("down", "Redis answers, but it has no RedisJSON")
-    counts = {kind: LiveState(kind).count() for kind in Kind}
+    counts = {kind: LiveState(kind).count() for kind in LiveKind}
     answer = answered("ok", f"{sum(counts.values()):,} targets")
     answer["columns"] = ["kind", "targets"]
     answer["rows"] = [[kind.value, f"{count:,}"] for kind, count in counts.items()]
@@ -122,5 +122,5 @@ def gauge(name: str, text: str, samples: Iterable[tuple[Mapping[str, str], float
     }
 
 
-def answered(state: State, summary: str) -> Answer:
+def answered(state: State, summary: str) -> SectionAnswer:
     return {"state": state, "summary": summary, "columns": [], "rows": [], "metrics": []}

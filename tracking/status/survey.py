@@ -18,14 +18,14 @@ import msgspec
 from django.apps import apps
 
 from tracking.status.inquiry import Inquiry
-from tracking.status.sections import Answer, Question, State
+from tracking.status.sections import SectionAnswer, SectionQuestion, State
 
 logger = logging.getLogger(__name__)
 
 # A busy machine may need longer than a page waits; a server that is away stays silent for longer than this.
 SILENT_SECONDS = 1.0
 
-_NOTHING: Answer = {"state": "unknown", "summary": "", "columns": [], "rows": [], "metrics": []}
+_NOTHING: SectionAnswer = {"state": "unknown", "summary": "", "columns": [], "rows": [], "metrics": []}
 _WORDS = {"state", "why"}  # columns of words, beside the first one
 
 
@@ -51,7 +51,7 @@ class Section(msgspec.Struct, frozen=True):
     meaning: str
     answered: bool
     age_seconds: float | None
-    answer: Answer
+    answer: SectionAnswer
     dependency: str | None = None
     accepts: bool = False
 
@@ -80,17 +80,17 @@ class Section(msgspec.Struct, frozen=True):
         ]
 
 
-class Memory:
+class SurveyMemory:
     """What this process remembers of one question. Times are monotonic seconds."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self.answer: Answer | None = None
+        self.answer: SectionAnswer | None = None
         self.answered_at = 0.0
         self.silent_since: float | None = None
         self.error: str | None = None
 
-    def keep(self, ask: Callable[[], Answer], name: str) -> Answer:
+    def keep(self, ask: Callable[[], SectionAnswer], name: str) -> SectionAnswer:
         """Ask and remember how it went; raises what `ask` raises."""
         started = time.monotonic()
         try:
@@ -120,7 +120,7 @@ class Memory:
             return now - self.silent_since
 
 
-_memories: dict[str, Memory] = {}
+_memories: dict[str, SurveyMemory] = {}
 
 
 def gather(wait_seconds: float) -> list[Section]:
@@ -128,7 +128,7 @@ def gather(wait_seconds: float) -> list[Section]:
     deadline = time.monotonic() + wait_seconds
     asked = []
     for question in _questions():
-        memory = _memories.setdefault(question["name"], Memory())
+        memory = _memories.setdefault(question["name"], SurveyMemory())
         keep = functools.partial(memory.keep, question["ask"], question["name"])
         asked.append((question, memory, Inquiry.start(f"status-{question['name']}", keep)))
     return [_section(question, memory, inquiry, deadline) for question, memory, inquiry in asked]
@@ -153,7 +153,7 @@ def span(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def _questions() -> list[Question]:
+def _questions() -> list[SectionQuestion]:
     return [
         question
         for config in apps.get_app_configs()
@@ -162,7 +162,9 @@ def _questions() -> list[Question]:
     ]
 
 
-def _section(question: Question, memory: Memory, inquiry: Inquiry[Answer], deadline: float) -> Section:
+def _section(
+    question: SectionQuestion, memory: SurveyMemory, inquiry: Inquiry[SectionAnswer], deadline: float
+) -> Section:
     ended = inquiry.wait(deadline - time.monotonic())
     now = time.monotonic()
     if ended:
@@ -181,7 +183,7 @@ def _section(question: Question, memory: Memory, inquiry: Inquiry[Answer], deadl
     return _made(question, memory.answer, state, summary, memory.age(now), answered=False)
 
 
-def _without(question: Question, memory: Memory, now: float, summary: str) -> Section:
+def _without(question: SectionQuestion, memory: SurveyMemory, now: float, summary: str) -> Section:
     """Down; or unknown, where another section stands for the server behind it."""
     state: State = "down" if "dependency" in question or "accepts" in question else "unknown"
     meaning = question.get("without", "")
@@ -189,8 +191,8 @@ def _without(question: Question, memory: Memory, now: float, summary: str) -> Se
 
 
 def _made(
-    question: Question,
-    answer: Answer,
+    question: SectionQuestion,
+    answer: SectionAnswer,
     state: State,
     summary: str,
     age_seconds: float | None = None,

@@ -21,8 +21,8 @@ from typing import Any, TypeVar
 from redis import RedisError
 
 from tracking.live.mirror import Box, Mirror, Told
-from tracking.live.state import Kind
-from tracking.streams.places import Place, places
+from tracking.live.state import LiveKind
+from tracking.streams.places import StreamPlace, places
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,9 @@ class Hub:
         self._is_closed = True
         self._turn.set()
 
-    async def stream(self, kinds: tuple[Kind, ...], box: Box, since: str | None, place: Place) -> AsyncIterator[bytes]:
+    async def stream(
+        self, kinds: tuple[LiveKind, ...], box: Box, since: str | None, place: StreamPlace
+    ) -> AsyncIterator[bytes]:
         """What changes in the box, from the cursor on, for STREAM_SECONDS at most."""
         place.begun = True
         self._join()
@@ -69,7 +71,7 @@ class Hub:
         if self._reader is None or self._reader.done():
             self._reader = asyncio.create_task(self._read())
 
-    async def _pieces(self, kinds: tuple[Kind, ...], box: Box, since: str | None) -> AsyncIterator[bytes]:
+    async def _pieces(self, kinds: tuple[LiveKind, ...], box: Box, since: str | None) -> AsyncIterator[bytes]:
         began = sent_at = time.monotonic()
         knows_away = False
         while not self._is_closed and time.monotonic() - began < STREAM_SECONDS:

@@ -17,7 +17,7 @@ class Full(Exception):
     """No place is left; the message says of what."""
 
 
-class Place:
+class StreamPlace:
     """One stream's: `begun` once something was sent."""
 
     def __init__(self, holder: str, taken_at: float) -> None:
@@ -30,12 +30,12 @@ class Places:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._taken: set[Place] = set()
+        self._taken: set[StreamPlace] = set()
 
     def __len__(self) -> int:
         return len(self._taken)
 
-    def take(self, holder: str, most: int, most_of_one: int) -> Place:
+    def take(self, holder: str, most: int, most_of_one: int) -> StreamPlace:
         """A place for the holder; `most_of_one` 0: no share of an address. Raises Full."""
         now = self._clock()
         with self._lock:
@@ -44,11 +44,11 @@ class Places:
                 raise Full(f"All {most} places for streams are taken.")
             if most_of_one and Counter(one.holder for one in self._taken)[holder] >= most_of_one:
                 raise Full(f"All {most_of_one} places for streams of one address are taken.")
-            place = Place(holder, now)
+            place = StreamPlace(holder, now)
             self._taken.add(place)
             return place
 
-    def leave(self, place: Place) -> None:
+    def leave(self, place: StreamPlace) -> None:
         """Give it back; twice is as good as once."""
         with self._lock:
             self._taken.discard(place)

@@ -17,9 +17,9 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from tracking import theme
 from tracking.truth import quarantine
 from tracking.truth.around import around
-from tracking.truth.models import Dispute, Refusal, RefusedPosition, Subject
+from tracking.truth.models import Dispute, PositionKind, Refusal, RefusedPosition
 
-IDENTITY_FIELDS = {Subject.VESSEL: "vessel", Subject.AIRCRAFT: "aircraft"}
+IDENTITY_FIELDS = {PositionKind.VESSEL: "vessel", PositionKind.AIRCRAFT: "aircraft"}
 
 
 class _ChoiceFilter(SimpleListFilter):
@@ -39,7 +39,7 @@ class _ChoiceFilter(SimpleListFilter):
         return queryset.filter(**{self.parameter_name: self.value()}) if self.value() in known else queryset.none()
 
 
-class ReasonFilter(_ChoiceFilter):
+class RefusalFilter(_ChoiceFilter):
     """By the reason."""
 
     title, parameter_name, offered = "reason", "reason", Refusal.choices
@@ -54,7 +54,7 @@ class DecisionFilter(_ChoiceFilter):
 class SubjectFilter(_ChoiceFilter):
     """Ships or aircraft."""
 
-    title, parameter_name, offered = "kind", "subject", Subject.choices
+    title, parameter_name, offered = "kind", "subject", PositionKind.choices
 
 
 class OpenFilter(SimpleListFilter):
@@ -94,7 +94,7 @@ class RefusedPositionAdmin(theme.Uncounted):
     icon = "gpp_maybe"
     form = DecisionForm
     change_form_before_template = "admin/tracking/around.html"
-    list_filter = (ReasonFilter, DecisionFilter, SubjectFilter)
+    list_filter = (RefusalFilter, DecisionFilter, SubjectFilter)
     list_display = (
         theme.moment("timestamp", "Time"),
         theme.column("identity", "MMSI or ICAO address"),
@@ -134,7 +134,7 @@ class RefusedPositionAdmin(theme.Uncounted):
     @admin.display(description="All positions")
     def track_around(self, row: RefusedPosition) -> str:
         """A link to the positions of its day."""
-        page = reverse(f"admin:tracking_{IDENTITY_FIELDS[Subject(row.subject)]}position_changelist")
+        page = reverse(f"admin:tracking_{IDENTITY_FIELDS[PositionKind(row.subject)]}position_changelist")
         return theme.link(f"{page}?q={row.identity}+{row.timestamp:%Y-%m-%d}", "positions of that day")
 
     def has_add_permission(self, request: HttpRequest) -> bool:

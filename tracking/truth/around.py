@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import connection
 
-from tracking.truth.models import Refusal, RefusedPosition, Subject
+from tracking.truth.models import PositionKind, Refusal, RefusedPosition
 from tracking.truth.reading import SOURCES, as_key
 
 EACH_WAY = 40
@@ -23,7 +23,7 @@ def around(refused: RefusedPosition) -> list[dict[str, Any]]:
 
     Raises django.db errors.
     """
-    source = SOURCES[Subject(refused.subject)]
+    source = SOURCES[PositionKind(refused.subject)]
     at, key = refused.timestamp, as_key(source, refused.identity)
     rows = f'SELECT "timestamp", latitude, longitude, track FROM {source.table} WHERE {source.key} = %s'
     with connection.cursor() as cursor:

@@ -23,7 +23,7 @@ import functools
 import math
 from typing import NamedTuple
 
-from tracking.positions.mmsi import Kind, classify
+from tracking.positions.mmsi import MmsiForm, classify
 
 KNOT = 1852 / 3600  # metres a second
 DEGREE_M = 111_194.93  # metres a degree of latitude, on the sphere of 6,371,008.8 m
@@ -89,7 +89,7 @@ AIRCRAFT = Budget(
     repeat_kn=30,
     once_a_second=False,
 )
-_OF_KIND = {Kind.SAR_AIRCRAFT: SAR_AIRCRAFT, Kind.COAST: FIXED, Kind.AID: FIXED}
+_OF_KIND = {MmsiForm.SAR_AIRCRAFT: SAR_AIRCRAFT, MmsiForm.COAST: FIXED, MmsiForm.AID: FIXED}
 
 
 @functools.lru_cache(maxsize=1 << 17)

@@ -15,7 +15,7 @@ WINDOW_MS = 30 * 60_000
 ZONE_DEGREES = 0.2
 
 
-class Jump(NamedTuple):
+class FleetJump(NamedTuple):
     """Who jumped where, and when, ms since 1970."""
 
     identity: int | str
@@ -24,9 +24,9 @@ class Jump(NamedTuple):
     longitude: float
 
 
-def fleets(jumps: Iterable[Jump]) -> set[Jump]:
+def fleets(jumps: Iterable[FleetJump]) -> set[FleetJump]:
     """The jumps that are part of a fleet."""
-    zones: defaultdict[tuple[int, int], list[Jump]] = defaultdict(list)
+    zones: defaultdict[tuple[int, int], list[FleetJump]] = defaultdict(list)
     for jump in jumps:
         row, column = int(jump.latitude // ZONE_DEGREES), int(jump.longitude // ZONE_DEGREES)
         for down in (-1, 0, 1):
@@ -35,12 +35,12 @@ def fleets(jumps: Iterable[Jump]) -> set[Jump]:
     return {jump for zone in zones.values() for jump in _together(zone)}
 
 
-def _together(zone: list[Jump]) -> set[Jump]:
+def _together(zone: list[FleetJump]) -> set[FleetJump]:
     """Those of one zone that have enough others within the window of time."""
     if len({jump.identity for jump in zone}) < LEAST:
         return set()
     zone.sort(key=lambda jump: jump.ts)
-    found: set[Jump] = set()
+    found: set[FleetJump] = set()
     first = 0
     for last, jump in enumerate(zone):
         while jump.ts - zone[first].ts > WINDOW_MS:

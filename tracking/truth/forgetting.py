@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Model
 
-from tracking.truth.models import Dispute, Jump, RefusedPosition, Subject
+from tracking.truth.models import Dispute, Jump, PositionKind, RefusedPosition
 
 CHUNK = 20_000  # rows a transaction
 MOST_CHUNKS = 25  # a run and table; housekeeping comes again
@@ -23,7 +23,7 @@ _UNDECIDED = f"decision = {RefusedPosition.Decision.NONE.value}"
 _TIMES: tuple[tuple[type[Model], str], ...] = ((RefusedPosition, "timestamp"), (Dispute, "judged_until"), (Jump, "at"))
 
 
-def forget(now: dt.datetime, kept: Mapping[Subject, dt.date]) -> int:
+def forget(now: dt.datetime, kept: Mapping[PositionKind, dt.date]) -> int:
     """Delete what is too old, and what is of positions before the first kept day of its subject; how many rows.
 
     Raises django.db errors.

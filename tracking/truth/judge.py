@@ -32,14 +32,14 @@ from tracking.truth.reading import (
     BEYOND_PART,
     FOREVER_MS,
     SOURCES,
+    IdentitySpan,
     Read,
-    Source,
-    Span,
+    SubjectTable,
     read,
     seen_before,
 )
-from tracking.truth.rule import TAIL, Decision, Fold, Row
-from tracking.truth.verdicts import Verdict
+from tracking.truth.rule import TAIL, Fold, JudgedPosition, OperatorDecision
+from tracking.truth.verdicts import IdentityVerdict
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class Judged(NamedTuple):
 class _Case(NamedTuple):
     """An identity to be judged: what to read, and the state to go on from, if a dispute is open."""
 
-    span: Span
+    span: IdentitySpan
     state: dict[str, Any] | None
 
 
@@ -87,7 +87,7 @@ def judge_all(limit: int = NOTES) -> Judged:
     return done
 
 
-def _judge_subject(source: Source, touched: dict[Key, Touched]) -> tuple[int, int, int]:
+def _judge_subject(source: SubjectTable, touched: dict[Key, Touched]) -> tuple[int, int, int]:
     """(identities, rows, changed numbers) of one pass."""
     rows = changed = 0
     for some in _portions(touched):
@@ -111,21 +111,21 @@ def _portions(touched: dict[Key, Touched]) -> Iterator[dict[Key, Touched]]:
         yield portion
 
 
-def _cases(source: Source, touched: dict[Key, Touched]) -> Iterator[_Case]:
+def _cases(source: SubjectTable, touched: dict[Key, Touched]) -> Iterator[_Case]:
     """Each identity, with the dispute into which its rows fall."""
     disputes = _disputes(source, touched)
     for key, (since, until) in touched.items():
         mine = disputes.get(key, [])
         if not mine:
-            yield _Case(Span(key, since, until), None)
+            yield _Case(IdentitySpan(key, since, until), None)
         elif mine[0].until is None and since > milliseconds(mine[0].judged_until):
-            yield _Case(Span(key, since, until, before=0), mine[0].state)
+            yield _Case(IdentitySpan(key, since, until, before=0), mine[0].state)
         else:
             first = min(milliseconds(dispute.since) for dispute in mine)
-            yield _Case(Span(key, min(since, first), FOREVER_MS), None)
+            yield _Case(IdentitySpan(key, min(since, first), FOREVER_MS), None)
 
 
-def _disputes(source: Source, touched: dict[Key, Touched]) -> dict[Key, list[Dispute]]:
+def _disputes(source: SubjectTable, touched: dict[Key, Touched]) -> dict[Key, list[Dispute]]:
     """The disputes of each identity that are open or end after its first touched row."""
     found: dict[Key, list[Dispute]] = {}
     names = {str(key): key for key in touched}
@@ -138,7 +138,7 @@ def _disputes(source: Source, touched: dict[Key, Touched]) -> dict[Key, list[Dis
     return found
 
 
-def _judge_cases(source: Source, cases: list[_Case]) -> tuple[int, int]:
+def _judge_cases(source: SubjectTable, cases: list[_Case]) -> tuple[int, int]:
     """(rows read, numbers changed). Those whose verdict goes beyond what was read are judged again to the end."""
     found = read(source, [case.span for case in cases])
     verdict = _verdicts(source, cases, found)
@@ -150,12 +150,12 @@ def _judge_cases(source: Source, cases: list[_Case]) -> tuple[int, int]:
     return rows, changed
 
 
-def _endless(span: Span, cases: Iterable[_Case]) -> _Case:
+def _endless(span: IdentitySpan, cases: Iterable[_Case]) -> _Case:
     state = next(case.state for case in cases if case.span is span)
     return _Case(span._replace(until=FOREVER_MS), state)
 
 
-def _verdicts(source: Source, cases: list[_Case], found: Read) -> list[Verdict]:
+def _verdicts(source: SubjectTable, cases: list[_Case], found: Read) -> list[IdentityVerdict]:
     """Fold those that are not steady."""
     decisions = _decisions(source)
     decided = {identity for identity, _ in decisions}
@@ -178,7 +178,7 @@ def _suspects(cases: list[_Case], found: Read) -> set[int]:
     budgets = [budget_of(case.span.key) for case in cases]
     for budget in set(budgets):
         mine = np.array([one == budget for one in budgets])[rows.whose] & judged
-        broken[mine] |= steady.breaks(steady.Columns(*(column[mine] for column in rows)), budget)
+        broken[mine] |= steady.breaks(steady.PositionColumns(*(column[mine] for column in rows)), budget)
     suspects = set(rows.whose[broken].tolist()) | _unsure(len(cases), found)
     return suspects | {index for index, case in enumerate(cases) if case.state is not None or case.span.endless}
 
@@ -190,11 +190,11 @@ def _unsure(cases: int, found: Read) -> set[int]:
     return set(np.flatnonzero((beyond > 0) & (after < TAIL)).tolist())
 
 
-def _decisions(source: Source) -> dict[tuple[str, int], Decision]:
+def _decisions(source: SubjectTable) -> dict[tuple[str, int], OperatorDecision]:
     """All that operators said, by identity and time: an index holds these alone."""
-    said = RefusedPosition.objects.filter(subject=source.subject).exclude(decision=Decision.NONE)
+    said = RefusedPosition.objects.filter(subject=source.subject).exclude(decision=OperatorDecision.NONE)
     rows = said.values_list("identity", "timestamp", "decision")
-    return {(identity, milliseconds(at)): Decision(decision) for identity, at, decision in rows}
+    return {(identity, milliseconds(at)): OperatorDecision(decision) for identity, at, decision in rows}
 
 
 def _fold(
@@ -202,13 +202,16 @@ def _fold(
     found: Read,
     mine: slice,
     seen: dict[tuple[float, ...], int],
-    decisions: dict[tuple[str, int], Decision],
-) -> Verdict:
+    decisions: dict[tuple[str, int], OperatorDecision],
+) -> IdentityVerdict:
     """The verdict on one identity."""
     columns = [column[mine].tolist() for column in found.rows[1:]]
     part, number = found.part[mine].tolist(), found.number[mine].tolist()
     name = str(case.span.key)
-    rows = [Row(*values, decisions.get((name, values[0]), Decision.NONE)) for values in zip(*columns, strict=True)]
+    rows = [
+        JudgedPosition(*values, decisions.get((name, values[0]), OperatorDecision.NONE))
+        for values in zip(*columns, strict=True)
+    ]
     begin = rows[0].ts if rows else case.span.since
     folded = Fold(budget_of(case.span.key), {said: ts for said, ts in seen.items() if ts < begin})
     if case.state is not None:
@@ -221,7 +224,7 @@ def _fold(
     after = [row.ts for row, where in zip(rows, part, strict=True) if where == AFTER_PART]
     last = max(judged, default=case.span.since)
     whole = BEYOND_PART not in part
-    return Verdict(case.span, folded, judged, last, whole, not whole and _reaches_on(folded, judged, after))
+    return IdentityVerdict(case.span, folded, judged, last, whole, not whole and _reaches_on(folded, judged, after))
 
 
 def _reaches_on(folded: Fold, judged: dict[int, int], after: list[int]) -> bool:

@@ -23,21 +23,21 @@ from django_redis import get_redis_connection
 
 from tracking.truth.budget import AIRCRAFT, VESSEL, budget_of
 from tracking.truth.fleets import LEAST, WINDOW_MS, ZONE_DEGREES
-from tracking.truth.live_rule import FULL, LiveTrack, Outcome, decide
+from tracking.truth.live_rule import FULL, LiveOutcome, LiveTrack, decide
 from tracking.truth.live_steady import COARSE, TRACK, Reports, continued
-from tracking.truth.models import Subject
+from tracking.truth.models import PositionKind
 from tracking.truth.notes import Key, milliseconds
 from tracking.truth.steady import Flags, Floats, coarse
 
 PERIOD_SECONDS = 6 * 3600
 _LAYOUT = struct.Struct("<qdddBBH")  # of a track, its score with COARSE where it is
-_PLURAL = {Subject.VESSEL: "vessels", Subject.AIRCRAFT: "aircraft"}
-_SPEED = {Subject.VESSEL: "speed", Subject.AIRCRAFT: "ground_speed"}
-_COURSE = {Subject.VESSEL: "course", Subject.AIRCRAFT: "heading"}
-_WHOSE = {Subject.VESSEL: "vessel_id", Subject.AIRCRAFT: "aircraft_id"}
+_PLURAL = {PositionKind.VESSEL: "vessels", PositionKind.AIRCRAFT: "aircraft"}
+_SPEED = {PositionKind.VESSEL: "speed", PositionKind.AIRCRAFT: "ground_speed"}
+_COURSE = {PositionKind.VESSEL: "course", PositionKind.AIRCRAFT: "heading"}
+_WHOSE = {PositionKind.VESSEL: "vessel_id", PositionKind.AIRCRAFT: "aircraft_id"}
 
-_JUMPS = {Outcome.BESIDE, Outcome.CONFIRMED, Outcome.TAKEN_OVER}
-_HIDDEN = {Outcome.BESIDE, Outcome.CONFIRMED, Outcome.HIDDEN}
+_JUMPS = {LiveOutcome.BESIDE, LiveOutcome.CONFIRMED, LiveOutcome.TAKEN_OVER}
+_HIDDEN = {LiveOutcome.BESIDE, LiveOutcome.CONFIRMED, LiveOutcome.HIDDEN}
 
 # Names and values go and come as one argument each: packing thousands of them takes the client longer than the rest.
 _READ = """
@@ -80,7 +80,7 @@ class Sifted(NamedTuple):
     tracks: dict[Key, int]
 
 
-def sift(subject: Subject, reports: Sequence[Any]) -> Sifted:
+def sift(subject: PositionKind, reports: Sequence[Any]) -> Sifted:
     """Decide on the reports of a batch; what is known of the targets is updated."""
     if not reports:
         return Sifted(set(), {}, {})
@@ -94,7 +94,7 @@ def sift(subject: Subject, reports: Sequence[Any]) -> Sifted:
 class _Filter:
     """The tracks of the targets of one batch."""
 
-    def __init__(self, subject: Subject, reports: Sequence[Any]) -> None:
+    def __init__(self, subject: PositionKind, reports: Sequence[Any]) -> None:
         self.sifted = Sifted(set(), {}, {})
         self._subject = subject
         values = attrgetter(
@@ -115,7 +115,7 @@ class _Filter:
     def without_steady(self) -> list[int]:
         """Those that do not simply continue a steady target, in the order of their times; the others are done."""
         count = Counter(self._keys)
-        usual = VESSEL if self._subject is Subject.VESSEL else AIRCRAFT
+        usual = VESSEL if self._subject is PositionKind.VESSEL else AIRCRAFT
         steady = [
             index
             for index, key in enumerate(self._keys)
@@ -150,7 +150,7 @@ class _Filter:
             self._packed[key] = self._changed[key] = _packed(tracks)
             if len(tracks) > 1 or len(before) > 1:
                 self._count(key, before, tracks)
-                if outcome is Outcome.BESIDE:
+                if outcome is LiveOutcome.BESIDE:
                     self.sifted.beside[index] = next(n for n, track in enumerate(tracks) if n and track.ts == said.ts)
 
     def _count(self, key: Key, before: Tracks, after: Tracks) -> None:

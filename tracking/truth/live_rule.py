@@ -44,7 +44,7 @@ class LiveTrack(NamedTuple):
     coarse: bool = False
 
 
-class Outcome(enum.Enum):
+class LiveOutcome(enum.Enum):
     """What is done with a report."""
 
     SHOWN = enum.auto()
@@ -57,30 +57,30 @@ class Outcome(enum.Enum):
 
 def decide(
     tracks: Sequence[LiveTrack], report: LiveTrack, budget: Budget, course: float = math.nan
-) -> tuple[Outcome, Sequence[LiveTrack] | None]:
+) -> tuple[LiveOutcome, Sequence[LiveTrack] | None]:
     """(what is done, the tracks afterwards, None where they stay). `course`: of the report, degrees, NaN: unknown."""
     if is_null_island(report.latitude, report.longitude):
-        return Outcome.HIDDEN, None
+        return LiveOutcome.HIDDEN, None
     if not tracks:
-        return Outcome.SHOWN, (report,)
+        return LiveOutcome.SHOWN, (report,)
     main = tracks[0]
     if report.ts <= main.ts and len(tracks) == 1:
-        return Outcome.LATE, None
+        return LiveOutcome.LATE, None
     seconds = (report.ts - main.ts) / 1000
     if seconds > 0:
         if _is_hidden_by(main, report, seconds, budget):
-            return Outcome.HIDDEN, None
+            return LiveOutcome.HIDDEN, None
         if seconds > budget.gap_s or _fits(main, report, seconds, budget):
             if _says_again(main, report, budget) or _goes_back(main, report, seconds, budget, course):
-                return Outcome.HIDDEN, None
+                return LiveOutcome.HIDDEN, None
             others = (track for track in tracks[1:] if report.ts - track.ts <= budget.candidate_s * 1000)
-            return Outcome.SHOWN, (_joined(main, report, seconds), *others)
+            return LiveOutcome.SHOWN, (_joined(main, report, seconds), *others)
     return _beside(tracks, report, seconds, budget)
 
 
 def _beside(
     tracks: Sequence[LiveTrack], report: LiveTrack, silent: float, budget: Budget
-) -> tuple[Outcome, Sequence[LiveTrack] | None]:
+) -> tuple[LiveOutcome, Sequence[LiveTrack] | None]:
     """A report that does not continue the main track: it continues another one, or begins one."""
     main, others = tracks[0], list(tracks[1:])
     for place, track in enumerate(others):
@@ -90,15 +90,15 @@ def _beside(
         others[place] = joined = _joined(track, report, seconds)
         if _takes_over(joined, main, silent, budget):
             others[place] = main
-            return Outcome.TAKEN_OVER, (joined, *others)
+            return LiveOutcome.TAKEN_OVER, (joined, *others)
         if track.support >= FULL:
-            return Outcome.BESIDE, (main, *others)
+            return LiveOutcome.BESIDE, (main, *others)
         confirmed = track.support < CONFIRM <= joined.support
-        return Outcome.CONFIRMED if confirmed else Outcome.HIDDEN, (main, *others)
+        return LiveOutcome.CONFIRMED if confirmed else LiveOutcome.HIDDEN, (main, *others)
     if report.ts <= main.ts:
-        return Outcome.LATE, None
+        return LiveOutcome.LATE, None
     young = [track for track in others if report.ts - track.ts <= budget.candidate_s * 1000]
-    return Outcome.HIDDEN, (main, *young[2 - MOST_TRACKS :], report)
+    return LiveOutcome.HIDDEN, (main, *young[2 - MOST_TRACKS :], report)
 
 
 def _is_hidden_by(main: LiveTrack, report: LiveTrack, seconds: float, budget: Budget) -> bool:

@@ -24,7 +24,7 @@ def _entered_at() -> models.DateTimeField:  # type: ignore[type-arg]
     return models.DateTimeField(db_default=Now(), editable=False, help_text="when it was entered, UTC")
 
 
-class Subject(models.TextChoices):
+class PositionKind(models.TextChoices):
     """Whose positions."""
 
     VESSEL = "vessel", "vessel"
@@ -34,18 +34,18 @@ class Subject(models.TextChoices):
 class Refusal(models.IntegerChoices):
     """Why a position is refused (`tracking/truth/rule.py`)."""
 
-    OUTLIER = rule.Refusal.OUTLIER, "outlier"
-    REPEAT = rule.Refusal.REPEAT, "repeat"
-    SPOOFED = rule.Refusal.SPOOFED, "spoofed"
-    COARSE = rule.Refusal.COARSE, "coarse"
-    NULL_ISLAND = rule.Refusal.NULL_ISLAND, "null island"
-    BY_HAND = rule.Refusal.BY_HAND, "by hand"
+    OUTLIER = rule.RefusalCode.OUTLIER, "outlier"
+    REPEAT = rule.RefusalCode.REPEAT, "repeat"
+    SPOOFED = rule.RefusalCode.SPOOFED, "spoofed"
+    COARSE = rule.RefusalCode.COARSE, "coarse"
+    NULL_ISLAND = rule.RefusalCode.NULL_ISLAND, "null island"
+    BY_HAND = rule.RefusalCode.BY_HAND, "by hand"
 
 
 class Unjudged(models.Model):
     """What one batch touched, written in its transaction and deleted in that of the judge."""
 
-    subject = models.CharField(max_length=8, choices=Subject.choices)
+    subject = models.CharField(max_length=8, choices=PositionKind.choices)
     touched = models.BinaryField(help_text="msgpack: [identities], [first ms], [last ms] since 1970")
 
     class Meta:
@@ -72,7 +72,7 @@ def _open_track(track: rule.Track) -> OpenTrack:
 class Dispute(models.Model):
     """More than one track under one identity: two ships with one MMSI, a teleport, a spoofed receiver."""
 
-    subject = models.CharField(max_length=8, choices=Subject.choices)
+    subject = models.CharField(max_length=8, choices=PositionKind.choices)
     identity = models.CharField(max_length=9, help_text="MMSI or ICAO address")
     since = models.DateTimeField(help_text="time of the first position that nothing confirms, UTC")
     until = models.DateTimeField(null=True, help_text="when one track was left and had gone on, UTC; NULL: open")
@@ -103,7 +103,7 @@ class Dispute(models.Model):
 class Jump(models.Model):
     """A confirmed track that began beside another: many to one place are a spoofed fleet."""
 
-    subject = models.CharField(max_length=8, choices=Subject.choices)
+    subject = models.CharField(max_length=8, choices=PositionKind.choices)
     identity = models.CharField(max_length=9, help_text="MMSI or ICAO address")
     at = models.DateTimeField(help_text="time of its first position, UTC")
     latitude = models.FloatField(help_text="degrees north, WGS 84")
@@ -132,11 +132,11 @@ class RefusedPosition(models.Model):
     class Decision(models.IntegerChoices):
         """What an operator said."""
 
-        REFUSE = rule.Decision.REFUSE, "refused by hand"
-        NONE = rule.Decision.NONE, "as judged"
-        ACCEPT = rule.Decision.ACCEPT, "accepted by hand"
+        REFUSE = rule.OperatorDecision.REFUSE, "refused by hand"
+        NONE = rule.OperatorDecision.NONE, "as judged"
+        ACCEPT = rule.OperatorDecision.ACCEPT, "accepted by hand"
 
-    subject = models.CharField(max_length=8, choices=Subject.choices)
+    subject = models.CharField(max_length=8, choices=PositionKind.choices)
     identity = models.CharField(max_length=9, help_text="MMSI or ICAO address")
     timestamp = models.DateTimeField(help_text="time of the position, UTC")
     latitude = models.FloatField(help_text="degrees north, WGS 84")

@@ -13,13 +13,16 @@ from typing import Any, NamedTuple
 import msgspec
 from django.db import connection
 
-from tracking.truth.models import Subject, Unjudged
+from tracking.truth.models import PositionKind, Unjudged
 
 Key = int | str
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND = dt.timedelta(milliseconds=1)
-_NAMES = {"VesselPosition": (Subject.VESSEL, "vessel_id"), "AircraftPosition": (Subject.AIRCRAFT, "aircraft_id")}
+_NAMES = {
+    "VesselPosition": (PositionKind.VESSEL, "vessel_id"),
+    "AircraftPosition": (PositionKind.AIRCRAFT, "aircraft_id"),
+}
 
 
 class Touched(NamedTuple):
@@ -32,7 +35,7 @@ class Touched(NamedTuple):
 class Taken(NamedTuple):
     """Notes that were taken: what they name, by identity, and their ids."""
 
-    subjects: dict[Subject, dict[Key, Touched]]
+    subjects: dict[PositionKind, dict[Key, Touched]]
     ids: list[int]
 
 
@@ -62,13 +65,13 @@ def note_rows(rows_by_model: Mapping[type[Any], Iterable[Any]]) -> None:
         _insert(subject, columns)
 
 
-def note(subject: Subject, touched: Mapping[Key, Touched]) -> None:
+def note(subject: PositionKind, touched: Mapping[Key, Touched]) -> None:
     """Note what has to be judged. Raises django.db errors."""
     if touched:
         _insert(subject, [list(touched), *(list(column) for column in zip(*touched.values(), strict=True))])
 
 
-def _insert(subject: Subject, columns: list[list[Any]]) -> None:
+def _insert(subject: PositionKind, columns: list[list[Any]]) -> None:
     """Write a note of identities, each once, with their first and last times."""
     packed = msgspec.msgpack.encode(columns)
     with connection.cursor() as cursor:
@@ -80,10 +83,10 @@ def _insert(subject: Subject, columns: list[list[Any]]) -> None:
 def take(limit: int) -> Taken:
     """The oldest notes, at most `limit`; `forget` deletes them. Raises django.db errors."""
     ids: list[int] = []
-    spans: dict[Subject, dict[Key, list[int]]] = {}
+    spans: dict[PositionKind, dict[Key, list[int]]] = {}
     for row in Unjudged.objects.order_by("id")[:limit]:
         ids.append(row.pk)
-        _widen(spans.setdefault(Subject(row.subject), {}), msgspec.msgpack.decode(row.touched))
+        _widen(spans.setdefault(PositionKind(row.subject), {}), msgspec.msgpack.decode(row.touched))
     subjects = {
         subject: {key: Touched(since, until) for key, (since, until) in known.items()}
         for subject, known in spans.items()

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from tracking.truth import notes
-from tracking.truth.models import Refusal, RefusedPosition, Subject
+from tracking.truth.models import PositionKind, Refusal, RefusedPosition
 from tracking.truth.notes import Touched, milliseconds
 from tracking.truth.reading import SOURCES, as_key
 
@@ -28,7 +28,7 @@ def decide(refused: RefusedPosition, decision: int, note: str, user: Any) -> Non
         _judge_again(refused)
 
 
-def refuse(subject: Subject, position: Any, note: str, user: Any) -> RefusedPosition:
+def refuse(subject: PositionKind, position: Any, note: str, user: Any) -> RefusedPosition:
     """Refuse a position that the rule accepted. Raises django.db errors."""
     refused, _ = RefusedPosition.objects.get_or_create(
         subject=subject,
@@ -46,6 +46,6 @@ def refuse(subject: Subject, position: Any, note: str, user: Any) -> RefusedPosi
 
 
 def _judge_again(refused: RefusedPosition) -> None:
-    subject = Subject(refused.subject)
+    subject = PositionKind(refused.subject)
     at = milliseconds(refused.timestamp)
     notes.note(subject, {as_key(SOURCES[subject], refused.identity): Touched(at, at)})

@@ -17,10 +17,10 @@ import numpy.typing as npt
 from django.db import connection
 
 from tracking.postgresql import arrays
-from tracking.truth.models import Subject
+from tracking.truth.models import PositionKind
 from tracking.truth.notes import Key, moment
-from tracking.truth.rule import MOST_TRACKS, TAIL, Refusal
-from tracking.truth.steady import Columns
+from tracking.truth.rule import MOST_TRACKS, TAIL, RefusalCode
+from tracking.truth.steady import PositionColumns
 
 AFTER_MS = 3_600_000  # what is read after a span: nothing that was said longer ago is compared with
 BEFORE = dt.timedelta(days=1)  # the longest that TAIL positions of one track can take
@@ -34,14 +34,14 @@ _ROW = np.dtype(
         "formats": [">i4", ">i2", ">i8", ">f8", ">f8", ">f8", ">f8", ">i2"],
     }
 )
-_NOT_SEEN = (Refusal.REPEAT, Refusal.COARSE, Refusal.NULL_ISLAND, Refusal.BY_HAND)
+_NOT_SEEN = (RefusalCode.REPEAT, RefusalCode.COARSE, RefusalCode.NULL_ISLAND, RefusalCode.BY_HAND)
 _UNSEEN = ", ".join(str(int(reason)) for reason in _NOT_SEEN)
 
 
-class Source(NamedTuple):
+class SubjectTable(NamedTuple):
     """The table of one subject and its columns."""
 
-    subject: Subject
+    subject: PositionKind
     table: str
     key: str
     key_type: str
@@ -50,14 +50,16 @@ class Source(NamedTuple):
 
 
 SOURCES = {
-    Subject.VESSEL: Source(Subject.VESSEL, "tracking_vesselposition", "vessel_id", "integer", "speed", "course"),
-    Subject.AIRCRAFT: Source(
-        Subject.AIRCRAFT, "tracking_aircraftposition", "aircraft_id", "text", "ground_speed", "heading"
+    PositionKind.VESSEL: SubjectTable(
+        PositionKind.VESSEL, "tracking_vesselposition", "vessel_id", "integer", "speed", "course"
+    ),
+    PositionKind.AIRCRAFT: SubjectTable(
+        PositionKind.AIRCRAFT, "tracking_aircraftposition", "aircraft_id", "text", "ground_speed", "heading"
     ),
 }
 
 
-class Span(NamedTuple):
+class IdentitySpan(NamedTuple):
     """What to read of an identity, ms since 1970; `before`: how many positions before it."""
 
     key: Key
@@ -74,12 +76,12 @@ class Span(NamedTuple):
 class Read(NamedTuple):
     """Positions; `whose` are indexes of the spans. `part`: before, within, after, beyond. `number`: as it was."""
 
-    rows: Columns
+    rows: PositionColumns
     part: npt.NDArray[np.int64]
     number: npt.NDArray[np.int64]
 
 
-def read(source: Source, spans: Sequence[Span]) -> Read:
+def read(source: SubjectTable, spans: Sequence[IdentitySpan]) -> Read:
     """The positions of the spans. Raises django.db errors."""
     columns = [
         [span.key for span in spans],
@@ -95,11 +97,11 @@ def read(source: Source, spans: Sequence[Span]) -> Read:
     part = packed["part"].astype(np.int64)
     until = np.array([span.until for span in spans], np.int64)
     part[(part == WITHIN_PART) & (ts > until[whose])] = AFTER_PART
-    rows = Columns(whose, ts, *(packed[name].astype(np.float64) for name in Columns._fields[2:]))
+    rows = PositionColumns(whose, ts, *(packed[name].astype(np.float64) for name in PositionColumns._fields[2:]))
     return Read(rows, part, packed["number"].astype(np.int64))
 
 
-def _statement(source: Source, spans: Sequence[Span]) -> str:
+def _statement(source: SubjectTable, spans: Sequence[IdentitySpan]) -> str:
     """For each span three ranges of the primary key."""
     first = moment(min(span.since for span in spans)) - BEFORE
     where = f"FROM {source.table} p WHERE p.{source.key} = s.key AND p.\"timestamp\" >= '{first.isoformat()}'"
@@ -122,7 +124,7 @@ def _statement(source: Source, spans: Sequence[Span]) -> str:
                 AND p."timestamp" > s.until ORDER BY p."timestamp" LIMIT 1)) r"""
 
 
-def seen_before(source: Source, spans: Sequence[Span]) -> dict[Key, dict[tuple[float, ...], int]]:
+def seen_before(source: SubjectTable, spans: Sequence[IdentitySpan]) -> dict[Key, dict[tuple[float, ...], int]]:
     """What each identity said on the move within the hour before its span: (latitude, longitude, speed, course) with
     the last time. Raises django.db errors."""
     low = (moment(min(span.since for span in spans)) - BEFORE).isoformat()
@@ -141,6 +143,6 @@ def seen_before(source: Source, spans: Sequence[Span]) -> dict[Key, dict[tuple[f
     return seen
 
 
-def as_key(source: Source, identity: str) -> Key:
+def as_key(source: SubjectTable, identity: str) -> Key:
     """The key of an identity that is written as text."""
     return int(identity) if source.key_type == "integer" else identity

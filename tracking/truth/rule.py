@@ -35,7 +35,7 @@ _COARSE_ERROR = 1e-6
 _NEVER = -(10**15)
 
 
-class Refusal(enum.IntEnum):
+class RefusalCode(enum.IntEnum):
     """Why a position belongs to no track; the numbers are stored."""
 
     OUTLIER = -1  # it fits no track, or contradicts one of the same second
@@ -46,7 +46,7 @@ class Refusal(enum.IntEnum):
     BY_HAND = -6  # an operator said so
 
 
-class Decision(enum.IntEnum):
+class OperatorDecision(enum.IntEnum):
     """What an operator said of a position."""
 
     REFUSE = -1
@@ -54,7 +54,7 @@ class Decision(enum.IntEnum):
     ACCEPT = 1
 
 
-class Row(NamedTuple):
+class JudgedPosition(NamedTuple):
     """A position: ms since 1970, degrees, knots, degrees true; NaN where speed or course is unknown."""
 
     ts: int
@@ -62,7 +62,7 @@ class Row(NamedTuple):
     longitude: float
     speed: float = math.nan
     course: float = math.nan
-    decision: Decision = Decision.NONE
+    decision: OperatorDecision = OperatorDecision.NONE
 
     @property
     def place(self) -> tuple[float, float]:
@@ -93,7 +93,7 @@ class Measure(NamedTuple):
     budget_m: float
 
 
-class Dispute(NamedTuple):
+class OpenTracks(NamedTuple):
     """More than one track was open from `since` to `until`, ms; None: still."""
 
     since: int
@@ -120,17 +120,17 @@ class Track:
 
     __slots__ = ("confirmed", "count", "first", "number", "origin", "pending", "tail")
 
-    def __init__(self, row: Row, origin: tuple[float, float] | None) -> None:
+    def __init__(self, row: JudgedPosition, origin: tuple[float, float] | None) -> None:
         self.first, self.origin = row, origin
         self.tail, self.pending = [row], [row.ts]
         self.count, self.number, self.confirmed = 1, 0, False
 
     @property
-    def last(self) -> Row:
+    def last(self) -> JudgedPosition:
         """The newest position."""
         return self.tail[-1]
 
-    def add(self, row: Row) -> None:
+    def add(self, row: JudgedPosition) -> None:
         """Take the next position."""
         self.tail = [*self.tail[1 - TAIL :], row]
         self.count += 1
@@ -159,13 +159,13 @@ class Track:
         return track
 
 
-def _saved(row: Row) -> list[Any]:
+def _saved(row: JudgedPosition) -> list[Any]:
     return [None if value != value else value for value in row]
 
 
-def _loaded(values: list[Any]) -> Row:
+def _loaded(values: list[Any]) -> JudgedPosition:
     ts, latitude, longitude, speed, course, decision = (math.nan if value is None else value for value in values)
-    return Row(ts, latitude, longitude, speed, course, Decision(decision))
+    return JudgedPosition(ts, latitude, longitude, speed, course, OperatorDecision(decision))
 
 
 class Fold:
@@ -182,7 +182,7 @@ class Fold:
         self.numbers: dict[int, int] = {}
         self.births: list[Birth] = []
         self.measures: dict[int, Measure] = {}
-        self.closed: list[Dispute] = []
+        self.closed: list[OpenTracks] = []
         self.since: int | None = None
         self._open: list[Track] = []
         self._fine = _NEVER
@@ -190,9 +190,9 @@ class Fold:
         self._calm = TAIL  # further positions until the dispute is over
 
     @property
-    def disputes(self) -> list[Dispute]:
+    def disputes(self) -> list[OpenTracks]:
         """In order of time; the last one may be open."""
-        return [*self.closed, Dispute(self.since, None)] if self.since is not None else self.closed
+        return [*self.closed, OpenTracks(self.since, None)] if self.since is not None else self.closed
 
     def save(self) -> dict[str, Any]:
         """The state of an open dispute, for JSON."""
@@ -205,7 +205,7 @@ class Fold:
         self._fine, self._others = saved["fine"], saved["others"]
         self._calm, self.since = saved["calm"], saved["since"]
 
-    def take(self, row: Row) -> None:
+    def take(self, row: JudgedPosition) -> None:
         """Decide on the next position."""
         refusal = self._refused_alone(row)
         if refusal is not None:
@@ -214,19 +214,19 @@ class Fold:
         self._forget(row.ts)
         coarse = is_coarse(row.latitude, row.longitude, row.speed)
         if coarse and row.ts - self._fine <= self.budget.fine_s * 1000:
-            self._refuse(row, Refusal.COARSE)
+            self._refuse(row, RefusalCode.COARSE)
             return
         track = self._best(row, coarse)
         if not coarse and row.speed >= self.budget.repeat_kn:
             if self._is_repeat(row, track):
-                self._refuse(row, Refusal.REPEAT)
+                self._refuse(row, RefusalCode.REPEAT)
                 return
             self.seen[row.said] = row.ts
         if track is not None and self._contradicts(track, row):
             if self._is_worse(track, row):
-                self._refuse(row, Refusal.OUTLIER)
+                self._refuse(row, RefusalCode.OUTLIER)
                 return
-            self._refuse(track.last, Refusal.OUTLIER)
+            self._refuse(track.last, RefusalCode.OUTLIER)
             self.measures[track.last.ts] = self.measures.pop(row.ts)
             track.withdraw()
         self._add(track, row)
@@ -237,18 +237,18 @@ class Fold:
         """Number what is not confirmed: refused beside what is; else the greater track stays, then the earlier."""
         self._settle(self._open)
 
-    def _refused_alone(self, row: Row) -> Refusal | None:
+    def _refused_alone(self, row: JudgedPosition) -> RefusalCode | None:
         """Why a position is refused whatever the others say."""
-        if row.decision == Decision.REFUSE:
-            return Refusal.BY_HAND
-        if row.decision != Decision.ACCEPT and is_null_island(row.latitude, row.longitude):
-            return Refusal.NULL_ISLAND
+        if row.decision == OperatorDecision.REFUSE:
+            return RefusalCode.BY_HAND
+        if row.decision != OperatorDecision.ACCEPT and is_null_island(row.latitude, row.longitude):
+            return RefusalCode.NULL_ISLAND
         return None
 
-    def _refuse(self, row: Row, reason: Refusal) -> None:
-        self.numbers[row.ts] = ACCEPTED if row.decision == Decision.ACCEPT else reason
+    def _refuse(self, row: JudgedPosition, reason: RefusalCode) -> None:
+        self.numbers[row.ts] = ACCEPTED if row.decision == OperatorDecision.ACCEPT else reason
 
-    def _best(self, row: Row, coarse: bool) -> Track | None:
+    def _best(self, row: JudgedPosition, coarse: bool) -> Track | None:
         """The track that the position continues."""
         several = len(self._open) > 1
         best, least = None, math.inf
@@ -274,7 +274,7 @@ class Fold:
             self.measures[row.ts] = nearest
         return best
 
-    def _is_repeat(self, row: Row, track: Track | None) -> bool:
+    def _is_repeat(self, row: JudgedPosition, track: Track | None) -> bool:
         """Whether a position that moves says what was said before.
 
         Where it fits a track only the last positions count, which are always known; else all within the budget's time.
@@ -284,7 +284,7 @@ class Fold:
             return before is not None and row.ts - before <= self.budget.repeat_s * 1000
         return self.budget.once_a_second and any(last[1:4] == row[1:4] for last in track.tail)
 
-    def _contradicts(self, track: Track, row: Row) -> bool:
+    def _contradicts(self, track: Track, row: JudgedPosition) -> bool:
         """Whether the track's last position is another place in the same second, where nobody is at two."""
         if not self.budget.once_a_second or row.ts // 1000 != track.last.ts // 1000:
             return False
@@ -294,7 +294,7 @@ class Fold:
         self.measures[row.ts] = Measure(distance, (row.ts - track.last.ts) / 1000, TWIN_M)
         return True
 
-    def _is_worse(self, track: Track, row: Row) -> bool:
+    def _is_worse(self, track: Track, row: JudgedPosition) -> bool:
         """Whether the position lies further from where the track led than the track's last, of the same second."""
         if len(track.tail) < 2:
             return True
@@ -302,7 +302,7 @@ class Fold:
         led = reckoned(*before.place, before.speed, before.course, (row.ts - before.ts) / 1000)
         return metres(*led, *row.place) >= metres(*led, *track.last.place)
 
-    def _add(self, track: Track | None, row: Row) -> None:
+    def _add(self, track: Track | None, row: JudgedPosition) -> None:
         if track is None:
             track = self._begin(row)
         else:
@@ -313,7 +313,7 @@ class Fold:
             self._confirm(track)
         self._watch(row.ts)
 
-    def _begin(self, row: Row) -> Track:
+    def _begin(self, row: JudgedPosition) -> Track:
         """A new track; beside others the identity is in dispute from the first position that nothing confirms."""
         if len(self._open) >= MOST_TRACKS:
             gone = min(self._open, key=lambda track: (track.confirmed, track.last.ts))
@@ -343,7 +343,7 @@ class Fold:
             return
         self._calm = TAIL if len(self._open) > 1 else self._calm - 1
         if self._calm <= 0:
-            self.closed.append(Dispute(self.since, ts))
+            self.closed.append(OpenTracks(self.since, ts))
             self.since, self._calm, self._others = None, TAIL, 0
 
     def _forget(self, ts: int) -> None:
@@ -390,10 +390,10 @@ class Fold:
     def _lose(self, track: Track) -> None:
         for row in (track.first, *track.tail):
             if row.ts in track.pending:
-                self._refuse(row, Refusal.OUTLIER)
+                self._refuse(row, RefusalCode.OUTLIER)
 
 
-def fold(rows: Iterable[Row], budget: Budget = VESSEL) -> Fold:
+def fold(rows: Iterable[JudgedPosition], budget: Budget = VESSEL) -> Fold:
     """All positions of one identity at once."""
     folded = Fold(budget)
     for row in rows:

@@ -24,7 +24,7 @@ _LONG = 15  # degrees between two positions, from which the plane is not trusted
 _POLAR = 75
 
 
-class Columns(NamedTuple):
+class PositionColumns(NamedTuple):
     """Positions by column: whose (any number), ms since 1970, degrees, knots, degrees true; NaN where unknown."""
 
     whose: Whole
@@ -35,7 +35,7 @@ class Columns(NamedTuple):
     course: Floats
 
 
-def breaks(rows: Columns, budget: Budget) -> Flags:
+def breaks(rows: PositionColumns, budget: Budget) -> Flags:
     """Whether each position breaks the line of its identity, all of one class."""
     broken = coarse(rows.latitude, rows.longitude, rows.speed) | null_island(rows.latitude, rows.longitude)
     if len(broken) > 1:
@@ -61,7 +61,7 @@ def null_island(latitude: Floats, longitude: Floats) -> Flags:
     return (np.abs(latitude) < NULL_ISLAND_DEGREES) & (np.abs(longitude) < NULL_ISLAND_DEGREES)
 
 
-def _edges(rows: Columns, budget: Budget) -> Flags:
+def _edges(rows: PositionColumns, budget: Budget) -> Flags:
     """Whether each position but the first lies further from the one before than its budget, or in the same second."""
     seconds = np.diff(rows.ts) / 1000.0
     distance = _distances(rows)
@@ -75,7 +75,7 @@ def _edges(rows: Columns, budget: Budget) -> Flags:
     return ours
 
 
-def _distances(rows: Columns) -> Floats:
+def _distances(rows: PositionColumns) -> Floats:
     """Metres from the position before; without end where the plane is not exact, so that the fold looks closer."""
     east = np.abs(np.diff(rows.longitude))
     np.minimum(east, 360 - east, out=east)
@@ -85,7 +85,7 @@ def _distances(rows: Columns) -> Floats:
     return np.where(unsure, np.inf, distance)
 
 
-def _said_again(rows: Columns, back: int, budget: Budget) -> Flags:
+def _said_again(rows: PositionColumns, back: int, budget: Budget) -> Flags:
     """Whether each position from `back` on says word for word what the one so many before it said."""
     same: Flags = rows.speed[back:] >= budget.repeat_kn
     if not budget.once_a_second:

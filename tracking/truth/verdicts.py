@@ -15,22 +15,22 @@ from django.db import connection
 
 from tracking.truth import notes
 from tracking.truth.fleets import WINDOW_MS, fleets
-from tracking.truth.fleets import Jump as Jumped
+from tracking.truth.fleets import FleetJump as Jumped
 from tracking.truth.models import Dispute, Jump, RefusedPosition
 from tracking.truth.notes import Touched, milliseconds, moment
-from tracking.truth.reading import AFTER_MS, Source, Span, as_key
-from tracking.truth.rule import ACCEPTED, Fold, Refusal
+from tracking.truth.reading import AFTER_MS, IdentitySpan, SubjectTable, as_key
+from tracking.truth.rule import ACCEPTED, Fold, RefusalCode
 
 _NEVER = 2**62
 
 
-class Verdict(NamedTuple):
+class IdentityVerdict(NamedTuple):
     """What the rule says of one identity: `judged` are the numbers as they were, `last` the time of the last row.
 
     `whole`: nothing follows what was read. `beyond`: what follows must be judged, too; so far nothing is certain.
     """
 
-    span: Span
+    span: IdentitySpan
     folded: Fold
     judged: dict[int, int]
     last: int
@@ -59,7 +59,7 @@ class _Changed(NamedTuple):
     source: str
 
 
-def write(source: Source, verdicts: Sequence[Verdict]) -> int:
+def write(source: SubjectTable, verdicts: Sequence[IdentityVerdict]) -> int:
     """Write verdicts; how many numbers changed. Raises django.db errors."""
     if not verdicts:
         return 0
@@ -73,7 +73,7 @@ def write(source: Source, verdicts: Sequence[Verdict]) -> int:
     return len(changed)
 
 
-def _write_disputes(source: Source, verdicts: Sequence[Verdict]) -> None:
+def _write_disputes(source: SubjectTable, verdicts: Sequence[IdentityVerdict]) -> None:
     """Replace the disputes of the time that was judged."""
     rows = [
         Dispute(
@@ -96,7 +96,7 @@ def _write_disputes(source: Source, verdicts: Sequence[Verdict]) -> None:
     )
 
 
-def _write_jumps(source: Source, verdicts: Sequence[Verdict]) -> list[dt.datetime]:
+def _write_jumps(source: SubjectTable, verdicts: Sequence[IdentityVerdict]) -> list[dt.datetime]:
     """Replace the jumps of the time that was judged; the times of those that went and came."""
     rows = [
         Jump(
@@ -123,7 +123,7 @@ def _write_jumps(source: Source, verdicts: Sequence[Verdict]) -> list[dt.datetim
 
 
 def _delete(
-    source: Source, verdicts: Sequence[Verdict], table: str, condition: str, returned: str = "1"
+    source: SubjectTable, verdicts: Sequence[IdentityVerdict], table: str, condition: str, returned: str = "1"
 ) -> list[tuple[Any, ...]]:
     """Delete rows of the judged identities, `condition` being on t, the row, and v, from when to when was judged."""
     columns = [
@@ -141,7 +141,7 @@ def _delete(
         return list(cursor.fetchall())
 
 
-def _find_fleets(source: Source, times: Sequence[dt.datetime], judged: dict[str, int]) -> None:
+def _find_fleets(source: SubjectTable, times: Sequence[dt.datetime], judged: dict[str, int]) -> None:
     """Mark the jumps around these times that are part of a fleet; who changes is noted to be judged again.
 
     `judged`: from when on identities are judged just now (ms), which sees to itself.
@@ -161,7 +161,7 @@ def _find_fleets(source: Source, times: Sequence[dt.datetime], judged: dict[str,
     notes.note(source.subject, touched)
 
 
-def _spoofed(source: Source, verdicts: Sequence[Verdict]) -> dict[str, list[tuple[int, int]]]:
+def _spoofed(source: SubjectTable, verdicts: Sequence[IdentityVerdict]) -> dict[str, list[tuple[int, int]]]:
     """(time, number) of the jumps of fleets, by identity, in order."""
     names = [verdict.identity for verdict in verdicts if verdict.folded.since or verdict.folded.disputes]
     jumps = Jump.objects.filter(subject=source.subject, identity__in=names, fleet=True).order_by("at")
@@ -171,7 +171,7 @@ def _spoofed(source: Source, verdicts: Sequence[Verdict]) -> dict[str, list[tupl
     return found
 
 
-def _numbers(verdict: Verdict, spoofed: list[tuple[int, int]]) -> dict[int, int]:
+def _numbers(verdict: IdentityVerdict, spoofed: list[tuple[int, int]]) -> dict[int, int]:
     """The numbers that differ from those before. A number names a track only within its dispute."""
     begun = sorted(dispute.since for dispute in verdict.folded.disputes)
     numbers = {}
@@ -179,13 +179,13 @@ def _numbers(verdict: Verdict, spoofed: list[tuple[int, int]]) -> dict[int, int]
         if 0 < number < ACCEPTED and spoofed:
             dispute = bisect_right(begun, ts)
             if any(at <= ts and number == of and bisect_right(begun, at) == dispute for at, of in spoofed):
-                number = Refusal.SPOOFED
+                number = RefusalCode.SPOOFED
         if verdict.judged.get(ts) != number:
             numbers[ts] = int(number)
     return numbers
 
 
-def _write_numbers(source: Source, numbers: Iterable[tuple[Verdict, dict[int, int]]]) -> list[_Changed]:
+def _write_numbers(source: SubjectTable, numbers: Iterable[tuple[IdentityVerdict, dict[int, int]]]) -> list[_Changed]:
     """Update the rows, in the order of their keys, as batches lock them; those that really changed."""
     given = sorted((v.span.key, moment(ts), number) for v, changed in numbers for ts, number in changed.items())
     if not given:
@@ -208,7 +208,7 @@ def _write_numbers(source: Source, numbers: Iterable[tuple[Verdict, dict[int, in
         return [_Changed(str(key), *values) for key, *values in cursor.fetchall()]
 
 
-def _write_refused(source: Source, changed: Sequence[_Changed], folds: dict[str, Fold]) -> None:
+def _write_refused(source: SubjectTable, changed: Sequence[_Changed], folds: dict[str, Fold]) -> None:
     """Enter what is refused now, and take out what is not, unless an operator has said something of it."""
     rows = []
     for row in changed:
@@ -225,7 +225,7 @@ def _write_refused(source: Source, changed: Sequence[_Changed], folds: dict[str,
 
 
 def _refused(
-    source: Source, row: _Changed, distance: float | None, seconds: float | None, budget: float | None
+    source: SubjectTable, row: _Changed, distance: float | None, seconds: float | None, budget: float | None
 ) -> RefusedPosition:
     return RefusedPosition(
         subject=source.subject,
@@ -241,7 +241,7 @@ def _refused(
     )
 
 
-def _take_out(source: Source, rows: Sequence[_Changed]) -> None:
+def _take_out(source: SubjectTable, rows: Sequence[_Changed]) -> None:
     """Delete what is refused no more and undecided."""
     with connection.cursor() as cursor:
         cursor.execute(

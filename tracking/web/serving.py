@@ -34,7 +34,7 @@ def listen(host: str, port: int) -> socket.socket:
     return sock
 
 
-class Crew:
+class ServerCrew:
     """`size` processes that run `work`, each until it is told to stop by SIGTERM."""
 
     def __init__(self, work: Callable[[], None], size: int) -> None:

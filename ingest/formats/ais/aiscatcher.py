@@ -21,7 +21,7 @@ import msgspec
 
 from ingest.formats.ais import json_lines
 from ingest.formats.ais.assembly import NmeaAssembly
-from ingest.formats.ais.json_lines import Entry
+from ingest.formats.ais.json_lines import JsonSentences
 from ingest.formats.common.json_values import BROKEN
 from ingest.reports import Message
 
@@ -34,19 +34,19 @@ class NotAisCatcher(ValueError):
     """The body is no such document; the text says why."""
 
 
-class _Document(msgspec.Struct, gc=False):
+class _CatcherDocument(msgspec.Struct, gc=False):
     protocol: str
     msgs: list[msgspec.Raw]
 
 
-class _Entry(msgspec.Struct, gc=False):
+class _DecodedMessage(msgspec.Struct, gc=False):
     nmea: list[str] = []
     rxtime: str = ""
     rxuxtime: float | None = None
 
 
-_read_document = msgspec.json.Decoder(_Document).decode
-_read_entry = msgspec.json.Decoder(_Entry).decode
+_read_document = msgspec.json.Decoder(_CatcherDocument).decode
+_read_entry = msgspec.json.Decoder(_DecodedMessage).decode
 
 
 class AisCatcherAssembly(NmeaAssembly):
@@ -98,7 +98,7 @@ class AisCatcherAssembly(NmeaAssembly):
             self.remarks["rxtime_missing"] += 1
             heard = arrival
         lines = "\n".join(entry.nmea).splitlines()
-        yield from self.push_entry(Entry(lines, heard), self.offset, arrival)
+        yield from self.push_entry(JsonSentences(lines, heard), self.offset, arrival)
 
     def _count_malformed(self, reason: str) -> None:
         """An entry without sentences counts as one line."""
@@ -106,7 +106,7 @@ class AisCatcherAssembly(NmeaAssembly):
         self.malformed[reason] += 1
 
 
-def _heard(entry: _Entry) -> int | None:
+def _heard(entry: _DecodedMessage) -> int | None:
     """Milliseconds since 1970, None where the entry gives no time or one that cannot be."""
     if entry.rxuxtime is not None and 0 < entry.rxuxtime <= _LATEST_SECONDS:
         return round(entry.rxuxtime * 1000)

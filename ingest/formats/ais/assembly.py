@@ -61,7 +61,7 @@ class NmeaAssembly(Assembler):
             self._without_sentences(line)
         return [message for entry in entries for message in self.push_entry(entry, start, arrival)]
 
-    def push_entry(self, entry: json_lines.Entry, start: int, arrival: int | None) -> list[Message]:
+    def push_entry(self, entry: json_lines.JsonSentences, start: int, arrival: int | None) -> list[Message]:
         """The messages of one object of a document that began at `start`: all it has is here."""
         messages = []
         for text in entry.sentences:

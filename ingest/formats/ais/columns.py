@@ -28,7 +28,7 @@ BYTES = 21
 Column = npt.NDArray[np.int64]
 
 
-class Layout(NamedTuple):
+class BitLayout(NamedTuple):
     """The first bits of the fields; `status` is None where there is none."""
 
     status: int | None
@@ -40,8 +40,8 @@ class Layout(NamedTuple):
     second: int
 
 
-CLASS_A = Layout(status=38, speed=50, longitude=61, latitude=89, course=116, heading=128, second=137)
-CLASS_B = Layout(status=None, speed=46, longitude=57, latitude=85, course=112, heading=124, second=133)
+CLASS_A = BitLayout(status=38, speed=50, longitude=61, latitude=89, course=116, heading=128, second=137)
+CLASS_B = BitLayout(status=None, speed=46, longitude=57, latitude=85, course=112, heading=124, second=133)
 LAYOUTS = {1: CLASS_A, 2: CLASS_A, 3: CLASS_A, 18: CLASS_B}
 
 # Values by their raw integers, to be taken by a column of these.
@@ -68,7 +68,7 @@ class _Table:
 
 
 def reports(
-    layout: Layout, payloads: Sequence[bytes], heard: Sequence[int], context: Context
+    layout: BitLayout, payloads: Sequence[bytes], heard: Sequence[int], context: Context
 ) -> tuple[list[int], list[VesselReport]]:
     """The reports that pass all checks, in their order, and their places in `payloads`; `heard` in ms.
 

@@ -29,7 +29,7 @@ from ingest.formats.ais.bits import (
     bits_of,
     payload_of,
 )
-from ingest.formats.ais.columns import CHARACTERS, LAYOUTS, Layout, reports
+from ingest.formats.ais.columns import CHARACTERS, LAYOUTS, BitLayout, reports
 from ingest.formats.common.context import Context
 from ingest.formats.common.ranges import check_mmsi, check_position, check_time
 from ingest.reports import Decoded, Message, VesselReport
@@ -74,9 +74,9 @@ def _decoded(message: Message, context: Context) -> Decoded | str:
         return refusal.reason
 
 
-def _by_layout(messages: Sequence[Message]) -> dict[Layout, list[tuple[int, bytes, int]]]:
+def _by_layout(messages: Sequence[Message]) -> dict[BitLayout, list[tuple[int, bytes, int]]]:
     """The position reports of 168 bits in one sentence, as most are: number of the message, payload, when heard."""
-    found: dict[Layout, list[tuple[int, bytes, int]]] = {layout: [] for layout in LAYOUTS.values()}
+    found: dict[BitLayout, list[tuple[int, bytes, int]]] = {layout: [] for layout in LAYOUTS.values()}
     add_to = {_CHARACTERS[kind]: found[layout].append for kind, layout in LAYOUTS.items()}
     for number, message in enumerate(messages):
         raw = message.raw

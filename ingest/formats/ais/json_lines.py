@@ -31,14 +31,14 @@ _MAX_DEPTH = 16
 _read = msgspec.json.Decoder().decode
 
 
-class Entry(NamedTuple):
+class JsonSentences(NamedTuple):
     """Sentences of one object; `time` in ms since 1970, None where it gives none or one that cannot be."""
 
     sentences: list[str]
     time: int | None
 
 
-def read(line: bytes) -> list[Entry] | None:
+def read(line: bytes) -> list[JsonSentences] | None:
     """The entries of a document, empty where it holds no sentence; None where the line is no JSON document."""
     text = line.strip(b" \t,")
     if text[:1] not in (b"{", b"["):
@@ -71,7 +71,7 @@ def _number(value: Any) -> int | None:
     return epoch_ms(value) if isinstance(value, int | float) else None
 
 
-def _entries(value: Any, time: int | None, depth: int) -> Iterator[Entry]:
+def _entries(value: Any, time: int | None, depth: int) -> Iterator[JsonSentences]:
     if depth > _MAX_DEPTH:
         return
     if isinstance(value, dict):
@@ -83,7 +83,7 @@ def _entries(value: Any, time: int | None, depth: int) -> Iterator[Entry]:
         return
     texts = [one for one in value if isinstance(one, str) and _SENTENCE.search(one)]
     if texts:
-        yield Entry(texts, time)
+        yield JsonSentences(texts, time)
     for one in value:
         if isinstance(one, dict | list):
             yield from _entries(one, time, depth + 1)

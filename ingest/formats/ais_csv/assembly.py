@@ -1,7 +1,7 @@
 """AIS CSV dumps to messages: the header line says how the rows after it are read.
 
-A message is a row as it was received; the compact rendering of the header (`ingest.formats.ais_csv.dialects.Layout`) is
-added, so that it can be decoded alone. Its time is the row's own, exact. A run that begins behind the
+A message is a row as it was received; the compact rendering of the header
+(`ingest.formats.ais_csv.dialects.ColumnLayout`) is added, so that it can be decoded alone. Its time is the row's own, exact. A run that begins behind the
 header asks the source for it. Files put one after another work: a header anywhere holds for the rows that follow.
 """
 
@@ -18,7 +18,7 @@ from ingest.formats.ais_csv.dialects import (
     DANISH,
     EXACTEARTH,
     MARINECADASTRE,
-    Layout,
+    ColumnLayout,
     cells,
     column_names,
     layout_of_header,
@@ -46,7 +46,7 @@ class AisCsvAssembly(LineAssembly):
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup.clock, setup.offset, setup.index)
-        self._layout: Layout | None = None
+        self._layout: ColumnLayout | None = None
         self._columns = 0
         self._told = False
         self._given = setup.columns
@@ -91,7 +91,7 @@ class AisCsvAssembly(LineAssembly):
             yield message
 
     @staticmethod
-    def _is_ordinary(layout: Layout, line: bytes) -> bool:
+    def _is_ordinary(layout: ColumnLayout, line: bytes) -> bool:
         """Whether a row can be cut at its commas, and its time stands in one cell."""
         return (
             line[:1] in _DIGITS

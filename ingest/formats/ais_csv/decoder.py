@@ -18,7 +18,7 @@ from ingest.clocks import moment
 from ingest.errors import Rejected
 from ingest.formats.ais.decoder import LONG_RANGE_QUALITY
 from ingest.formats.ais.static import eta_of
-from ingest.formats.ais_csv.dialects import AISHUB, DANISH, EXACTEARTH, Row, layout_of
+from ingest.formats.ais_csv.dialects import AISHUB, DANISH, EXACTEARTH, CsvRow, layout_of
 from ingest.formats.common import times
 from ingest.formats.common.context import Context
 from ingest.formats.common.ranges import check_mmsi, check_position, check_time, imo_number, place_of_station
@@ -114,7 +114,7 @@ def decode(message: Message, context: Context) -> Decoded:
     return Decoded(position, static)
 
 
-def _scaled(row: Row) -> Row:
+def _scaled(row: CsvRow) -> CsvRow:
     """A row with the numbers of AIS, in degrees, knots and metres."""
     divisors = {"latitude": 600_000, "longitude": 600_000, "course": 10, "speed": 10, "draught": 10}
     numbers = {name: readable(getattr(row, name)) for name in divisors}
@@ -133,14 +133,16 @@ def _eta(text: str, dialect: str, at: dt.datetime) -> dt.datetime | None:
     return eta_of(at, *(whole_of(part, 99) for part in found.groups()))
 
 
-def joined_static(row: Row, dialect: str, mmsi: int, at: dt.datetime, eta: dt.datetime | None) -> VesselStatic | None:
+def joined_static(
+    row: CsvRow, dialect: str, mmsi: int, at: dt.datetime, eta: dt.datetime | None
+) -> VesselStatic | None:
     """The static data joined to a row of a dialect other than exactEarth, None where there are none."""
     danish = dialect == DANISH
     ship_type = ship_type_of(row.ship_type, row.cargo) if danish else whole_of(row.ship_type, 255) or None
     return static_of(row, mmsi, at, ship_type, 1, eta)
 
 
-def _exactearth(row: Row, mmsi: int, at: dt.datetime, context: Context) -> Decoded:
+def _exactearth(row: CsvRow, mmsi: int, at: dt.datetime, context: Context) -> Decoded:
     """One AIS message of any type, its fields in columns; the draught is in tenths of a metre."""
     position = static = None
     if row.kind in _STATIC_TYPES:
@@ -153,7 +155,7 @@ def _exactearth(row: Row, mmsi: int, at: dt.datetime, context: Context) -> Decod
     return Decoded(position, static)
 
 
-def _position(row: Row, mmsi: int, at: dt.datetime, context: Context) -> VesselReport:
+def _position(row: CsvRow, mmsi: int, at: dt.datetime, context: Context) -> VesselReport:
     latitude, longitude = readable(row.latitude), readable(row.longitude)
     if latitude is None or longitude is None or latitude == 91.0 or longitude == 181.0:
         raise Rejected("position_not_available")
@@ -176,7 +178,7 @@ def _position(row: Row, mmsi: int, at: dt.datetime, context: Context) -> VesselR
     )
 
 
-def _speed(row: Row, mmsi: int) -> float | None:
+def _speed(row: CsvRow, mmsi: int) -> float | None:
     """Knots: to 102.2; to 1,022 from search and rescue aircraft; type 27 has six bits, of which 63 says nothing."""
     speed = readable(row.speed)
     if speed is None or 0 <= speed <= 62:
@@ -187,7 +189,7 @@ def _speed(row: Row, mmsi: int) -> float | None:
 
 
 def static_of(
-    row: Row, mmsi: int, at: dt.datetime, ship_type: int | None, per_metre: int, eta: dt.datetime | None
+    row: CsvRow, mmsi: int, at: dt.datetime, ship_type: int | None, per_metre: int, eta: dt.datetime | None
 ) -> VesselStatic | None:
     """Static and voyage data, None where the row has none; `per_metre` is the draught's unit."""
     auxiliary = row.kind == "24" and mmsi // 10_000_000 == 98
@@ -206,7 +208,7 @@ def static_of(
     return VesselStatic(mmsi, at, *values) if any(value is not None for value in values) else None
 
 
-def _dimensions(row: Row) -> tuple[int | None, int | None, int | None, int | None]:
+def _dimensions(row: CsvRow) -> tuple[int | None, int | None, int | None, int | None]:
     """Metres from the antenna to bow, stern, port, starboard. Where only length and width are given, the antenna's
     place is unknown: then bow and port are 0 (ITU-R M.1371-5, figure 41)."""
     bow, stern = whole_of(row.bow, 511) or 0, whole_of(row.stern, 511) or 0
@@ -220,7 +222,7 @@ def _dimensions(row: Row) -> tuple[int | None, int | None, int | None, int | Non
     return *along, *across
 
 
-def _station(row: Row, mmsi: int, at: dt.datetime) -> StationReport:
+def _station(row: CsvRow, mmsi: int, at: dt.datetime) -> StationReport:
     """A base station or an aid to navigation. Its position may be unknown."""
     kind = STATION_KINDS[row.kind]
     latitude, longitude = place_of_station(number_of(row.latitude), number_of(row.longitude))

@@ -36,7 +36,7 @@ SPIRE, NARI, AISHUB, EARLY_NOAA, GIVEN = "S", "N", "H", "O", "G"
 MOVING = ("latitude", "longitude", "speed", "course", "heading")  # cells that differ from row to row
 
 
-class Row(NamedTuple):
+class CsvRow(NamedTuple):
     """The cells of a row that say something, as they are written; empty where the dialect has no such column.
 
     `kind` is the type of mobile (Danish) or of the message (exactEarth); `eta` a whole date, or its parts.
@@ -123,10 +123,10 @@ _STATIC_NAMES = {"shipname", "callsign"}
 _DELIMITERS = (",", ";", "\t", "|")
 # What users call the columns of Row in the option `columns`.
 _ALIASES = {"timestamp": "time", "lat": "latitude", "lon": "longitude", "sog": "speed", "cog": "course"}
-_LETTERS = dict(zip(Row._fields, "abcdefghijklmnopqrstuvwxyzABCDEF", strict=True))
+_LETTERS = dict(zip(CsvRow._fields, "abcdefghijklmnopqrstuvwxyzABCDEF", strict=True))
 
 
-class Layout:
+class ColumnLayout:
     """Where the columns of one header are. `key` is its compact rendering: the dialect, then a letter a column.
 
     Columns that say nothing are dots. `added` is the key as it goes with a row, which can be read without its header.
@@ -151,11 +151,11 @@ class Layout:
         lasting = [place for place in places.values() if 0 <= place <= self._head and place not in passing]
         self._lasting = itemgetter(*lasting, self._head + 1)
 
-    def read(self, line: bytes) -> Row:
+    def read(self, line: bytes) -> CsvRow:
         """A row as it was received. Raises ValueError where it cannot be split, IndexError where cells are missing."""
         found = cells(line, self.delimiter)
         found.append("")
-        return Row._make(self._pick(found))
+        return CsvRow._make(self._pick(found))
 
     def parts(self, line: bytes) -> tuple[tuple[bytes, ...], bytes, Hashable]:
         """The cells of MOVING and of the status, and what a ship repeats from row to row: all others but the time.
@@ -168,18 +168,18 @@ class Layout:
         return self._moving(found), found[self.status] if self.status >= 0 else b"", self._lasting(found)
 
 
-layout_of_key = lru_cache(maxsize=64)(Layout)
+layout_of_key = lru_cache(maxsize=64)(ColumnLayout)
 
 
-class _Added(msgspec.Struct, gc=False):
+class _CsvAdded(msgspec.Struct, gc=False):
     layout: str
 
 
-_read_added = msgspec.json.Decoder(_Added).decode
+_read_added = msgspec.json.Decoder(_CsvAdded).decode
 
 
 @lru_cache(maxsize=64)
-def layout_of(added: bytes) -> Layout:
+def layout_of(added: bytes) -> ColumnLayout:
     """The layout that was added to a row. Raises ValueError where there is none."""
     try:
         return layout_of_key(_read_added(added).layout.encode())
@@ -187,7 +187,7 @@ def layout_of(added: bytes) -> Layout:
         raise ValueError(str(error)) from error
 
 
-def layout_of_header(line: bytes, given: Mapping[str, str] | None = None) -> tuple[Layout, int] | None:
+def layout_of_header(line: bytes, given: Mapping[str, str] | None = None) -> tuple[ColumnLayout, int] | None:
     """The layout and the number of columns that a header line announces; None where it is none of a known dialect.
 
     `given`: names of columns by what is in them, for headers that nobody knows; see `parse_columns`.
@@ -202,7 +202,7 @@ def layout_of_header(line: bytes, given: Mapping[str, str] | None = None) -> tup
     return None
 
 
-def _layout(dialect: str, columns: Mapping[str, str], names: list[str], line: bytes) -> tuple[Layout, int] | None:
+def _layout(dialect: str, columns: Mapping[str, str], names: list[str], line: bytes) -> tuple[ColumnLayout, int] | None:
     fields = _once(columns.get(name, "") for name in names)
     static = dialect == NARI and set(names) >= _STATIC_NAMES and {"time", "mmsi"} <= set(fields)
     if not (static or set(fields) >= _NEEDED):
@@ -221,8 +221,8 @@ def parse_columns(text: str) -> dict[str, str]:
     for part in text.split(","):
         ours, separator, theirs = (piece.strip() for piece in part.partition("="))
         field = _ALIASES.get(ours, ours)
-        if not separator or not theirs or field not in Row._fields:
-            known = ", ".join(sorted({*_ALIASES, *Row._fields}))
+        if not separator or not theirs or field not in CsvRow._fields:
+            known = ", ".join(sorted({*_ALIASES, *CsvRow._fields}))
             raise ValueError(f"columns: {part.strip()!r} is not FIELD=COLUMN with one of {known}")
         given[field] = theirs
     if missing := _NEEDED - given.keys():

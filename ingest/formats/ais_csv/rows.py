@@ -19,7 +19,7 @@ from ingest.clocks import moment
 from ingest.errors import Rejected
 from ingest.formats.ais.static import HALF_A_YEAR
 from ingest.formats.ais_csv import decoder as ais_csv
-from ingest.formats.ais_csv.dialects import DANISH, MARINECADASTRE, Layout, layout_of
+from ingest.formats.ais_csv.dialects import DANISH, MARINECADASTRE, ColumnLayout, layout_of
 from ingest.formats.common.context import Context
 from ingest.formats.common.ranges import NULL_ISLAND, time_window
 from ingest.reports import Decoded, Message, VesselReport, VesselStatic
@@ -45,7 +45,7 @@ class _Remembered(dict[Any, Any]):
         return value
 
 
-class _Ship:
+class _ShipRows:
     """What the lasting cells of a row say: the MMSI, static data without time (None: none), the ETA as written, and the
     status unless it stands elsewhere."""
 
@@ -55,7 +55,7 @@ class _Ship:
         self.mmsi, self.static, self.eta, self.status = mmsi, static, eta, status
 
 
-class Seen:
+class SeenRow:
     """A ship as its ordinary rows showed it: the time of the first, and the static data of all, with the last one's
     time. `speaks`: whether there are any static data."""
 
@@ -65,7 +65,7 @@ class Seen:
         self.first, self.static, self.speaks = static.at, static, speaks
 
 
-_UNKNOWN = _Ship(0, None, "", None)
+_UNKNOWN = _ShipRows(0, None, "", None)
 
 
 def _speed(cell: bytes) -> float | None:
@@ -90,7 +90,7 @@ _statuses = _Remembered(lambda cell: ais_csv.status_of(_text(cell)), _NUMBERS)
 
 
 @lru_cache(maxsize=_LAYOUTS)
-def _ships_of(layout: Layout) -> dict[Hashable, _Ship | None]:
+def _ships_of(layout: ColumnLayout) -> dict[Hashable, _ShipRows | None]:
     """Ships by their lasting cells; None for those whose rows are not ordinary."""
     return {}
 
@@ -116,13 +116,13 @@ class Rows:
     """
 
     def __init__(self) -> None:
-        self.begun: list[tuple[int, Seen]] = []
-        self._seen: dict[_Ship, Seen] = {}
-        self._parted: list[Seen] = []
-        self._layout: Layout | None = None
-        self._ships: dict[Hashable, _Ship | None] = {}
+        self.begun: list[tuple[int, SeenRow]] = []
+        self._seen: dict[_ShipRows, SeenRow] = {}
+        self._parted: list[SeenRow] = []
+        self._layout: ColumnLayout | None = None
+        self._ships: dict[Hashable, _ShipRows | None] = {}
 
-    def seen(self) -> list[Seen]:
+    def seen(self) -> list[SeenRow]:
         """What the ordinary rows showed so far; a ship once for each different static data."""
         return [*self._parted, *self._seen.values()]
 
@@ -190,7 +190,7 @@ class Rows:
             None,
         )
 
-    def _learn(self, layout: Layout, lasting: Hashable, line: bytes) -> _Ship | None:
+    def _learn(self, layout: ColumnLayout, lasting: Hashable, line: bytes) -> _ShipRows | None:
         """Read the lasting cells of a row."""
         if len(self._ships) >= _SHIPS:
             self._ships.clear()
@@ -200,17 +200,17 @@ class Rows:
             return None
         return ship
 
-    def _begin(self, ordinal: int, ship: _Ship, at: dt.datetime, before: Seen | None) -> None:
+    def _begin(self, ordinal: int, ship: _ShipRows, at: dt.datetime, before: SeenRow | None) -> None:
         """The ship is seen for the first time, or from now on with the ETA of another year."""
         if before is not None:
             self._parted.append(before)
         static = copy(ship.static) if ship.static else VesselStatic(ship.mmsi, at)
         static.at, static.eta = at, ais_csv.danish_eta(ship.eta, at)
-        self._seen[ship] = seen = Seen(static, speaks=ship.static is not None or static.eta is not None)
+        self._seen[ship] = seen = SeenRow(static, speaks=ship.static is not None or static.eta is not None)
         self.begun.append((ordinal, seen))
 
 
-def _ship(layout: Layout, line: bytes) -> _Ship | None:
+def _ship(layout: ColumnLayout, line: bytes) -> _ShipRows | None:
     """What a row's lasting cells say; None where `ais_csv.decode` must look at each row."""
     row = layout.read(line)
     if layout.dialect not in (DANISH, MARINECADASTRE) or row.kind in (*ais_csv.STATION_KINDS, "SAR Airborne", "9"):
@@ -223,4 +223,4 @@ def _ship(layout: Layout, line: bytes) -> _Ship | None:
         return None
     static = ais_csv.joined_static(row, layout.dialect, mmsi, moment(0), None)
     status = ais_csv.status_of(row.status) if layout.status < 0 else None
-    return _Ship(mmsi, static, row.eta if layout.dialect == DANISH else "", status)
+    return _ShipRows(mmsi, static, row.eta if layout.dialect == DANISH else "", status)

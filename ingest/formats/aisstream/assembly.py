@@ -27,13 +27,13 @@ class _MetaData(msgspec.Struct, gc=False):
     time_utc: str = ""
 
 
-class _Envelope(msgspec.Struct, gc=False):
+class _MessageHead(msgspec.Struct, gc=False):
     type: str = msgspec.field(default="", name="MessageType")
     meta: _MetaData = msgspec.field(default_factory=_MetaData, name="MetaData")
     error: str = ""
 
 
-_read = msgspec.json.Decoder(_Envelope).decode
+_read = msgspec.json.Decoder(_MessageHead).decode
 
 
 class AisStreamAssembly(LineAssembly):

@@ -68,7 +68,7 @@ class _PartB(msgspec.Struct, rename="pascal", gc=False):
     dimension: _Dimension = msgspec.field(default_factory=_Dimension)
 
 
-class _Said(msgspec.Struct, rename="pascal", gc=False):
+class _MessageFields(msgspec.Struct, rename="pascal", gc=False):
     """The fields of all types that are read; what a type does not have is as if not available."""
 
     user_id: int = msgspec.field(default=0, name="UserID")
@@ -100,13 +100,13 @@ class _Sender(msgspec.Struct, gc=False):
     user_id: int | None = msgspec.field(default=None, name="UserID")
 
 
-class _Envelope(msgspec.Struct, gc=False):
+class _MessageDocument(msgspec.Struct, gc=False):
     type: str = msgspec.field(name="MessageType")
     said: dict[str, msgspec.Raw] = msgspec.field(name="Message")
 
 
-_read = msgspec.json.Decoder(_Envelope).decode
-_read_said = msgspec.json.Decoder(_Said).decode
+_read = msgspec.json.Decoder(_MessageDocument).decode
+_read_said = msgspec.json.Decoder(_MessageFields).decode
 _read_sender = msgspec.json.Decoder(_Sender).decode
 
 
@@ -145,7 +145,7 @@ def _check_sender(mmsi: int | None) -> None:
     check_mmsi(mmsi)
 
 
-def _position(said: _Said, kind: str, heard: int, context: Context) -> VesselReport:
+def _position(said: _MessageFields, kind: str, heard: int, context: Context) -> VesselReport:
     if said.latitude == 91.0 or said.longitude == 181.0:
         raise Rejected("position_not_available")
     check_position(said.latitude, said.longitude)
@@ -177,7 +177,7 @@ def _speed(knots: float, kind: str) -> float | None:
     return knots if bounds.VESSEL_SPEED.holds(knots) and knots < _NO_SPEEDS.get(kind, _NO_SPEED) else None
 
 
-def _static(said: _Said, kind: str, heard: int, context: Context) -> VesselStatic:
+def _static(said: _MessageFields, kind: str, heard: int, context: Context) -> VesselStatic:
     """Static data; of a StaticDataReport the part that it brings, A (name) or B."""
     check_time(heard, context.now, context.recorded)
     at = moment(heard)
@@ -194,7 +194,7 @@ def _static(said: _Said, kind: str, heard: int, context: Context) -> VesselStati
     return report
 
 
-def _parts(said: _Said, report: VesselStatic) -> VesselStatic:
+def _parts(said: _MessageFields, report: VesselStatic) -> VesselStatic:
     if said.report_a.valid:
         report.name = _text(said.report_a.name, 20)
     part = said.report_b
@@ -221,7 +221,7 @@ def _add_mothership(report: VesselStatic, size: _Dimension) -> None:
     report.mothership = number if 0 < number <= 999_999_999 else None
 
 
-def _station(said: _Said, kind: str, heard: int, context: Context) -> StationReport:
+def _station(said: _MessageFields, kind: str, heard: int, context: Context) -> StationReport:
     """A base station or an aid to navigation. Its position may be unknown; its own clock is not trusted."""
     check_time(heard, context.now, context.recorded)
     latitude, longitude = place_of_station(said.latitude, said.longitude)

@@ -31,7 +31,7 @@ _BEGUN_HEAD = re.compile(rb'\{[ \t\r\n]{0,16}+(?:"[^"]{0,24}+)?\Z')
 _OPENING, _CLOSING = b"{[", b"}]"
 
 
-class Frame(NamedTuple):
+class DocumentFrame(NamedTuple):
     """A document, or why the bytes are none: then `reason` is not empty. `size`: bytes of the stream it took.
 
     What was skipped in front of it is part of the size, so a recording can be resumed behind a frame.
@@ -62,7 +62,7 @@ class DocumentFramer:
         self._buffer = bytearray()
         self._begin()
 
-    def feed(self, chunk: bytes) -> list[Frame]:
+    def feed(self, chunk: bytes) -> list[DocumentFrame]:
         """The frames that `chunk` completes."""
         self._buffer += chunk
         frames = []
@@ -70,7 +70,7 @@ class DocumentFramer:
             frames.append(frame)
         return frames
 
-    def flush(self) -> list[Frame]:
+    def flush(self) -> list[DocumentFrame]:
         """The stream ended or was cut: what is begun is no document any more."""
         if not self._lost and not self._buffer:
             return []
@@ -84,7 +84,7 @@ class DocumentFramer:
         self._brackets = self._values = 0  # opening brackets, commas
         self._lost = ""  # why what is skipped is no document
 
-    def _next(self) -> Frame | None:
+    def _next(self) -> DocumentFrame | None:
         """The next frame, None when it takes more bytes."""
         while True:
             if self._lost:
@@ -102,7 +102,7 @@ class DocumentFramer:
             if frame is not None or not self._lost:
                 return frame
 
-    def _scan(self) -> Frame | None:
+    def _scan(self) -> DocumentFrame | None:
         """Match brackets up to the end of the document or of the bytes."""
         while self._at < len(self._buffer):
             character = self._buffer[self._at]
@@ -144,16 +144,16 @@ class DocumentFramer:
         self._at = end
         return True
 
-    def _whole(self) -> Frame | None:
+    def _whole(self) -> DocumentFrame | None:
         if self._at > self._max:
             self._lose("document_too_long")
             return None
-        frame = Frame(self._skipped + self._at, bytes(self._buffer[: self._at]))
+        frame = DocumentFrame(self._skipped + self._at, bytes(self._buffer[: self._at]))
         del self._buffer[: self._at]
         self._begin()
         return frame
 
-    def _find_head(self) -> Frame | None:
+    def _find_head(self) -> DocumentFrame | None:
         """Skip to where a document begins; only as many bytes are kept as a head may take."""
         found = self._head.search(self._buffer)
         start = found.start() if found else -1
@@ -163,9 +163,9 @@ class DocumentFramer:
         self._drop(max(0, len(self._buffer) - _LONGEST_HEAD))
         return None
 
-    def _none(self, end: int, reason: str) -> Frame:
+    def _none(self, end: int, reason: str) -> DocumentFrame:
         """The bytes up to `end` are no document."""
-        frame = Frame(self._skipped + end, b"", reason)
+        frame = DocumentFrame(self._skipped + end, b"", reason)
         del self._buffer[:end]
         self._begin()
         return frame

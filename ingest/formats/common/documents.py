@@ -18,7 +18,7 @@ from ingest.clocks import LAST_MS, possible
 from ingest.errors import Malformed
 from ingest.formats.common.contract import Setup
 from ingest.formats.common.counting import Counting
-from ingest.formats.common.document_framing import DocumentFramer, Frame
+from ingest.formats.common.document_framing import DocumentFrame, DocumentFramer
 from ingest.formats.common.json_values import BROKEN
 from ingest.reports import Message
 
@@ -83,13 +83,13 @@ class DocumentAssembly(Counting, ABC):
         """The source ended."""
         return self._each(self._framer.flush(), arrival)
 
-    def _each(self, frames: list[Frame], arrival: int | None) -> Iterator[Message]:
+    def _each(self, frames: list[DocumentFrame], arrival: int | None) -> Iterator[Message]:
         for frame in frames:
             yield from self._messages(frame, arrival)
             self.offset += frame.size
             self._first = self.index
 
-    def _messages(self, frame: Frame, arrival: int | None) -> Iterator[Message]:
+    def _messages(self, frame: DocumentFrame, arrival: int | None) -> Iterator[Message]:
         entries = self._entries(frame)
         broken = 0
         while (entry := self._next(entries, frame)) is not None:
@@ -109,7 +109,7 @@ class DocumentAssembly(Counting, ABC):
             self.sentences += 1
             yield message
 
-    def _entries(self, frame: Frame) -> Iterator[Entry]:
+    def _entries(self, frame: DocumentFrame) -> Iterator[Entry]:
         """What a frame lists; what is no document of this format is counted, and lists nothing."""
         before = self.foreign, self.sentences
         try:
@@ -125,7 +125,7 @@ class DocumentAssembly(Counting, ABC):
             self.foreign += 1
         return iter(())
 
-    def _next(self, entries: Iterator[Entry], frame: Frame) -> Entry | None:
+    def _next(self, entries: Iterator[Entry], frame: DocumentFrame) -> Entry | None:
         """The next entry, None at the end, or where our code fails: an iterator that raised has no more."""
         try:
             return next(entries, None)
@@ -133,7 +133,7 @@ class DocumentAssembly(Counting, ABC):
             self.unexpected(error, frame.document, (self.foreign, self.sentences))
             return None
 
-    def _read(self, frame: Frame) -> Iterator[Entry] | None:
+    def _read(self, frame: DocumentFrame) -> Iterator[Entry] | None:
         """The entries of a document. Raises Malformed."""
         if frame.reason:
             raise Malformed(frame.reason)

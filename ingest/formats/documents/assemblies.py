@@ -30,7 +30,7 @@ class _AircraftDocument(msgspec.Struct, gc=False):
     hex: str | None = None
 
 
-class _Place(msgspec.Struct, gc=False):
+class _ReceiverPlace(msgspec.Struct, gc=False):
     hex: str
     lat: float
     lon: float
@@ -39,7 +39,7 @@ class _Place(msgspec.Struct, gc=False):
 
 
 _read_aircraft_document = msgspec.json.Decoder(_AircraftDocument).decode
-_read_place = msgspec.json.Decoder(_Place).decode
+_read_place = msgspec.json.Decoder(_ReceiverPlace).decode
 _read_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _AT_ARRIVAL = b'{"positions":"arrival"}'
 _BARE_LIST = re.compile(rb'^\s*\[\s*\{\s*"hex"\s*:')
@@ -156,12 +156,12 @@ class TraceAssembly(DocumentAssembly):
             yield Entry(raw, time, first if number == 0 else later)
 
 
-class _StatesDocument(msgspec.Struct, gc=False):
+class _StatesHead(msgspec.Struct, gc=False):
     time: int | msgspec.UnsetType | None = msgspec.UNSET
     states: list[msgspec.Raw] | msgspec.UnsetType | None = msgspec.UNSET
 
 
-_read_states_document = msgspec.json.Decoder(_StatesDocument).decode
+_read_states_document = msgspec.json.Decoder(_StatesHead).decode
 _STATES = re.compile(rb'^\s*\{.*"states"\s*:\s*(?:\[|null)', re.DOTALL)
 
 

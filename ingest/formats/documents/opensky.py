@@ -38,7 +38,7 @@ _OTHER_QUALITY = 50
 _CATEGORIES = [*(f"A{n}" for n in range(1, 8)), *(f"B{n}" for n in range(1, 8)), *(f"C{n}" for n in range(1, 6))]
 
 
-class State(msgspec.Struct, array_like=True, gc=False):
+class StateVector(msgspec.Struct, array_like=True, gc=False):
     """The items in their order, as `/states/all` lists them."""
 
     icao24: str
@@ -61,12 +61,12 @@ class State(msgspec.Struct, array_like=True, gc=False):
     extra: int | None = None
 
 
-class _Document(msgspec.Struct, gc=False):
+class _StatesDocument(msgspec.Struct, gc=False):
     time: int
 
 
-_read_state = msgspec.json.Decoder(State).decode
-_read_document = msgspec.json.Decoder(_Document).decode
+_read_state = msgspec.json.Decoder(StateVector).decode
+_read_document = msgspec.json.Decoder(_StatesDocument).decode
 
 
 def decode(message: Message, context: Context) -> Decoded:
@@ -75,7 +75,7 @@ def decode(message: Message, context: Context) -> Decoded:
     return said_by(state, now, message, context)
 
 
-def said_by(state: State, now: float, message: Message, context: Context) -> Decoded:
+def said_by(state: StateVector, now: float, message: Message, context: Context) -> Decoded:
     """What a state says that was heard `now` (seconds by the source's clock). Raises Rejected."""
     icao = aircraft.icao(state.icao24)
     heard = message.received_at - _ms(now - (state.last_contact or now))
@@ -98,7 +98,7 @@ def said_by(state: State, now: float, message: Message, context: Context) -> Dec
 
 
 def _position(
-    state: State, now: float, icao: str, source: int | None, message: Message, context: Context
+    state: StateVector, now: float, icao: str, source: int | None, message: Message, context: Context
 ) -> AircraftReport | None:
     """The position where there is one; `now`: the document's time (s). Raises Rejected."""
     if state.latitude is None or state.longitude is None:
@@ -129,7 +129,7 @@ def _ms(seconds: float) -> int:
     return round(max(-_LONGEST_AGE, min(_LONGEST_AGE, seconds)) * 1000)
 
 
-def _source_and_category(state: State) -> tuple[int | None, str | None]:
+def _source_and_category(state: StateVector) -> tuple[int | None, str | None]:
     """The source of the position, and the category where there is one."""
     if isinstance(state.position_source, bool):
         return state.extra, None
@@ -137,7 +137,7 @@ def _source_and_category(state: State) -> tuple[int | None, str | None]:
     return state.position_source, _CATEGORIES[number - 2] if 2 <= number < len(_CATEGORIES) + 2 else None
 
 
-def _altitude(state: State) -> int | None:
+def _altitude(state: StateVector) -> int | None:
     """Feet: barometric, geometric where no other is known."""
     barometric = aircraft.altitude(_scaled(state.baro_altitude, FEET))
     return barometric if barometric is not None else aircraft.altitude(_scaled(state.geo_altitude, FEET))

@@ -47,7 +47,7 @@ _LONG_AGO = 1e10  # seconds: more than any clock says
 T = TypeVar("T")
 
 
-class _Aircraft(msgspec.Struct, gc=False):
+class _AircraftEntry(msgspec.Struct, gc=False):
     hex: str
     type: str | None = None
     flight: str | None = None
@@ -76,7 +76,7 @@ class _Aircraft(msgspec.Struct, gc=False):
     seen: float | None = None
 
 
-_decode = msgspec.json.Decoder(_Aircraft).decode
+_decode = msgspec.json.Decoder(_AircraftEntry).decode
 
 
 class Untimed(Rejected):
@@ -138,7 +138,7 @@ def altitude(barometric: float | str | None, geometric: float | None) -> tuple[i
     return _first(aircraft.altitude(barometric), aircraft.altitude(geometric)), False
 
 
-def _position(said: _Aircraft, icao: str, message: Message, context: Context) -> AircraftReport | None:
+def _position(said: _AircraftEntry, icao: str, message: Message, context: Context) -> AircraftReport | None:
     """The position where there is one. Raises Rejected."""
     if said.lat is None or said.lon is None or said.validposition == 0:
         return None
@@ -163,7 +163,7 @@ def _position(said: _Aircraft, icao: str, message: Message, context: Context) ->
     )
 
 
-def _age_ms(said: _Aircraft, kind: str, at_arrival: bool) -> int:
+def _age_ms(said: _AircraftEntry, kind: str, at_arrival: bool) -> int:
     """How old the position was. Raises Rejected where that is not said, or too much."""
     if said.seen_pos is None and at_arrival:
         return 0
@@ -174,7 +174,7 @@ def _age_ms(said: _Aircraft, kind: str, at_arrival: bool) -> int:
     return round(max(0.0, said.seen_pos) * 1000)
 
 
-def _kind(said: _Aircraft) -> str:
+def _kind(said: _AircraftEntry) -> str:
     """`type`; before there was one, lists named the fields that came by multilateration or TIS-B."""
     if said.type is not None:
         return said.type
@@ -183,7 +183,7 @@ def _kind(said: _Aircraft) -> str:
     return "tisb_other" if isinstance(said.tisb, list) and "lat" in said.tisb else "adsb_icao"
 
 
-def _heading(said: _Aircraft, on_ground: bool | None) -> float | None:
+def _heading(said: _AircraftEntry, on_ground: bool | None) -> float | None:
     """The track; on the ground, where aircraft send where their nose points instead, the true heading."""
     if said.validtrack == 0:
         return None

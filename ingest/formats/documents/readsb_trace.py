@@ -31,7 +31,7 @@ class _Details(msgspec.Struct, gc=False):
     squawk: str | None = None
 
 
-class _Point(msgspec.Struct, array_like=True, gc=False):
+class _TraceColumns(msgspec.Struct, array_like=True, gc=False):
     """The columns up to `alt_geom`, more are left unread; None where the point ends before."""
 
     offset: float
@@ -55,7 +55,7 @@ class TraceOf(msgspec.Struct, gc=False, omit_defaults=True):
     t: str | None = None
 
 
-_read_point = msgspec.json.Decoder(_Point).decode
+_read_point = msgspec.json.Decoder(_TraceColumns).decode
 _read_trace = msgspec.json.Decoder(TraceOf).decode
 
 
@@ -84,7 +84,7 @@ def decode(message: Message, context: Context) -> Decoded:
     return Decoded(position=position, static=_identity(point, trace, icao, message.received_at))
 
 
-def _identity(point: _Point, trace: TraceOf, icao: str, at: int) -> AircraftStatic | None:
+def _identity(point: _TraceColumns, trace: TraceOf, icao: str, at: int) -> AircraftStatic | None:
     details = point.details or _Details()
     return identity(
         icao,

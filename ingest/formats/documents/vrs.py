@@ -23,7 +23,7 @@ from ingest.reports import AircraftReport, Decoded, Message
 QUALITY_OF_OTHERS = 60  # per cent: multilateration and TIS-B are computed by others
 
 
-class _Aircraft(msgspec.Struct, rename="pascal", gc=False):
+class _VrsAircraft(msgspec.Struct, rename="pascal", gc=False):
     icao: str
     reg: str | None = None
     call: str | None = None
@@ -44,7 +44,7 @@ class _Aircraft(msgspec.Struct, rename="pascal", gc=False):
     tisb: bool = False
 
 
-_decode = msgspec.json.Decoder(_Aircraft).decode
+_decode = msgspec.json.Decoder(_VrsAircraft).decode
 
 
 def decode(message: Message, context: Context) -> Decoded:
@@ -69,7 +69,7 @@ def decode(message: Message, context: Context) -> Decoded:
     return Decoded(position, static)
 
 
-def _position(said: _Aircraft, icao: str, message: Message, context: Context) -> AircraftReport | None:
+def _position(said: _VrsAircraft, icao: str, message: Message, context: Context) -> AircraftReport | None:
     """The position where there is one. Raises Rejected."""
     if said.lat is None or said.long is None or said.pos_stale:
         return None

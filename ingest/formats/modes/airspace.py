@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from ingest.formats.modes import cpr
-from ingest.formats.modes.decoder import Said
+from ingest.formats.modes.decoder import FrameContent
 
 MEMORY_MS = 60_000
 PAIR_MS = 10_000
@@ -46,7 +46,7 @@ _TOLD = (*_IDENTIFICATION, _VELOCITY, _STATUS)
 _DYNAMIC = ("ground_speed", "track", "vertical_rate")
 
 
-class _Aircraft(msgspec.Struct):
+class _HeardAircraft(msgspec.Struct):
     """The last minute of one aircraft, everything with its time in ms.
 
     `frames`: the last airborne position of each kind and parity, with its number; `doubt`: the number of the frame that
@@ -56,7 +56,7 @@ class _Aircraft(msgspec.Struct):
     heard: int = 0
     number: int = 0  # of position frames
     frames: dict[tuple[str, int], tuple[int, bytes, int]] = {}
-    fix: cpr.Fix | None = None
+    fix: cpr.ResolvedPosition | None = None
     doubt: int = 0
     values: dict[str, tuple[int, Any]] = {}
     told: dict[str, tuple[int, Any]] = {}
@@ -72,7 +72,7 @@ class Airspace:
     def __init__(self, receiver: tuple[float, float] | None, reach: float = REACH_METRES) -> None:
         self._receiver, self._reach = receiver, reach
         self.settled: list[tuple[str, bool]] = []
-        self._aircraft: dict[str, _Aircraft] = {}  # the one silent longest comes first
+        self._aircraft: dict[str, _HeardAircraft] = {}  # the one silent longest comes first
 
     def __len__(self) -> int:
         return len(self._aircraft)
@@ -86,7 +86,7 @@ class Airspace:
         if address in self._aircraft:
             self._aircraft[address].doubt = 0
 
-    def hear(self, frame: bytes, at: int, multilateral: bool = False) -> Said | None:
+    def hear(self, frame: bytes, at: int, multilateral: bool = False) -> FrameContent | None:
         """What a frame heard at `at` (ms) says; `multilateral`: it was computed from several receivers."""
         self.settled.clear()
         match frame[0] >> 3:
@@ -102,12 +102,12 @@ class Airspace:
                 return self._reply(frame, at)
         return None
 
-    def _squitter(self, frame: bytes, address: str, kind: str, at: int) -> Said | None:
+    def _squitter(self, frame: bytes, address: str, kind: str, at: int) -> FrameContent | None:
         """An extended squitter, by its type code."""
         aircraft = self._known(address, at)
         code = frame[4] >> 3
         if code in _SURFACE or code in _AIRBORNE:
-            return self._position(frame, aircraft, Said(address, kind), at)
+            return self._position(frame, aircraft, FrameContent(address, kind), at)
         said = (cpr.decode(frame) if code in _TOLD else None) or {}
         if code == _VELOCITY:
             factor = 4 if frame[4] & 7 == _SUPERSONIC else 1
@@ -118,12 +118,12 @@ class Airspace:
         elif code in _IDENTIFICATION and said.get("callsign"):
             category = f"{_CATEGORY_SETS[code]}{frame[4] & 7}" if frame[4] & 7 else None
             if _is_news(aircraft, "callsign", (said["callsign"], category), at):
-                return Said(address, kind, callsign=said["callsign"], category=category)
+                return FrameContent(address, kind, callsign=said["callsign"], category=category)
         elif code == _STATUS and said.get("squawk") and _is_news(aircraft, "squawk", said["squawk"], at):
-            return Said(address, kind, squawk=said["squawk"])
+            return FrameContent(address, kind, squawk=said["squawk"])
         return None
 
-    def _reply(self, frame: bytes, at: int) -> Said | None:
+    def _reply(self, frame: bytes, at: int) -> FrameContent | None:
         """A surveillance or Comm-B reply with the squawk; its address is what is left of the parity."""
         said = cpr.decode(frame) or {}
         address, squawk = said.get("icao24"), said.get("squawk")
@@ -134,9 +134,9 @@ class Airspace:
         _keep(aircraft, at, squawk=squawk)
         if before is None or before[1] != squawk or not _is_news(aircraft, "squawk", squawk, at):
             return None
-        return Said(str(address), squawk=squawk)
+        return FrameContent(str(address), squawk=squawk)
 
-    def _position(self, frame: bytes, aircraft: _Aircraft, said: Said, at: int) -> Said | None:
+    def _position(self, frame: bytes, aircraft: _HeardAircraft, said: FrameContent, at: int) -> FrameContent | None:
         """A position frame, with what else is known of the flight."""
         if _is_empty(frame):
             return None
@@ -167,7 +167,9 @@ class Airspace:
             setattr(said, name, _value(aircraft, name, at, said.ages))
         return said
 
-    def _is_credible(self, aircraft: _Aircraft, fix: cpr.Fix, other: int, said: Said, at: int) -> bool:
+    def _is_credible(
+        self, aircraft: _HeardAircraft, fix: cpr.ResolvedPosition, other: int, said: FrameContent, at: int
+    ) -> bool:
         """Whether an aircraft may be there; `other`: the number of the frame that the position was found with, or 0."""
         if self._receiver is not None and cpr.metres(self._receiver, (fix.latitude, fix.longitude)) > self._reach:
             return False
@@ -183,7 +185,7 @@ class Airspace:
             aircraft.frames.clear()
         return agrees
 
-    def _settle(self, aircraft: _Aircraft, agrees: bool, other: int, said: Said) -> bool:
+    def _settle(self, aircraft: _HeardAircraft, agrees: bool, other: int, said: FrameContent) -> bool:
         """Whether the position is credible beside a doubtful one, which it may confirm, or take the place of."""
         if agrees:
             if other > aircraft.doubt:
@@ -195,7 +197,9 @@ class Airspace:
             aircraft.doubt = aircraft.number
         return bool(other)
 
-    def _resolved(self, frame: bytes, aircraft: _Aircraft, said: Said, at: int) -> tuple[dict[str, Any] | None, int]:
+    def _resolved(
+        self, frame: bytes, aircraft: _HeardAircraft, said: FrameContent, at: int
+    ) -> tuple[dict[str, Any] | None, int]:
         """The frame decoded, with its position if that can be told, first by the frame of the other parity.
 
         And the number of that frame, 0 where it took none.
@@ -211,11 +215,11 @@ class Airspace:
                 return decoded, other[2]
         return cpr.decode(frame, near), 0
 
-    def _known(self, address: str, at: int) -> _Aircraft:
+    def _known(self, address: str, at: int) -> _HeardAircraft:
         """The aircraft of this address; those silent for too long, or too many, are forgotten."""
         aircraft = self._aircraft.pop(address, None)
         if aircraft is None or abs(at - aircraft.heard) > MEMORY_MS:
-            aircraft = _Aircraft()
+            aircraft = _HeardAircraft()
         aircraft.heard = at
         self._aircraft[address] = aircraft
         while True:
@@ -250,7 +254,7 @@ def _is_track_number(frame: bytes) -> bool:
     return code == _VELOCITY and frame[5] > 127
 
 
-def _altitude(aircraft: _Aircraft, decoded: dict[str, Any], at: int, ages: dict[str, int]) -> int | None:
+def _altitude(aircraft: _HeardAircraft, decoded: dict[str, Any], at: int, ages: dict[str, int]) -> int | None:
     """Feet: the frame's own if barometric, else the last barometric one, else the frame's geometric one."""
     own: int | None = decoded.get("altitude")
     if decoded.get("source") != "GNSS":
@@ -264,7 +268,7 @@ def _times(value: float | None, factor: int) -> float | None:
     return None if value is None else value * factor
 
 
-def _keep(aircraft: _Aircraft, at: int, **values: float | str | None) -> None:
+def _keep(aircraft: _HeardAircraft, at: int, **values: float | str | None) -> None:
     """Remember values that are there."""
     for name, value in values.items():
         if value is not None:
@@ -275,7 +279,7 @@ def _fresh(known: tuple[int, Any] | None, at: int) -> tuple[int, Any] | None:
     return known if known is not None and abs(at - known[0]) <= MEMORY_MS else None
 
 
-def _value(aircraft: _Aircraft, name: str, at: int, ages: dict[str, int]) -> Any:
+def _value(aircraft: _HeardAircraft, name: str, at: int, ages: dict[str, int]) -> Any:
     """A remembered value; its age goes to `ages` when it is older than the frame."""
     known = _fresh(aircraft.values.get(name), at)
     if known is None:
@@ -285,7 +289,7 @@ def _value(aircraft: _Aircraft, name: str, at: int, ages: dict[str, int]) -> Any
     return known[1]
 
 
-def _is_news(aircraft: _Aircraft, name: str, value: Any, at: int) -> bool:
+def _is_news(aircraft: _HeardAircraft, name: str, value: Any, at: int) -> bool:
     """Whether a value was not told in the last minute; then it is told now."""
     known = _fresh(aircraft.told.get(name), at)
     if known is not None and known[1] == value:

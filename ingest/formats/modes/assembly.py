@@ -20,7 +20,7 @@ from ingest.formats.common.contract import Setup
 from ingest.formats.common.lines import LineAssembly
 from ingest.formats.modes import avr
 from ingest.formats.modes.airspace import MEMORY_MS, Airspace
-from ingest.formats.modes.beast import BROKEN, JUNK, MLAT_COUNTER, BeastFramer, Frame
+from ingest.formats.modes.beast import BROKEN, JUNK, MLAT_COUNTER, BeastFrame, BeastFramer
 from ingest.formats.modes.decoder import message_of, unresolved
 from ingest.reports import Message
 
@@ -247,7 +247,7 @@ class BeastAssembly(_ModeSAssembly):
         """The data of one frame, without the counter."""
         return self.heard(line, None, arrival)
 
-    def _messages(self, frames: list[Frame], arrival: int | None) -> Iterator[Message]:
+    def _messages(self, frames: list[BeastFrame], arrival: int | None) -> Iterator[Message]:
         for frame in frames:
             self.offset += frame.size
             self.lines += 1
@@ -266,7 +266,7 @@ class BeastAssembly(_ModeSAssembly):
             if message is not None:
                 yield message
 
-    def _message(self, frame: Frame, arrival: int | None) -> Message | None:
+    def _message(self, frame: BeastFrame, arrival: int | None) -> Message | None:
         """The message of a Mode S frame; Mode A/C, status and receivers' numbers are foreign. Raises Malformed."""
         match frame.kind:
             case "2" | "3":

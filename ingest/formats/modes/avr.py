@@ -42,7 +42,7 @@ _FRAME_KEYS = ("frame", "rawmessage", "rawmsg", "raw", "msg", "message", "hex")
 _TIME_KEYS = ("timestamp", "time", "ts", "mintime", "rx_time", "t")
 
 
-class Found(NamedTuple):
+class AvrLine(NamedTuple):
     """A frame in hexadecimal digits, of any length; `time` in ms, None where the line has none; `counter` of the
     receiver, 0 where it gives none."""
 
@@ -62,37 +62,37 @@ def parts(line: bytes) -> list[bytes]:
     return [line[start:end] for start, end in pairwise(cuts)]
 
 
-def read(line: bytes) -> Found | None:
+def read(line: bytes) -> AvrLine | None:
     """The frame of a part, None where there is none. Raises Malformed with `hex` or `json_broken`."""
     if line[:1] == b"{":
         return _of_json(line)
     found = _LINE.fullmatch(line)
     if found is not None:
         time = round(float(found["time"]) * 1000) if found["time"] else None
-        return Found(found["frame"].decode(), time, int(found["counter"] or found["counter2"] or b"0", 16))
+        return AvrLine(found["frame"].decode(), time, int(found["counter"] or found["counter2"] or b"0", 16))
     if _MARKED.match(line):
         raise Malformed("hex")
     return _of_log(line) or _of_cells(line)
 
 
-def _of_log(line: bytes) -> Found | None:
+def _of_log(line: bytes) -> AvrLine | None:
     """A marked frame behind a logger's time."""
     prefix = _PREFIXED.match(line)
     found = _LINE.fullmatch(line, prefix.end()) if prefix else None
     if prefix is None or found is None:
         return None
     counter = int(found["counter"] or found["counter2"] or b"0", 16)
-    return Found(found["frame"].decode(), _time_in(prefix["before"]), counter)
+    return AvrLine(found["frame"].decode(), _time_in(prefix["before"]), counter)
 
 
-def _of_cells(line: bytes) -> Found | None:
+def _of_cells(line: bytes) -> AvrLine | None:
     """A frame in one cell of several, another of which is its time: else any long number would be one."""
     cells = [cell.strip(b" \"'\r") for cell in _CELL.findall(line)]
     frames = [cell for cell in cells if _FRAME.fullmatch(cell) and not _DATE.fullmatch(cell)]
     if len(frames) != 1:
         return None
     time = next((time for cell in cells if cell != frames[0] and (time := _time_in(cell)) is not None), None)
-    return Found(frames[0].decode(), time) if time is not None else None
+    return AvrLine(frames[0].decode(), time) if time is not None else None
 
 
 def _time_in(text: bytes) -> int | None:
@@ -103,7 +103,7 @@ def _time_in(text: bytes) -> int | None:
         raise Malformed(error.reason) from error
 
 
-def _of_json(line: bytes) -> Found | None:
+def _of_json(line: bytes) -> AvrLine | None:
     try:
         said = {name.lower(): value for name, value in _read_object(line).items()}
     except BROKEN as error:
@@ -115,7 +115,7 @@ def _of_json(line: bytes) -> Found | None:
     if not digits.isalnum() or re.fullmatch(r"(?:[0-9A-Fa-f]{2})+", digits) is None:
         raise Malformed("json_broken")
     time = next((said[key] for key in _TIME_KEYS if said.get(key) is not None), None)
-    return Found(digits, _epoch(time))
+    return AvrLine(digits, _epoch(time))
 
 
 def _epoch(value: object) -> int | None:

@@ -38,7 +38,7 @@ _TOKEN = re.compile(
 )
 
 
-class Frame(msgspec.Struct, gc=False):
+class BeastFrame(msgspec.Struct, gc=False):
     """One frame, or the remains of one: `kind` is "1" to "5", "\\xe3", BROKEN or JUNK; `size` the bytes it took.
 
     `counter` is as the receiver gives it, `signal` 0 to 255; both 0 and `data` empty for remains.
@@ -63,11 +63,11 @@ class BeastFramer:
         """Bytes of the frame that is begun."""
         return len(self._rest)
 
-    def feed(self, chunk: bytes) -> list[Frame]:
+    def feed(self, chunk: bytes) -> list[BeastFrame]:
         """The frames that `chunk` completes, and what was found in front of them."""
         bytes_ = self._rest + chunk
         self._rest = b""
-        frames: list[Frame] = []
+        frames: list[BeastFrame] = []
         for token in _TOKEN.finditer(bytes_):
             match token.lastgroup:
                 case "begun":
@@ -77,22 +77,22 @@ class BeastFramer:
                 case "frame":
                     frames += [*self._end_of_junk(), _frame(token.group())]
                 case _:
-                    frames += [*self._end_of_junk(), Frame(BROKEN, len(token.group()))]
+                    frames += [*self._end_of_junk(), BeastFrame(BROKEN, len(token.group()))]
         return frames
 
-    def flush(self) -> list[Frame]:
+    def flush(self) -> list[BeastFrame]:
         """The stream ended or was cut: what is begun is broken."""
         frames = self._end_of_junk()
         if self._rest:
-            frames.append(Frame(BROKEN, len(self._rest)))
+            frames.append(BeastFrame(BROKEN, len(self._rest)))
             self._rest = b""
         return frames
 
-    def _end_of_junk(self) -> list[Frame]:
+    def _end_of_junk(self) -> list[BeastFrame]:
         if not self._junk:
             return []
         size, self._junk = self._junk, 0
-        return [Frame(JUNK, size)]
+        return [BeastFrame(JUNK, size)]
 
 
 class Frames:
@@ -119,10 +119,10 @@ class Frames:
         return rest
 
 
-def _frame(wire: bytes) -> Frame:
+def _frame(wire: bytes) -> BeastFrame:
     """Take the escapes out of a whole frame and the fields apart; a receiver's number has none."""
     plain = wire[1:].replace(b"\x1a\x1a", b"\x1a")
     if plain[0] == 0xE3:
-        return Frame(chr(0xE3), len(wire), data=plain[1:])
+        return BeastFrame(chr(0xE3), len(wire), data=plain[1:])
     counter = int.from_bytes(plain[1:_HEAD_BYTES], "big")
-    return Frame(chr(plain[0]), len(wire), counter, plain[_HEAD_BYTES], plain[_HEAD_BYTES + 1 :])
+    return BeastFrame(chr(plain[0]), len(wire), counter, plain[_HEAD_BYTES], plain[_HEAD_BYTES + 1 :])

@@ -21,7 +21,7 @@ _SLACK_METRES = 3_000
 _EARTH_METRES = 6_371_000
 
 
-class Fix(msgspec.Struct, gc=False):
+class ResolvedPosition(msgspec.Struct, gc=False):
     """A resolved position in WGS 84 degrees and when it was heard (ms)."""
 
     at: int
@@ -46,12 +46,12 @@ def decode_pair(other: bytes, frame: bytes) -> dict[str, Any] | None:
     return said[1] if len(said) == 2 and "latitude" in said[1] else None
 
 
-def fix(decoded: dict[str, Any], at: int) -> Fix | None:
+def fix(decoded: dict[str, Any], at: int) -> ResolvedPosition | None:
     """The position to a tenth of a metre, None without one; rs1090 counts past 180 degrees next to them."""
     latitude, longitude = decoded.get("latitude"), decoded.get("longitude")
     if latitude is None or longitude is None:
         return None
-    return Fix(at, round(latitude, 6), round((longitude + 180) % 360 - 180, 6))
+    return ResolvedPosition(at, round(latitude, 6), round((longitude + 180) % 360 - 180, 6))
 
 
 def metres(one: tuple[float, float], other: tuple[float, float]) -> float:
@@ -62,7 +62,7 @@ def metres(one: tuple[float, float], other: tuple[float, float]) -> float:
     return 2 * _EARTH_METRES * math.asin(min(1.0, math.sqrt(half)))
 
 
-def is_reachable(before: Fix, after: Fix) -> bool:
+def is_reachable(before: ResolvedPosition, after: ResolvedPosition) -> bool:
     """Whether an aircraft can fly from one to the other in the time between."""
     between = metres((before.latitude, before.longitude), (after.latitude, after.longitude))
     return between <= _SLACK_METRES + _METRES_PER_MS * abs(after.at - before.at)

@@ -24,7 +24,7 @@ from ingest.reports import AircraftReport, AircraftStatic, Decoded, Message
 QUALITY = {"adsb": 100, "tisb": 60, "mlat": 60}
 
 
-class Said(msgspec.Struct, omit_defaults=True, gc=False):
+class FrameContent(msgspec.Struct, omit_defaults=True, gc=False):
     """What a frame says together with those before it: WGS 84 degrees, feet, knots, degrees true, feet per minute.
 
     `ages` has the milliseconds by which a value is older than the frame. `kind` is "adsb", "tisb" or "mlat".
@@ -47,11 +47,11 @@ class Said(msgspec.Struct, omit_defaults=True, gc=False):
     category: str | None = None
 
 
-_read = msgspec.json.Decoder(Said).decode
+_read = msgspec.json.Decoder(FrameContent).decode
 _write = msgspec.json.Encoder().encode
 
 
-def message_of(frame: bytes, said: Said | None, heard: int) -> Message:
+def message_of(frame: bytes, said: FrameContent | None, heard: int) -> Message:
     """The message of a frame heard at `heard` (ms), and what assembly knows of it."""
     return Message(heard, frame.hex().encode(), b"" if said is None else _write(said))
 
@@ -59,7 +59,7 @@ def message_of(frame: bytes, said: Said | None, heard: int) -> Message:
 def unresolved(message: Message) -> Message:
     """The same message, whose position turned out to be wrong."""
     said = _read(message.added)
-    return Message(message.received_at, message.raw, _write(Said(said.icao, said.kind, unresolved=True)))
+    return Message(message.received_at, message.raw, _write(FrameContent(said.icao, said.kind, unresolved=True)))
 
 
 def decode(message: Message, context: Context) -> Decoded:
@@ -78,7 +78,7 @@ def decode(message: Message, context: Context) -> Decoded:
     return Decoded(position, _static(said, address, message.received_at))
 
 
-def _position(said: Said, address: str, heard: int, context: Context) -> AircraftReport:
+def _position(said: FrameContent, address: str, heard: int, context: Context) -> AircraftReport:
     """The position with what is known of the flight; a value out of its range is left out, with its age."""
     if said.latitude is None or said.longitude is None or said.kind not in QUALITY:
         raise Rejected("undecodable")
@@ -108,7 +108,7 @@ def _column(name: str) -> str:
     return "heading" if name == "track" else name
 
 
-def _static(said: Said, address: str, heard: int) -> AircraftStatic | None:
+def _static(said: FrameContent, address: str, heard: int) -> AircraftStatic | None:
     """Static data if the frame has any that is valid."""
     callsign, squawk = aircraft.callsign(said.callsign), aircraft.squawk(said.squawk)
     if callsign is None and squawk is None and said.category is None:

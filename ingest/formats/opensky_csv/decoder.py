@@ -52,7 +52,7 @@ def decode(message: Message, context: Context) -> Decoded:
     said = {
         name: cell.strip() for name, cell in zip(columns, found, strict=True) if cell.strip().lower() not in _NOTHING
     }
-    state = opensky.State(
+    state = opensky.StateVector(
         icao24=said.get("icao24", ""),
         callsign=said.get("callsign"),
         country=None,

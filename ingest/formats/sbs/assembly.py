@@ -121,10 +121,10 @@ class SbsAssembly(LineAssembly):
     def _oldest(self) -> _Heard:
         return next(iter(self._aircraft.values()))
 
-    def _added(self, heard: _Heard, fields: list[str], now: int) -> sbs.Added:
+    def _added(self, heard: _Heard, fields: list[str], now: int) -> sbs.SbsAdded:
         """What the decoder must know besides the line; then the line's own values are remembered."""
         own = _values_of(fields)
-        added = sbs.Added()
+        added = sbs.SbsAdded()
         if sbs.has_position(fields):
             fresh = {name: (text, now - at) for name, (text, at) in heard.values.items() if 0 <= now - at <= FRESH_MS}
             added.values = _missing(own, fresh)

@@ -53,15 +53,15 @@ VALUES: dict[str, tuple[int, Callable[[float | None], float | None]]] = {
 }
 
 
-class Added(msgspec.Struct, omit_defaults=True, gc=False):
+class SbsAdded(msgspec.Struct, omit_defaults=True, gc=False):
     """What is added to a line: values of others, each with its age in ms; whether its identity was reported already."""
 
     values: dict[str, tuple[str, int]] = {}
     known: bool = False
 
 
-_read_added = msgspec.json.Decoder(Added).decode
-_NOTHING = Added()
+_read_added = msgspec.json.Decoder(SbsAdded).decode
+_NOTHING = SbsAdded()
 
 
 def decode(message: Message, context: Context) -> Decoded:
@@ -100,7 +100,7 @@ def _number(text: str) -> float | None:
     return float(text) if _NUMBER.fullmatch(text) else None
 
 
-def _position(icao: str, fields: list[str], added: Added, heard: int, context: Context) -> AircraftReport:
+def _position(icao: str, fields: list[str], added: SbsAdded, heard: int, context: Context) -> AircraftReport:
     """The position of this line with the values that are added to it. Raises Rejected."""
     latitude, longitude = _number(fields[_LATITUDE].strip()), _number(fields[_LONGITUDE].strip())
     if latitude is None or longitude is None:

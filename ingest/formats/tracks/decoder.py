@@ -20,7 +20,7 @@ from ingest.formats.documents.readsb import identity
 from ingest.reports import AircraftReport, Decoded, Message
 
 
-class _Point(msgspec.Struct, gc=False):
+class _TrackPoint(msgspec.Struct, gc=False):
     icao24: str
     callsign: str | None = None
     latitude: float | None = None
@@ -31,7 +31,7 @@ class _Point(msgspec.Struct, gc=False):
     vertical_rate: float | None = None
 
 
-_decode = msgspec.json.Decoder(_Point).decode
+_decode = msgspec.json.Decoder(_TrackPoint).decode
 
 
 def decode(message: Message, context: Context) -> Decoded:
@@ -45,7 +45,7 @@ def decode(message: Message, context: Context) -> Decoded:
     )
 
 
-def _position(said: _Point, icao: str, message: Message, context: Context) -> AircraftReport | None:
+def _position(said: _TrackPoint, icao: str, message: Message, context: Context) -> AircraftReport | None:
     """The position where there is one. Raises Rejected."""
     if said.latitude is None or said.longitude is None:
         return None

@@ -25,12 +25,12 @@ class _Metadata(msgspec.Struct, gc=False):
     received_at: float | None = None
 
 
-class _When(msgspec.Struct, gc=False):
+class _UatTime(msgspec.Struct, gc=False):
     address: str | None = None
     metadata: _Metadata | None = None
 
 
-_read_when = msgspec.json.Decoder(_When).decode
+_read_when = msgspec.json.Decoder(_UatTime).decode
 
 
 class UatAssembly(LineAssembly):

@@ -26,7 +26,7 @@ _BEACON = "fixed_beacon"
 _AIRBORNE, _GROUND = frozenset({"airborne", "supersonic"}), "ground"
 
 
-class _Place(msgspec.Struct, gc=False):
+class _UatPosition(msgspec.Struct, gc=False):
     lat: float
     lon: float
 
@@ -34,7 +34,7 @@ class _Place(msgspec.Struct, gc=False):
 class _Downlink(msgspec.Struct, gc=False):
     address: str
     address_qualifier: str = "adsb_icao"
-    position: _Place | None = None
+    position: _UatPosition | None = None
     pressure_altitude: float | None = None
     geometric_altitude: float | None = None
     airground_state: str | None = None

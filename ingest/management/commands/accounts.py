@@ -17,7 +17,7 @@ from django.utils.dateparse import parse_date
 from django_q.brokers import get_broker
 from redis import RedisError
 
-from ingest.ledger.accounts import Account, Selection, by_day, total, violations
+from ingest.ledger.accounts import Account, AccountSelection, by_day, total, violations
 from resilience.queue.streams import LIVE, REPLAY
 from resilience.spool.spool import SpoolUnusable, get_spool
 from tracking.checks import SETTINGS
@@ -61,7 +61,7 @@ class Command(BaseCommand):
             raise CommandError("the accounts do not add up:\n" + "\n".join(wrong))
 
 
-def _accounts(selection: Selection) -> dict[str, Days]:
+def _accounts(selection: AccountSelection) -> dict[str, Days]:
     """The accounts. Raises CommandError when PostgreSQL cannot tell them."""
     try:
         return by_day(selection)
@@ -71,14 +71,14 @@ def _accounts(selection: Selection) -> dict[str, Days]:
         raise CommandError(f"The ledger is not there: {str(error).strip()} Run manage.py migrate.") from error
 
 
-def _selection(options: dict[str, Any]) -> Selection:
+def _selection(options: dict[str, Any]) -> AccountSelection:
     """Which accounts the options name. Raises CommandError for days that are none."""
     day, since, until = (_day(options[name], name) for name in ("day", "since", "until"))
     if day and (since or until):
         raise CommandError("--day goes without --since and --until")
     if since and until and until < since:
         raise CommandError(f"--until {until} is before --since {since}")
-    return Selection(options["source"], day or since, day or until)
+    return AccountSelection(options["source"], day or since, day or until)
 
 
 def _day(text: str | None, name: str) -> dt.date | None:

@@ -17,7 +17,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ingest.backfill.progress import BackfillProgress
 from ingest.backfill.reading import Reading
-from ingest.backfill.run import Backfill, Failed, Outcome, Stop, Stopped
+from ingest.backfill.run import Backfill, BackfillFailed, FileOutcome, Stop, Stopped
 from ingest.feeds.collector import Options
 from ingest.feeds.sniffing import UnknownFormat
 from ingest.formats.registry import FORMATS
@@ -75,7 +75,7 @@ class Command(BaseCommand):
                             break
             except (SourceError, UnknownFormat) as error:
                 raise CommandError(str(error)) from error
-            except Failed as error:
+            except BackfillFailed as error:
                 raise CommandError(f"{error}. {GOES_ON.capitalize()}.") from error
             except Stopped as error:
                 left = backfill.crew.in_hand
@@ -102,7 +102,7 @@ class Command(BaseCommand):
             self.stderr.write(f"stopped after {read}{file} was read: {GOES_ON}")
         return outcome.whole
 
-    def _show(self, file: str, outcome: Outcome, seconds: float, json: bool) -> None:
+    def _show(self, file: str, outcome: FileOutcome, seconds: float, json: bool) -> None:
         """The account of this run and the earlier ones of the same command."""
         numbers = accounts.summary(outcome.booked, outcome.counts, outcome.accepted, 0, seconds)
         if json:

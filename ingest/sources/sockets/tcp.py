@@ -30,7 +30,7 @@ UNHEARD = "nothing has come yet; the collector's log says why"
 
 
 @dataclass
-class Status:
+class ConnectionStatus:
     """How the connection stands, for people; `last_error` is empty while it stands."""
 
     state: Literal["starting", "ok", "failing"] = "starting"
@@ -56,15 +56,19 @@ class TcpSource(LiveSource):
         self._host, self._port, self._once, self._guarded = host, port, once, guarded
         self._clock = clock
         self._began, self._heard = self._clock(), False
-        self._status = Status()
+        self._status = ConnectionStatus()
         self.origin = f"tcp://{host}:{port}"[:200]
 
     @property
-    def status(self) -> Status:
+    def status(self) -> ConnectionStatus:
         """How the connection stands; of a guarded one that never sent anything, only for how long it has been tried."""
         if not self._guarded or self._heard:
             return self._status
-        return Status("starting") if self._clock() - self._began < CONNECT_SECONDS else Status("failing", UNHEARD)
+        return (
+            ConnectionStatus("starting")
+            if self._clock() - self._began < CONNECT_SECONDS
+            else ConnectionStatus("failing", UNHEARD)
+        )
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A connection; of a guarded source to an address that was checked, not to the name again."""
@@ -88,13 +92,13 @@ class TcpSource(LiveSource):
                 reason = str(error) or f"no answer within {CONNECT_SECONDS:.0f} s"
                 if self._once:
                     raise SourceError(f"cannot connect to {self.origin}: {reason}") from error
-                self._status = Status("failing", f"cannot connect: {reason}")
+                self._status = ConnectionStatus("failing", f"cannot connect: {reason}")
                 logger.warning("cannot connect to %s: %s; trying again in about %.0f s", self.origin, reason, backoff)
                 await asyncio.sleep(backoff * random.uniform(0.5, 1.5))
                 backoff = min(backoff * 2, BACKOFF_SECONDS[1])
                 continue
             logger.info("connected to %s", self.origin)
-            self._status = Status("ok")
+            self._status = ConnectionStatus("ok")
             try:
                 keep_alive(writer)
                 while data := await reader.read(CHUNK_BYTES):
@@ -109,7 +113,7 @@ class TcpSource(LiveSource):
             if self._once:
                 return
             cut = True
-            self._status = Status("failing", f"connection lost: {reason}")
+            self._status = ConnectionStatus("failing", f"connection lost: {reason}")
             logger.warning("connection to %s lost: %s", self.origin, reason)
             await asyncio.sleep(backoff * random.uniform(0.5, 1.5))
             backoff = min(backoff * 2, BACKOFF_SECONDS[1])

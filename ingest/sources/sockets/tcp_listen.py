@@ -30,7 +30,7 @@ WAITING_CHUNKS = 64
 
 
 @dataclass(eq=False)
-class _Receiver:
+class _SenderConnection:
     """One connection: its task, whose it is, and when it last sent something (seconds of a monotonic clock)."""
 
     task: asyncio.Task[None]
@@ -45,10 +45,10 @@ class TcpListenSource(LiveSource):
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
         self._chunks: asyncio.Queue[Chunk] = asyncio.Queue(WAITING_CHUNKS)
-        self._receivers: set[_Receiver] = set()
+        self._receivers: set[_SenderConnection] = set()
         self._refused, self._log_at = 0, 0.0
         self._make: Callable[[bool], Splitter] = lambda datagrams: Lines()
-        self._last: _Receiver | None = None  # whose pieces were passed on
+        self._last: _SenderConnection | None = None  # whose pieces were passed on
         self.origin = f"tcp-listen://{host}:{port}"[:200]
 
     async def chunks(self, offset: int = 0) -> AsyncGenerator[Chunk, None]:
@@ -71,7 +71,7 @@ class TcpListenSource(LiveSource):
         task = asyncio.current_task()
         assert task is not None, "asyncio runs callbacks of connections as tasks"
         address = str((writer.get_extra_info("peername") or ("",))[0])
-        receiver = _Receiver(task, writer, address, time.monotonic())
+        receiver = _SenderConnection(task, writer, address, time.monotonic())
         if not self._has_place(receiver):
             self._tell_refused(receiver.address)
             writer.close()
@@ -86,7 +86,7 @@ class TcpListenSource(LiveSource):
             self._receivers.discard(receiver)
             writer.close()
 
-    async def _read(self, reader: asyncio.StreamReader, receiver: _Receiver) -> None:
+    async def _read(self, reader: asyncio.StreamReader, receiver: _SenderConnection) -> None:
         """Pass on whole pieces. A full queue stops the reading, and TCP tells the sender to wait."""
         splitter = self._make(False)
         try:
@@ -97,7 +97,7 @@ class TcpListenSource(LiveSource):
         finally:
             await self._pass_on(receiver, splitter.header, splitter.flush())
 
-    async def _pass_on(self, receiver: _Receiver, header: bytes, text: bytes) -> None:
+    async def _pass_on(self, receiver: _SenderConnection, header: bytes, text: bytes) -> None:
         """Put the pieces in the queue, with the header of their sender if another one spoke last."""
         if text:
             text = header + text if self._last not in (None, receiver) else text
@@ -108,14 +108,14 @@ class TcpListenSource(LiveSource):
         """How connections are cut that are made from now on."""
         self._make = make
 
-    def _has_place(self, receiver: _Receiver) -> bool:
+    def _has_place(self, receiver: _SenderConnection) -> bool:
         """Whether the receiver may stay; if need be a silent one has to go for it."""
         same = [one for one in self._receivers if one.address == receiver.address]
         if len(same) >= MAX_AN_ADDRESS:
             return self._end_silent(same, receiver)
         return len(self._receivers) < MAX_CONNECTIONS or self._end_silent(list(self._receivers), receiver)
 
-    def _end_silent(self, among: list[_Receiver], newcomer: _Receiver) -> bool:
+    def _end_silent(self, among: list[_SenderConnection], newcomer: _SenderConnection) -> bool:
         """End the connection that has been silent for longest, if that is long enough; whether there was one."""
         longest = min(among, key=lambda one: one.heard_at)
         if newcomer.heard_at - longest.heard_at < SILENT_SECONDS:

@@ -22,7 +22,7 @@ from ingest.sources.common.aisstream_options import parse_url
 from ingest.sources.common.contract import Chunk, LiveSource, SourceError
 from ingest.sources.common.urls import MASK, masked
 from ingest.sources.web import pacing
-from ingest.sources.web.http import Status
+from ingest.sources.web.http import PollStatus
 from resilience.pages.readable import one_line
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class _Lost(Exception):
     """The connection is of no use any more."""
 
 
-class _Refused(_Lost):
+class _SubscriptionRefused(_Lost):
     """The server said so, and will probably say it again."""
 
 
@@ -61,7 +61,7 @@ class AisStreamSource(LiveSource):
 
     def __init__(self, url: str, *, once: bool = False, clock: pacing.Clock | None = None) -> None:
         self.origin = masked(url)[:200]
-        self.status = Status()
+        self.status = PollStatus()
         try:
             self._subscription = parse_url(url)
         except ValueError as error:
@@ -94,7 +94,9 @@ class AisStreamSource(LiveSource):
                 raise SourceError(f"{self.origin}: {self._reason(lost)}") from lost
             self.status.state, self.status.last_error = "failing", self._reason(lost)[:300]
             failures += not isinstance(lost, _Silent)
-            seconds = pacing.backoff(max(failures, 1), SHORTEST_WAIT_SECONDS, lasting=isinstance(lost, _Refused))
+            seconds = pacing.backoff(
+                max(failures, 1), SHORTEST_WAIT_SECONDS, lasting=isinstance(lost, _SubscriptionRefused)
+            )
             logger.warning("%s: %s; connecting again in %.0f s", self.origin, self._reason(lost), seconds)
             await self._clock.sleep(seconds)
 
@@ -149,7 +151,7 @@ async def _message(connection: ClientConnection) -> bytes:
     except TimeoutError as error:
         raise _Silent(f"nothing came for {SILENCE_SECONDS:.0f} s, dropping the connection") from error
     if b'"error"' in data[:100] and (said := _error(data)):
-        raise _Refused(f"the server says: {said[:200]}")
+        raise _SubscriptionRefused(f"the server says: {said[:200]}")
     return data.replace(b"\n", b" ") + b"\n"  # outside of strings a line feed is a blank, and inside there is none
 
 

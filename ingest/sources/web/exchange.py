@@ -38,7 +38,7 @@ for _name in ("httpx", "httpcore"):  # They log whole URLs at INFO, with the key
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 
-class Failure(Exception):
+class ExchangeFailure(Exception):
     """No document came. `kind` is a stable code; the text has no secrets.
 
     `lasting`: time alone seldom cures it. `headers`: those of the answer, lower case, empty where there was none.
@@ -59,7 +59,7 @@ class Limits(NamedTuple):
     bytes: int
 
 
-class Answer(NamedTuple):
+class HttpAnswer(NamedTuple):
     """What came back. `body` is unpacked, and empty unless the status is 200."""
 
     status: int
@@ -77,7 +77,7 @@ def host_of(url: httpx.URL) -> str:
     return url.raw_host.decode("ascii")
 
 
-async def get(url: httpx.URL, headers: Mapping[str, str], secrets: Mapping[str, str], limits: Limits) -> Answer:
+async def get(url: httpx.URL, headers: Mapping[str, str], secrets: Mapping[str, str], limits: Limits) -> HttpAnswer:
     """GET `url`, which has no user information, following redirects. Raises Failure; answers of any status return.
 
     `secrets` are headers that only the URL's own scheme, host and port receive; a redirect elsewhere loses them.
@@ -89,7 +89,9 @@ async def get(url: httpx.URL, headers: Mapping[str, str], secrets: Mapping[str, 
         if answer.status not in _REDIRECTS:
             return answer
         target = _redirected(target, answer.headers.get("location", ""))
-    raise Failure("redirects", f"more than {MAX_REDIRECTS} redirects, the last to {masked(str(target))}", lasting=True)
+    raise ExchangeFailure(
+        "redirects", f"more than {MAX_REDIRECTS} redirects, the last to {masked(str(target))}", lasting=True
+    )
 
 
 @contextlib.asynccontextmanager
@@ -110,28 +112,30 @@ async def follow(
                     yield response
                     return
         if response.status_code not in _REDIRECTS:
-            raise status_failure(Answer(response.status_code, response.headers, b""))
+            raise status_failure(HttpAnswer(response.status_code, response.headers, b""))
         target = _redirected(target, response.headers.get("location", ""))
-    raise Failure("redirects", f"more than {MAX_REDIRECTS} redirects, the last to {masked(str(target))}", lasting=True)
+    raise ExchangeFailure(
+        "redirects", f"more than {MAX_REDIRECTS} redirects, the last to {masked(str(target))}", lasting=True
+    )
 
 
-async def post(url: httpx.URL, form: Mapping[str, str], limits: Limits) -> Answer:
+async def post(url: httpx.URL, form: Mapping[str, str], limits: Limits) -> HttpAnswer:
     """POST a form. No redirect is followed: what is in the form is for this host. Raises Failure."""
     return await _ask("POST", url, {}, limits, form)
 
 
-def status_failure(answer: Answer) -> Failure:
+def status_failure(answer: HttpAnswer) -> ExchangeFailure:
     """The failure that an answer without a document is."""
     phrase = HTTPStatus(answer.status).phrase if answer.status in HTTPStatus._value2member_map_ else "unknown"
     lasting = answer.status in (401, 403, 404, 410)
-    return Failure(
+    return ExchangeFailure(
         f"status_{answer.status}", f"answered {answer.status} {phrase}", lasting=lasting, headers=answer.headers
     )
 
 
 async def _ask(
     method: str, url: httpx.URL, headers: Mapping[str, str], limits: Limits, form: Mapping[str, str] | None = None
-) -> Answer:
+) -> HttpAnswer:
     """One request, alone with its host; every way in which it can go wrong becomes a Failure."""
     with _failures(url, limits):
         host = provider(host_of(url))  # held for as long as its lock: providers that nobody holds are forgotten
@@ -139,7 +143,7 @@ async def _ask(
             request = functools.partial(_request, method, url, headers, form)
             async with _opened(request, url, limits) as response:
                 body = await _body(response, limits.bytes) if response.status_code == 200 else b""
-                return Answer(response.status_code, response.headers, body)
+                return HttpAnswer(response.status_code, response.headers, body)
 
 
 @contextlib.contextmanager
@@ -148,18 +152,20 @@ def _failures(url: httpx.URL, limits: Limits) -> Iterator[None]:
     try:
         yield
     except (TimeoutError, httpx.TimeoutException) as error:
-        raise Failure("timeout", f"no answer in time ({limits.silence:g} s, {limits.total:g} s in all)") from error
+        raise ExchangeFailure(
+            "timeout", f"no answer in time ({limits.silence:g} s, {limits.total:g} s in all)"
+        ) from error
     except AddressRefused as error:
-        raise Failure("address", str(error), lasting=True) from error
+        raise ExchangeFailure("address", str(error), lasting=True) from error
     except (socket.gaierror, UnicodeError) as error:
-        raise Failure("dns", f"the name {host_of(url)} has no address: {error}") from error
+        raise ExchangeFailure("dns", f"the name {host_of(url)} has no address: {error}") from error
     except (httpx.ConnectError, OSError) as error:
         tls = _cause(error, ssl.SSLError)
-        raise Failure(
+        raise ExchangeFailure(
             "tls" if tls else "connect", f"cannot connect: {tls or _cause(error, OSError) or error}"
         ) from error
     except (httpx.HTTPError, zlib.error) as error:
-        raise Failure("protocol", f"the answer is damaged: {error or type(error).__name__}") from error
+        raise ExchangeFailure("protocol", f"the answer is damaged: {error or type(error).__name__}") from error
 
 
 @contextlib.asynccontextmanager
@@ -215,10 +221,10 @@ def _tls() -> ssl.SSLContext:
 
 async def _body(response: httpx.Response, limit: int) -> bytes:
     """The whole body, unpacked here: httpx's own decoding would let 64 kB of gzip grow to 64 MB in one step."""
-    too_large = Failure("too_large", f"the document is larger than {limit} bytes")
+    too_large = ExchangeFailure("too_large", f"the document is larger than {limit} bytes")
     packing = response.headers.get("content-encoding", "").strip().lower()
     if packing not in ("", "identity", "gzip", "x-gzip"):
-        raise Failure("encoding", f"the document is packed as {packing[:20]!r}; gzip was asked for")
+        raise ExchangeFailure("encoding", f"the document is packed as {packing[:20]!r}; gzip was asked for")
     declared = response.headers.get("content-length", "")
     if declared.isdigit() and int(declared[:20]) > limit:
         raise too_large
@@ -230,9 +236,11 @@ async def _body(response: httpx.Response, limit: int) -> bytes:
         if received > limit or len(body) > limit:
             raise too_large
         if len(body) > FREE_BYTES and len(body) > MAX_RATIO * received:
-            raise Failure("too_dense", f"the document unpacks to more than {MAX_RATIO} times its size", lasting=True)
+            raise ExchangeFailure(
+                "too_dense", f"the document unpacks to more than {MAX_RATIO} times its size", lasting=True
+            )
     if gzip and received and (not gzip.eof or gzip.unused_data):
-        raise Failure("encoding", "the gzip stream does not end where the document does")
+        raise ExchangeFailure("encoding", "the gzip stream does not end where the document does")
     return bytes(body)
 
 
@@ -241,9 +249,9 @@ def _redirected(url: httpx.URL, location: str) -> httpx.URL:
     try:
         target = url.join(location).copy_with(userinfo=b"", fragment=None)
     except (httpx.InvalidURL, ValueError) as error:
-        raise Failure("redirect", "redirected to what is no address", lasting=True) from error
+        raise ExchangeFailure("redirect", "redirected to what is no address", lasting=True) from error
     if not location or not is_askable(target):
-        raise Failure(
+        raise ExchangeFailure(
             "redirect", f"redirected to {masked(location)[:100]!r}, which is no http(s) address", lasting=True
         )
     return target

@@ -23,7 +23,7 @@ from ingest.sources.common.contract import Chunk, LiveSource, SourceError
 from ingest.sources.common.options import OAuth
 from ingest.sources.common.urls import masked
 from ingest.sources.web import pacing
-from ingest.sources.web.exchange import Answer, Failure, Limits, get, host_of, is_askable, status_failure
+from ingest.sources.web.exchange import ExchangeFailure, HttpAnswer, Limits, get, host_of, is_askable, status_failure
 from ingest.sources.web.oauth import Tokens
 from resilience.breaker.registry import FEED_PREFIX, Breaker, CircuitOpen, MemoryStore, get_breaker
 
@@ -38,7 +38,7 @@ _HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
 
 
 @dataclass
-class Status:
+class PollStatus:
     """How a polled source stands, for people. Times are ms since 1970, None before the first; no secrets."""
 
     state: Literal["starting", "ok", "failing"] = "starting"
@@ -70,7 +70,7 @@ class HttpSource(LiveSource):
         breaker: Breaker | None = None,
     ) -> None:
         self.origin = masked(url)[:200]
-        self.status = Status()
+        self.status = PollStatus()
         given = _parsed(url)
         self._url = given.copy_with(userinfo=b"", fragment=None)
         self._secrets = _checked(headers or {}) | _basic(given)
@@ -101,7 +101,7 @@ class HttpSource(LiveSource):
                 answer = await self._ask()
             except CircuitOpen as refusal:
                 seconds = self._refused(refusal)
-            except Failure as failure:
+            except ExchangeFailure as failure:
                 seconds = self._failed(failure)
                 if failure.kind == "status_429":
                     provider.be_quiet(self._clock.monotonic() + seconds)
@@ -114,10 +114,10 @@ class HttpSource(LiveSource):
     async def _ask_once(self) -> bytes:
         try:
             return self._news(await self._ask())
-        except (Failure, CircuitOpen) as failure:
+        except (ExchangeFailure, CircuitOpen) as failure:
             raise SourceError(f"{self.origin}: {failure}") from failure
 
-    async def _ask(self) -> Answer:
+    async def _ask(self) -> HttpAnswer:
         """An answer with 200, 204 or 304; else raises Failure, and CircuitOpen where the breaker lets nothing pass.
 
         A token that is refused is replaced once: it may have been revoked.
@@ -131,11 +131,11 @@ class HttpSource(LiveSource):
                 raise status_failure(answer)
             return answer
 
-    async def _get(self) -> Answer:
+    async def _get(self) -> HttpAnswer:
         token = {"authorization": await self._tokens.header(self._limits)} if self._tokens else {}
         return await get(self._url, self._validators, self._secrets | token, self._limits)
 
-    def _news(self, answer: Answer) -> bytes:
+    def _news(self, answer: HttpAnswer) -> bytes:
         """The document, or nothing where it is the last one again."""
         if answer.status != 200:
             return b""
@@ -144,7 +144,7 @@ class HttpSource(LiveSource):
         before, self._seen = self._seen, blake2b(answer.body, digest_size=16).digest()
         return answer.body if self._seen != before else b""
 
-    def _succeeded(self, answer: Answer) -> float:
+    def _succeeded(self, answer: HttpAnswer) -> float:
         """Seconds until the next request."""
         self._began_again()
         if not pacing.credits_spent(answer.headers):
@@ -159,7 +159,7 @@ class HttpSource(LiveSource):
         if self._kind:
             logger.info("%s answers again", self.origin)
         self._failures, self._kind, self._held = 0, "", False
-        self.status = Status("ok", last_success=self._now_ms())
+        self.status = PollStatus("ok", last_success=self._now_ms())
 
     def _refused(self, refusal: CircuitOpen) -> float:
         """Seconds until the breaker is asked again. Why requests failed stays to be read, if it was that."""
@@ -170,7 +170,7 @@ class HttpSource(LiveSource):
         self._held = True
         return max(refusal.retry_after_seconds, SHORTEST_REFUSAL_SECONDS)
 
-    def _failed(self, failure: Failure) -> float:
+    def _failed(self, failure: ExchangeFailure) -> float:
         """Seconds until the next request."""
         self._failures += 1
         seconds = pacing.demanded(failure.headers, self._clock.wall())
@@ -203,7 +203,7 @@ def feed_breaker(label: str) -> Breaker:
 
 
 def _speaks_against_the_feed(error: BaseException) -> bool:
-    return isinstance(error, Failure)
+    return isinstance(error, ExchangeFailure)
 
 
 def _parsed(url: str) -> httpx.URL:

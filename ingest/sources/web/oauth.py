@@ -12,7 +12,7 @@ import httpx
 import msgspec
 
 from ingest.sources.common.options import OAuth
-from ingest.sources.web.exchange import Failure, Limits, host_of, post
+from ingest.sources.web.exchange import ExchangeFailure, Limits, host_of, post
 from ingest.sources.web.pacing import Clock
 
 MAX_TOKEN_BYTES = 64 * 1024
@@ -55,14 +55,14 @@ class Tokens:
         }
         try:
             answer = await post(self._url, form, limits._replace(bytes=min(limits.bytes, MAX_TOKEN_BYTES)))
-        except Failure as failure:
+        except ExchangeFailure as failure:
             text = f"no token from {host_of(self._url)}: {failure}"
-            raise Failure(f"token_{failure.kind}", text, lasting=failure.lasting) from failure
+            raise ExchangeFailure(f"token_{failure.kind}", text, lasting=failure.lasting) from failure
         if answer.status != 200:
             refused = 400 <= answer.status < 500 and answer.status != 429
             text = f"{host_of(self._url)} gives no token: answered {answer.status}"
             text += "; check client_id and client_secret" if refused else ""
-            raise Failure("token_refused", text, lasting=refused, headers=answer.headers)
+            raise ExchangeFailure("token_refused", text, lasting=refused, headers=answer.headers)
         return _granted(answer.body)
 
 
@@ -70,7 +70,7 @@ def _granted(body: bytes) -> _Granted:
     try:
         granted = msgspec.json.decode(body, type=_Granted, strict=False)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise Failure("token_unusable", "the token server's answer is no token", lasting=True) from None
+        raise ExchangeFailure("token_unusable", "the token server's answer is no token", lasting=True) from None
     if not _TOKEN.fullmatch(granted.access_token):
-        raise Failure("token_unusable", "the token is not one that fits into a header", lasting=True)
+        raise ExchangeFailure("token_unusable", "the token is not one that fits into a header", lasting=True)
     return granted

@@ -22,7 +22,7 @@ import httpx
 from ingest.sources.common.contract import Chunk, SourceError
 from ingest.sources.common.options import OAuth
 from ingest.sources.web import pacing
-from ingest.sources.web.exchange import Failure, Limits, follow, host_of
+from ingest.sources.web.exchange import ExchangeFailure, Limits, follow, host_of
 from ingest.sources.web.http import HttpSource
 from resilience.breaker.registry import Breaker, CircuitOpen
 
@@ -80,8 +80,8 @@ class HttpStreamSource(HttpSource):
                     async for data in self._data(response):
                         yield Chunk(data, self._now_ms(), broken=cut)
                         cut = False
-                raise Failure("closed", "closed by the other side")
-            except (CircuitOpen, Failure) as error:
+                raise ExchangeFailure("closed", "closed by the other side")
+            except (CircuitOpen, ExchangeFailure) as error:
                 lost = error
             if self._once:
                 if self._flowed:
@@ -89,11 +89,11 @@ class HttpStreamSource(HttpSource):
                 raise SourceError(f"{self.origin}: {lost}") from lost
             cut = cut or self._flowed
             seconds = self._refused(lost) if isinstance(lost, CircuitOpen) else self._lost(lost)
-            if isinstance(lost, Failure) and lost.kind == "status_429":
+            if isinstance(lost, ExchangeFailure) and lost.kind == "status_429":
                 provider.be_quiet(self._clock.monotonic() + seconds)
             await self._wait(seconds)
 
-    def _lost(self, failure: Failure) -> float:
+    def _lost(self, failure: ExchangeFailure) -> float:
         """Seconds until the next attempt."""
         return max(self._failed(failure), min(self._retry_seconds, pacing.LONGEST_BACKOFF_SECONDS))
 
@@ -107,7 +107,7 @@ class HttpStreamSource(HttpSource):
             try:
                 async with self._breaker.aguard():
                     response = await stack.enter_async_context(opening)
-            except Failure as failure:
+            except ExchangeFailure as failure:
                 if failure.kind == "status_401" and self._tokens:
                     self._tokens.forget()
                 raise
@@ -117,7 +117,9 @@ class HttpStreamSource(HttpSource):
         """What the body brings: events' data as lines, or bytes as they are."""
         packing = response.headers.get("content-encoding", "").strip().lower()
         if packing not in ("", "identity"):
-            raise Failure("encoding", f"the stream is packed as {packing[:20]!r}; it was asked for plain", lasting=True)
+            raise ExchangeFailure(
+                "encoding", f"the stream is packed as {packing[:20]!r}; it was asked for plain", lasting=True
+            )
         is_events = response.headers.get("content-type", "").lower().startswith("text/event-stream")
         events = Events() if is_events else None
         async for data in response.aiter_raw():
@@ -149,7 +151,7 @@ class Events:
         *lines, self._rest = _END_OF_LINE.split(self._rest + chunk)
         done = b"".join(filter(None, map(self._line, lines)))
         if self._size + len(self._rest) > MAX_EVENT_BYTES:
-            raise Failure("event_too_large", f"an event is larger than {MAX_EVENT_BYTES} bytes")
+            raise ExchangeFailure("event_too_large", f"an event is larger than {MAX_EVENT_BYTES} bytes")
         return done
 
     def _line(self, line: bytes) -> bytes | None:

@@ -461,7 +461,7 @@ class Clock:
 def test_what_was_last_known_is_trusted_for_an_hour_and_redis_is_not_asked_each_time(queue, monkeypatch):
     feed()
     clock = Clock()
-    known = receivers.Known(clock)
+    known = receivers.KnownFeeds(clock)
     assert known.feed("pier").source == "pier"
     stop_queue()
     asked = []
@@ -473,7 +473,7 @@ def test_what_was_last_known_is_trusted_for_an_hour_and_redis_is_not_asked_each_
     clock.now += receivers.AWAY_SECONDS
     assert known.feed("pier").source == "pier"
     assert len(asked) == 2
-    monkeypatch.setattr(receivers.Known, "_from_the_table", lambda self, label, away: "the table's")
+    monkeypatch.setattr(receivers.KnownFeeds, "_from_the_table", lambda self, label, away: "the table's")
     clock.now = 1000.0 + receivers.TRUSTED_SECONDS + 1
     assert known.feed("pier") == "the table's"
 

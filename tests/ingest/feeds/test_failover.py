@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 
 from ingest.feeds import failover
-from ingest.health.state import State, Verdict
+from ingest.health.state import FeedState, FeedVerdict
 from ingest.models import Feed
 from tests.ingest.feeds.test_feed_admin import GOOD, errors
 
@@ -19,7 +19,7 @@ def health(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     known: dict[str, Any] = {}
 
     class Known:
-        def __init__(self, verdict: Verdict) -> None:
+        def __init__(self, verdict: FeedVerdict) -> None:
             self.verdict = verdict
 
     def attach(feeds: list[Feed], now: int) -> None:
@@ -44,18 +44,18 @@ def run(running: set[str]) -> set[str]:
 @pytest.mark.parametrize(
     ("verdict", "running", "expected"),
     [
-        (Verdict(State.OK), {"first"}, {"first"}),
-        (Verdict(State.SILENT), {"first"}, {"first", "second"}),
-        (Verdict(State.FAILING), {"first"}, {"first", "second"}),
-        (Verdict(State.OK), {"first", "second"}, {"first"}),
-        (Verdict(State.FAILING, settled=False), {"first"}, {"first"}),
-        (Verdict(State.OK, settled=False), {"first", "second"}, {"first", "second"}),
+        (FeedVerdict(FeedState.OK), {"first"}, {"first"}),
+        (FeedVerdict(FeedState.SILENT), {"first"}, {"first", "second"}),
+        (FeedVerdict(FeedState.FAILING), {"first"}, {"first", "second"}),
+        (FeedVerdict(FeedState.OK), {"first", "second"}, {"first"}),
+        (FeedVerdict(FeedState.FAILING, settled=False), {"first"}, {"first"}),
+        (FeedVerdict(FeedState.OK, settled=False), {"first", "second"}, {"first", "second"}),
         (None, {"first"}, {"first"}),
         (None, {"first", "second"}, {"first", "second"}),
     ],
 )
 def test_it_runs_while_the_other_is_down_and_stays_as_it_is_while_nobody_knows(
-    verdict: Verdict | None, running: set[str], expected: set[str], health: dict[str, Any]
+    verdict: FeedVerdict | None, running: set[str], expected: set[str], health: dict[str, Any]
 ) -> None:
     if verdict is not None:
         health["first"] = verdict
@@ -64,7 +64,7 @@ def test_it_runs_while_the_other_is_down_and_stays_as_it_is_while_nobody_knows(
 
 def test_it_runs_where_the_other_is_not_enabled_or_gone(both: tuple[Feed, Feed], health: dict[str, Any]) -> None:
     first, _ = both
-    health["first"] = Verdict(State.OK)
+    health["first"] = FeedVerdict(FeedState.OK)
     Feed.objects.filter(pk=first.pk).update(enabled=False)
     assert run(set()) == {"second"}
     first.delete()

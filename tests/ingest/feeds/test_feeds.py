@@ -11,7 +11,7 @@ from django_redis import get_redis_connection
 from ingest.feeds import runner
 from ingest.feeds.runner import FeedRunner
 from ingest.health import keys
-from ingest.health.reading import Subject, read
+from ingest.health.reading import WatchedFeed, read
 from ingest.health.recorder import recorder
 from ingest.models import Feed
 from resilience.queue.broker import StreamsBroker
@@ -229,7 +229,7 @@ def test_a_feed_that_receivers_push_to_is_looked_after_without_a_collector(caplo
 
 
 def health(label):
-    return read([Subject(label, True, None)], time.time_ns() // 1_000_000)[label]
+    return read([WatchedFeed(label, True, None)], time.time_ns() // 1_000_000)[label]
 
 
 def state(label):

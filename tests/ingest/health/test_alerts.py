@@ -11,17 +11,17 @@ from django_redis import get_redis_connection
 
 from ingest.health import alerts, webhook
 from ingest.health.alerts import Watch, announce
-from ingest.health.reading import Subject
+from ingest.health.reading import WatchedFeed
 from ingest.health.recorder import Recorder
 from ingest.health.standing import Standing
-from ingest.health.state import State, Verdict
+from ingest.health.state import FeedState, FeedVerdict
 from tests.support.messages import NOON_MS, batch, position
 from tests.support.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.serial
 
-SILENT = Verdict(State.SILENT, "no message for 3 min, expected within 2 min")
-OK = Verdict(State.OK)
+SILENT = FeedVerdict(FeedState.SILENT, "no message for 3 min, expected within 2 min")
+OK = FeedVerdict(FeedState.OK)
 
 
 @pytest.fixture(autouse=True)
@@ -60,8 +60,8 @@ def test_a_silent_feed_is_announced_once_and_its_recovery_once(said, sent, store
 
 
 def test_a_change_from_bad_to_bad_is_announced_and_a_feed_that_goes_off_is_cleared(said, sent):
-    behind = Verdict(State.STALE_CLOCK, "behind")
-    for verdict in (SILENT, Verdict(State.FAILING, "refused"), behind, Verdict(State.OFF, "disabled")):
+    behind = FeedVerdict(FeedState.STALE_CLOCK, "behind")
+    for verdict in (SILENT, FeedVerdict(FeedState.FAILING, "refused"), behind, FeedVerdict(FeedState.OFF, "disabled")):
         announce("pier", verdict, NOON_MS, sent.append)
     assert [text for _, text in said()][1:] == [
         "feed pier is failing: refused",
@@ -72,15 +72,15 @@ def test_a_change_from_bad_to_bad_is_announced_and_a_feed_that_goes_off_is_clear
 
 
 def test_what_is_not_settled_is_not_announced_and_clears_nothing(sent):
-    assert not announce("pier", Verdict(State.FAILING, "refused", settled=False), NOON_MS, sent.append)
+    assert not announce("pier", FeedVerdict(FeedState.FAILING, "refused", settled=False), NOON_MS, sent.append)
     announce("pier", SILENT, NOON_MS, sent.append)
-    assert not announce("pier", Verdict(State.OK, "waiting", settled=False), NOON_MS, sent.append)
+    assert not announce("pier", FeedVerdict(FeedState.OK, "waiting", settled=False), NOON_MS, sent.append)
     assert len(sent) == 1
 
 
 def test_a_feed_that_is_well_from_the_start_is_no_news(sent):
     assert not announce("pier", OK, NOON_MS, sent.append)
-    assert not announce("pier", Verdict(State.OFF, "disabled"), NOON_MS, sent.append)
+    assert not announce("pier", FeedVerdict(FeedState.OFF, "disabled"), NOON_MS, sent.append)
 
 
 def test_of_many_processes_one_announces(sent):
@@ -108,7 +108,7 @@ def test_a_feed_that_falls_silent_raises_an_alert_and_its_next_message_clears_it
     settings.FEED_SILENT_SECONDS = 120
     watch, standing = Watch(sent.append), Standing("test", NOON_MS)
     standing.opened(Live())
-    feeds = [(Subject("test", True, None), standing)]
+    feeds = [(WatchedFeed("test", True, None), standing)]
 
     def hear(now):
         parcel = batch([position()], now, recorded=False, accepted_at=now)
@@ -133,7 +133,7 @@ def test_a_collector_that_begins_anew_neither_clears_nor_repeats_an_alert(sent):
     standing.opened(Live())
     watch = Watch(sent.append)
     for second in (1, 60, 122, 300):
-        watch.look([(Subject("test", True, None), standing)], NOON_MS + second * 1000)
+        watch.look([(WatchedFeed("test", True, None), standing)], NOON_MS + second * 1000)
     assert len(sent) == 1
 
 
@@ -152,7 +152,7 @@ def test_nothing_that_goes_wrong_in_looking_stops_the_feeds_and_it_is_said_once(
     with monkeypatch.context() as patch:
         patch.setattr(alerts, "tell", fail)
         for _ in range(3):
-            watch.look([(Subject("test", True, None), Standing("test", NOON_MS))], NOON_MS)
+            watch.look([(WatchedFeed("test", True, None), Standing("test", NOON_MS))], NOON_MS)
     assert said() == [("WARNING", f"nobody looks after the feeds for now: {error}")]
 
 

@@ -15,10 +15,10 @@ from ingest.formats.ais.assembly import NmeaAssembly
 from ingest.formats.common.contract import Setup
 from ingest.health import keys as health_keys
 from ingest.health import recorder as health
-from ingest.health.reading import Subject, clocks, minutes, read
+from ingest.health.reading import WatchedFeed, clocks, minutes, read
 from ingest.health.recorder import Recorder
 from ingest.health.standing import Standing, fold_baselines, tell
-from ingest.health.state import State
+from ingest.health.state import FeedState
 from ingest.pipeline import process
 from ingest.reports import LineCounts
 from ingest.stages.work import Counts, Fused
@@ -29,7 +29,7 @@ from tests.support.patience import PATIENCE_SECONDS
 pytestmark = pytest.mark.serial
 
 MINUTE = 60_000
-FEED = Subject("test", enabled=True, poll_seconds=None)
+FEED = WatchedFeed("test", enabled=True, poll_seconds=None)
 
 
 @pytest.fixture(autouse=True)
@@ -129,7 +129,7 @@ def test_ships_seconds_show_a_small_skew_and_the_feeds_own_times_any(recorder):
     stand(NOON_MS)
     found = read([FEED], NOON_MS)["test"]
     assert (found.skew_by, found.skew_ms) == ("feed", pytest.approx(90_000, rel=0.06))
-    assert found.verdict.state is State.STALE_CLOCK
+    assert found.verdict.state is FeedState.STALE_CLOCK
 
 
 @pytest.mark.parametrize("fields", [{"recorded": True}, {"accepted_at": NOON_MS - 3 * 3_600_000}])
@@ -200,27 +200,27 @@ def test_a_feed_that_runs_and_hears_something_is_ok(recorder):
     stand(NOON_MS - 1000)
     accept(recorder, live([position()]))
     found = read([FEED], NOON_MS)["test"]
-    assert found.verdict.state is State.OK
+    assert found.verdict.state is FeedState.OK
     assert found.facts.last_message == NOON_MS
-    assert read([Subject("test", False, None)], NOON_MS)["test"].verdict.state is State.OFF
+    assert read([WatchedFeed("test", False, None)], NOON_MS)["test"].verdict.state is FeedState.OFF
 
 
 def test_a_feed_of_which_nothing_was_ever_heard_is_off_and_has_no_figures():
     found = read([FEED], NOON_MS)["test"]
-    assert found.verdict.state is State.OFF
+    assert found.verdict.state is FeedState.OFF
     assert (found.rate, found.delay_median_ms, found.skew_ms, found.rejected_share) == (None, None, None, None)
 
 
 def test_a_failing_source_says_why_and_is_the_open_breaker_of_a_polled_feed():
     source = Source(status=Status("failing", "answered 503 Service Unavailable"))
     stand(NOON_MS, source)
-    found = read([Subject("test", True, 5.0)], NOON_MS)["test"]
-    assert (found.verdict.state, found.verdict.reason) == (State.FAILING, "answered 503 Service Unavailable")
+    found = read([WatchedFeed("test", True, 5.0)], NOON_MS)["test"]
+    assert (found.verdict.state, found.verdict.reason) == (FeedState.FAILING, "answered 503 Service Unavailable")
     assert (found.breaker.open, found.breaker.next_poll) == (True, NOON_MS + 9)
     source.status = Status("ok")
     standing = stand(NOON_MS, source)
     assert standing.facts(NOON_MS)["error"] == ""
-    assert read([Subject("test", True, 5.0)], NOON_MS)["test"].breaker.open is False
+    assert read([WatchedFeed("test", True, 5.0)], NOON_MS)["test"].breaker.open is False
 
 
 def test_a_failure_keeps_its_beginning_through_attempts_that_fail_again():

@@ -21,7 +21,7 @@ def store(monkeypatch):
     client = get_redis_connection("queue")
     client.flushdb()
     monkeypatch.setattr(panels, "_now_ms", lambda: NOON_MS)
-    monkeypatch.setattr(sections, "_known", sections._Known())
+    monkeypatch.setattr(sections, "_known", sections._FeedLabels())
     yield client
     client.flushdb()
 

@@ -19,7 +19,7 @@ from django_q.models import Schedule
 from ingest import pipeline, tasks
 from ingest.acceptance.inline import InlineAcceptance
 from ingest.ledger import closed_days
-from ingest.ledger.accounts import REASONS, Selection, by_day, total, violations
+from ingest.ledger.accounts import REASONS, AccountSelection, by_day, total, violations
 from ingest.models import Batch, DayAccount
 from ingest.replay import MessageHandler
 from resilience.models import DeadLetter
@@ -64,17 +64,17 @@ def test_the_accounts_of_any_ledger_are_the_same_before_and_after(seed: int) -> 
     chance = random.Random(seed)
     for _ in range(150):
         random_line(chance)
-    before = by_day(Selection())
+    before = by_day(AccountSelection())
     assert any(violations(booked) for days in before.values() for booked in days.values())
     chunk = chance.choice([1, 7, 40, 1000])
     first = closed_days.close(TODAY, chunk=chunk)
     assert first.lines > 30 and not first.unfinished
-    assert by_day(Selection()) == before
+    assert by_day(AccountSelection()) == before
     random_line(chance)
     Batch.objects.filter(dead__gt=0).update(dead=0, stored=F("stored") + F("dead"))
-    before = by_day(Selection())
+    before = by_day(AccountSelection())
     closed_days.close(TODAY, chunk=chunk)
-    assert by_day(Selection()) == before
+    assert by_day(AccountSelection()) == before
     assert Batch.objects.filter(booked_at__lt=EDGE).count() <= 6, "the places of six recordings at most"
 
 
@@ -82,7 +82,7 @@ def test_a_broken_equation_is_found_in_a_day_that_was_rolled_up() -> None:
     at(-1)
     at(-1, foreign=CLEAN["foreign"] + 1)
     assert closed_days.close(TODAY).lines == 2
-    [booked] = by_day(Selection(source="test"))["test"].values()
+    [booked] = by_day(AccountSelection(source="test"))["test"].values()
     assert violations(booked) == ["lines = foreign + malformed + sentences: 24 is not 25"]
 
 
@@ -111,7 +111,7 @@ def test_lines_with_dead_letters_stay_until_those_are_settled() -> None:
     line.refresh_from_db()
     assert (line.dead, line.discarded) == (0, 1)
     assert closed_days.close(TODAY).lines == 1
-    assert total(by_day(Selection())["test"].values()).discarded == 1
+    assert total(by_day(AccountSelection())["test"].values()).discarded == 1
 
 
 def test_lines_whose_expired_letters_may_still_be_retried_stay_too() -> None:
@@ -149,9 +149,9 @@ def test_a_batch_delivered_again_within_the_kept_days_is_recognised() -> None:
     booked = dt.datetime.combine(timezone.now().date() - dt.timedelta(days=7), dt.time(0, 0), dt.UTC)
     Batch.objects.update(booked_at=booked)
     tasks.close_books()
-    before = by_day(Selection())
+    before = by_day(AccountSelection())
     pipeline.process(sent)
-    assert by_day(Selection()) == before and VesselPosition.objects.count() == 1
+    assert by_day(AccountSelection()) == before and VesselPosition.objects.count() == 1
 
 
 def test_the_time_of_a_run_is_bounded_and_the_next_goes_on() -> None:
@@ -166,7 +166,7 @@ def test_the_time_of_a_run_is_bounded_and_the_next_goes_on() -> None:
 def test_two_at_once_count_each_line_once() -> None:
     for _ in range(60):
         at(-2)
-    before = by_day(Selection())
+    before = by_day(AccountSelection())
     together, lines = threading.Barrier(2, timeout=PATIENCE_SECONDS), []
 
     def close() -> None:
@@ -174,7 +174,7 @@ def test_two_at_once_count_each_line_once() -> None:
         lines.append(closed_days.close(TODAY, chunk=4).lines)
 
     side_by_side(close, close)
-    assert sum(lines) == 60 and by_day(Selection()) == before and DayAccount.objects.count() == 1
+    assert sum(lines) == 60 and by_day(AccountSelection()) == before and DayAccount.objects.count() == 1
 
 
 def killed(work: Callable[[Callable[[], None]], None]) -> None:
@@ -204,7 +204,7 @@ def killed(work: Callable[[Callable[[], None]], None]) -> None:
 def test_killed_between_two_transactions_it_has_lost_and_doubled_nothing() -> None:
     for _ in range(30):
         at(-2)
-    before = by_day(Selection())
+    before = by_day(AccountSelection())
 
     def work(here: Callable[[], None]) -> None:
         calls = iter(range(100))
@@ -212,14 +212,14 @@ def test_killed_between_two_transactions_it_has_lost_and_doubled_nothing() -> No
 
     killed(work)
     assert (Batch.objects.count(), DayAccount.objects.get().batches) == (20, 10)
-    assert by_day(Selection()) == before
-    assert closed_days.close(TODAY, chunk=10).lines == 20 and by_day(Selection()) == before
+    assert by_day(AccountSelection()) == before
+    assert closed_days.close(TODAY, chunk=10).lines == 20 and by_day(AccountSelection()) == before
 
 
 def test_killed_within_a_transaction_it_has_done_nothing() -> None:
     for _ in range(30):
         at(-2)
-    before = by_day(Selection())
+    before = by_day(AccountSelection())
 
     def work(here: Callable[[], None]) -> None:
         with transaction.atomic():
@@ -229,14 +229,14 @@ def test_killed_within_a_transaction_it_has_done_nothing() -> None:
     killed(work)
     until = time.monotonic() + PATIENCE_SECONDS  # PostgreSQL notices by itself, and lets go of the locks
     while not (closed := closed_days.close(TODAY).lines) and time.monotonic() < until:
-        assert by_day(Selection()) == before
-    assert closed == 30 and by_day(Selection()) == before
+        assert by_day(AccountSelection()) == before
+    assert closed == 30 and by_day(AccountSelection()) == before
 
 
 def test_whoever_reads_meanwhile_sees_every_line_once() -> None:
     for _ in range(200):
         at(-2)
-    before, seen, done = by_day(Selection()), [], threading.Event()
+    before, seen, done = by_day(AccountSelection()), [], threading.Event()
 
     def close() -> None:
         try:
@@ -246,7 +246,7 @@ def test_whoever_reads_meanwhile_sees_every_line_once() -> None:
 
     def read() -> None:
         while not done.is_set():
-            seen.append(by_day(Selection()))
+            seen.append(by_day(AccountSelection()))
 
     side_by_side(close, read)
     assert seen and all(accounts == before for accounts in seen)

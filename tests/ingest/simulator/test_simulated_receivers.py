@@ -22,7 +22,7 @@ from ingest.formats.common.contract import Setup
 from ingest.formats.sbs.assembly import SbsAssembly
 from ingest.reports import MessageBatch
 from ingest.simulator import Simulation, SimulatorOptions, Transmission, parse_url, sentences
-from ingest.simulator.ships import Status, build_fleet
+from ingest.simulator.ships import ShipStatus, build_fleet
 from ingest.simulator.track import distance_m
 
 START = datetime(2026, 3, 1, 12, 0, 7, 345_000, tzinfo=UTC)
@@ -238,7 +238,7 @@ def test_with_60_per_cent_moored_and_the_rest_every_6_s_20000_ships_send_1400_po
 @pytest.mark.parametrize("moored", [0.0, 0.25, 0.6, 1.0])
 def test_the_share_that_lies_still_is_as_told_in_both_classes_and_reports_every_3_minutes(moored):
     ships = build_fleet(1, 2_000, moored=moored)
-    still = [ship for ship in ships if ship.motion.status is not Status.UNDER_WAY]
+    still = [ship for ship in ships if ship.motion.status is not ShipStatus.UNDER_WAY]
     assert len(still) == moored * 2_000
     assert sum(ship.class_b for ship in still) == pytest.approx(len(still) / 4, abs=200)
     assert all(ship.broadcasts(interval=6)[0] == 180_000 for ship in still)

@@ -16,7 +16,7 @@ from pyais import NMEAMessage, decode
 from ingest.simulator import Simulation, SimulatorOptions, Transmission, parse_url
 from ingest.simulator.identities import MOST_SHIPS, imo_number
 from ingest.simulator.lanes import ANCHORAGES, LANES
-from ingest.simulator.ships import Status, build_fleet
+from ingest.simulator.ships import ShipStatus, build_fleet
 from ingest.simulator.track import moved
 
 # Not a whole second: nothing may depend on a tidy start.
@@ -156,7 +156,7 @@ def test_class_a_says_what_it_does(ten_minutes, fleet):
     for (mmsi, kind), reports in ten_minutes.items():
         if kind == 1:
             assert {report.message.status for report in reports} == {int(fleet[mmsi].motion.status)}
-    assert {ship.motion.status for ship in fleet.values()} == set(Status)
+    assert {ship.motion.status for ship in fleet.values()} == set(ShipStatus)
 
 
 # --- identities -------------------------------------------------------------------------------------------------------
@@ -186,7 +186,7 @@ def test_static_messages_carry_the_identity_of_the_ship(ten_minutes, fleet):
 def test_a_ship_under_way_names_a_port_of_her_lane_and_arrives_in_the_future(ten_minutes, fleet):
     for mmsi, ship in fleet.items():
         for at, message in ten_minutes.get((mmsi, 5), ()):
-            if ship.motion.status is Status.UNDER_WAY:
+            if ship.motion.status is ShipStatus.UNDER_WAY:
                 assert message.destination in ship.motion.ports
                 eta = datetime(at.year, message.month, message.day, message.hour, message.minute, tzinfo=UTC)
                 assert at - timedelta(minutes=1) <= eta < at + timedelta(days=10)
@@ -241,7 +241,7 @@ def test_ships_move_at_the_speed_and_on_the_course_they_claim():
 
 def test_courses_change_smoothly_and_as_the_rate_of_turn_says():
     for ship in build_fleet(1, 60):
-        if ship.motion.status is not Status.UNDER_WAY:
+        if ship.motion.status is not ShipStatus.UNDER_WAY:
             continue
         # Half a day in steps of 10 s leads through bends and round the ends of lanes.
         fixes = [ship.motion.at(START.timestamp() + step) for step in range(0, 43_200, 10)]
@@ -257,9 +257,9 @@ def test_courses_change_smoothly_and_as_the_rate_of_turn_says():
 def test_speeds_and_statuses_are_plausible(seed):
     for ship in build_fleet(seed, 400):
         speeds = [ship.motion.at(START.timestamp() + minute * 60).speed for minute in range(0, 1440, 7)]
-        if ship.motion.status is Status.UNDER_WAY:
+        if ship.motion.status is ShipStatus.UNDER_WAY:
             assert min(speeds) > 5.5 and max(speeds) < 25
-        elif ship.motion.status is Status.AT_ANCHOR:
+        elif ship.motion.status is ShipStatus.AT_ANCHOR:
             assert 0 < max(speeds) <= 0.2
         else:
             assert max(speeds) == 0
@@ -277,7 +277,7 @@ def test_ships_come_back_to_where_they_were_after_one_circuit():
 
 def test_rates_are_those_of_the_standard(ten_minutes, fleet):
     for mmsi, ship in fleet.items():
-        motion, under_way = ship.motion, ship.motion.status is Status.UNDER_WAY
+        motion, under_way = ship.motion, ship.motion.status is ShipStatus.UNDER_WAY
         if ship.class_b:
             expected = {18: 30}
         elif under_way:
@@ -315,7 +315,7 @@ def test_every_ship_names_herself_and_20_have_moved_within_30_s(fleet):
 def test_a_quarter_of_the_fleet_is_class_b_and_a_tenth_lies_still():
     ships = build_fleet(1, 200)
     assert sum(ship.class_b for ship in ships) == 50
-    assert sum(ship.motion.status is not Status.UNDER_WAY for ship in ships) == 20
+    assert sum(ship.motion.status is not ShipStatus.UNDER_WAY for ship in ships) == 20
 
 
 # --- land -------------------------------------------------------------------------------------------------------------

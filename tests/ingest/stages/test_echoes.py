@@ -19,7 +19,7 @@ from resilience.breaker.registry import in_process_breaker
 from tests.support.messages import batch
 from tests.tracking.conftest import live_redis
 from tracking.live.echoes import PERIOD_SECONDS, WITHIN_MS, Said, first_heard
-from tracking.live.state import Kind, LiveState
+from tracking.live.state import LiveKind, LiveState
 from tracking.models import AircraftPosition
 
 __all__ = ["live_redis"]  # a fixture of another room
@@ -66,7 +66,7 @@ def store(source: str, messages: list[Message]) -> None:
 def test_five_feeds_leave_the_rows_of_one_and_no_target_goes_back() -> None:
     heard, lines = arrivals(most_late_ms=3000)
     assert len(lines) > 3.5 * heard
-    state, latest, back = LiveState(Kind.AIRCRAFT), dict[str, float](), 0
+    state, latest, back = LiveState(LiveKind.AIRCRAFT), dict[str, float](), 0
     for source, messages in batches(lines):
         store(source, messages)
         for icao, document in state.get_many(f"3c64{plane:02x}" for plane in range(AIRCRAFT)).items():

@@ -15,7 +15,7 @@ from ingest.stages.store import _store_rows
 from ingest.stages.work import Counts
 from tests.support.messages import NOON
 from tests.support.properties import examples
-from tracking.live.state import Kind
+from tracking.live.state import LiveKind
 from tracking.models import Aircraft, AircraftPosition, Station, VesselPosition
 
 LATER = NOON + dt.timedelta(seconds=10)
@@ -38,7 +38,7 @@ def fold(*decoded):
     return folded(enumerate(decoded))
 
 
-def live(fused, kind=Kind.VESSEL):
+def live(fused, kind=LiveKind.VESSEL):
     """The one live update of a kind."""
     (update,) = live_updates(fused)[kind]
     return update
@@ -88,7 +88,7 @@ def test_aircraft_and_vessels_of_one_batch_are_kept_apart():
         "VesselPosition": 1,
         "AircraftPosition": 1,
     }
-    update = live(fused, Kind.AIRCRAFT)
+    update = live(fused, LiveKind.AIRCRAFT)
     assert (update.fields["altitude"], update.fields["on_ground"], update.static) == (
         35000,
         False,
@@ -98,7 +98,7 @@ def test_aircraft_and_vessels_of_one_batch_are_kept_apart():
 
 def test_ages_of_an_aircraft_reach_live_state_for_values_that_are_there():
     fused = fold(plane(vertical_rate=None, ages={"vertical_rate": 1.0, "ground_speed": 2.0}))
-    assert live(fused, Kind.AIRCRAFT).ages == {"ground_speed": 2.0}
+    assert live(fused, LiveKind.AIRCRAFT).ages == {"ground_speed": 2.0}
 
 
 @pytest.mark.django_db

@@ -19,7 +19,7 @@ from ingest.stages.decode import NothingPasses
 from resilience.breaker.registry import CircuitOpen, in_process_breaker
 from resilience.models import UNGROUPED, DeadLetter
 from tests.support.messages import NOON, NOON_MS, batch, position, sentences, static
-from tracking.live.state import Kind, LiveState
+from tracking.live.state import LiveKind, LiveState
 from tracking.models import Station, Vessel, VesselPosition
 from tracking.positions import identities
 from tracking.positions.upsert import Upsert
@@ -197,7 +197,7 @@ def test_an_open_breaker_takes_no_batch():
 
 
 def test_a_live_batch_is_seen_live_and_a_recording_is_not():
-    live = LiveState(Kind.VESSEL)
+    live = LiveState(LiveKind.VESSEL)
     live.clear()
     now = round(time.time() * 1000)
     pipeline.process(batch([position(mmsi=211000001)], received_at=now), in_process_breaker)

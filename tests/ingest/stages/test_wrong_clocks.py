@@ -15,7 +15,7 @@ from django.utils import timezone
 from ingest import tasks
 from ingest.health import webhook
 from ingest.ledger import closed_days, reckoning
-from ingest.ledger.accounts import Selection, by_day
+from ingest.ledger.accounts import AccountSelection, by_day
 from ingest.models import Batch, DayAccount
 from ingest.pipeline import process
 from resilience import clocks
@@ -118,11 +118,11 @@ def redelivered_after(close: Any) -> None:
     """A batch is booked, the books are closed, and it comes once more: it must count once."""
     again = accepted_now()
     process(again)
-    before = by_day(Selection())
+    before = by_day(AccountSelection())
     close()
     assert DayAccount.objects.count() == 0
     assert process(again).repeated
-    assert by_day(Selection()) == before and VesselPosition.objects.count() == 1
+    assert by_day(AccountSelection()) == before and VesselPosition.objects.count() == 1
 
 
 def test_a_worker_20_days_ahead_closes_no_open_book(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,8 +23,8 @@ from resilience.breaker.registry import (
     Acquire,
     Breaker,
     BreakerConfig,
+    CallFailed,
     CircuitOpen,
-    Failed,
     MemoryStore,
     Phase,
     RedisStore,
@@ -374,7 +374,7 @@ def test_the_probe_of_a_process_that_died_is_given_back(alive: bool) -> None:
     before = FakeClock(time.time() - breaker.config.reset_seconds - 1)
     store = RedisStore(get_redis_connection("queue"))
     for _ in range(breaker.config.failures):
-        store.apply(breaker.name, Failed("x", 0, "away"), breaker.config, before)
+        store.apply(breaker.name, CallFailed("x", 0, "away"), breaker.config, before)
     token = f"{socket.gethostname()}:{os.getpid() if alive else ended.pid}:0"
     assert store.apply(breaker.name, Acquire(token), breaker.config).allowed
     assert breaker.permits() == 0

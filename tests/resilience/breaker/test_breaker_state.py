@@ -10,8 +10,8 @@ from resilience.breaker.registry import (
     Acquire,
     BreakerConfig,
     BreakerState,
+    CallFailed,
     Decision,
-    Failed,
     Phase,
     Reset,
     Succeeded,
@@ -44,7 +44,7 @@ def test_no_trace_of_events_breaks_the_rules(trace: list[tuple[str, Any]]) -> No
         event = {
             "acquire": Acquire(caller),
             "succeed": Succeeded(caller, generation),
-            "fail": Failed(caller, generation, "no"),
+            "fail": CallFailed(caller, generation, "no"),
             "abandon": Abandoned(caller, generation),
             "trip": Trip("ada", "test"),
             "reset": Reset("ada", "test"),

@@ -53,7 +53,7 @@ def test_retries_spread_between_half_and_one_and_a_half_of_the_delay() -> None:
 @pytest.mark.django_db
 def test_a_replay_that_succeeds_closes_the_letter_with_its_outcome(handler: RecordingHandler) -> None:
     letter = make_letter()
-    assert retry(letter.pk, "ada") == dead_letters.Outcome(letter.pk, Result.RESOLVED, "stored")
+    assert retry(letter.pk, "ada") == dead_letters.LetterOutcome(letter.pk, Result.RESOLVED, "stored")
     letter = reload(letter)
     assert (letter.status, letter.closed_by, letter.note, letter.next_retry_at) == ("resolved", "ada", "stored", None)
     assert letter.closed_at is not None
@@ -132,7 +132,7 @@ def test_a_closed_letter_is_not_replayed(handler: RecordingHandler, status: Stat
 @pytest.mark.django_db
 def test_a_letter_nobody_can_replay_fails_with_no_handler(handler: RecordingHandler) -> None:
     letter = make_letter(kind="unheard_of")
-    assert retry(letter.pk, "ada") == dead_letters.Outcome(letter.pk, Result.FAILED, "no_handler")
+    assert retry(letter.pk, "ada") == dead_letters.LetterOutcome(letter.pk, Result.FAILED, "no_handler")
     assert reload(letter).attempts == 1
 
 

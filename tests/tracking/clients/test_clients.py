@@ -13,7 +13,7 @@ from ingest.formats.registry import FORMATS
 from tests.tracking.conftest import live_redis
 from tracking.clients import adsbx, readsb, signalk
 from tracking.clients.values import FreshValues
-from tracking.live.state import Kind, LiveState, LiveUpdate
+from tracking.live.state import LiveKind, LiveState, LiveUpdate
 from tracking.live_api.live import answers
 from tracking.models import Aircraft, AircraftPosition
 
@@ -46,7 +46,7 @@ def flight(now: float) -> LiveUpdate:
     fields = {"altitude": 34000, "ground_speed": 430.5, "heading": 338.2, "vertical_rate": -64, "on_ground": False}
     static = {"callsign": "RYR1AB", "registration": "EI-ABC", "type_code": "B738", "squawk": "2345", "category": "A3"}
     made = LiveUpdate("4ca216", now, 52.5, 4.25, fields, ages={"altitude": now - 20}, static=static)
-    LiveState(Kind.AIRCRAFT).write([made])
+    LiveState(LiveKind.AIRCRAFT).write([made])
     return made
 
 
@@ -57,7 +57,7 @@ def ship(now: float) -> LiveUpdate:
     static |= {"draught": 7.5, "to_bow": 100, "to_stern": 20, "to_port": 8, "to_starboard": 12}
     static |= {"eta": "2026-02-03T04:05:00+00:00"}
     made = LiveUpdate("2446601", now, 52.0, 4.0, fields, static=static)
-    LiveState(Kind.VESSEL).write([made])
+    LiveState(LiveKind.VESSEL).write([made])
     return made
 
 
@@ -83,7 +83,7 @@ def test_aircraft_json_has_the_keys_and_types_that_readsb_describes(flight: Live
 
 
 def test_what_is_unknown_is_left_out(now: float) -> None:
-    LiveState(Kind.AIRCRAFT).write([LiveUpdate("4ca216", now, 52.5, 4.25, {"on_ground": True})])
+    LiveState(LiveKind.AIRCRAFT).write([LiveUpdate("4ca216", now, 52.5, 4.25, {"on_ground": True})])
     [found] = get("/data/aircraft.json")["aircraft"]
     assert set(found) == {"hex", "type", "alt_baro", "lat", "lon", "mlat", "tisb", "seen", "seen_pos"}
     assert found["alt_baro"] == "ground"
@@ -100,7 +100,7 @@ def test_values_and_positions_older_than_a_minute_are_not_told_as_if_they_were_n
 
 
 def test_an_aircraft_that_is_silent_for_a_minute_is_not_listed(now: float) -> None:
-    LiveState(Kind.AIRCRAFT).write([LiveUpdate("4ca216", now - 70, 52.5, 4.25)])
+    LiveState(LiveKind.AIRCRAFT).write([LiveUpdate("4ca216", now - 70, 52.5, 4.25)])
     assert get("/data/aircraft.json")["aircraft"] == []
     assert get("/v2/hex/4ca216")["total"] == 0
 
@@ -194,7 +194,7 @@ def test_others_are_not_found(flight: LiveUpdate, path: str) -> None:
 
 def test_aircraft_around_a_place_come_with_distance_and_bearing_the_nearest_first(now: float) -> None:
     places = {"4ca001": (52.0, 4.0), "4ca002": (52.5, 4.0), "4ca003": (54.0, 4.0)}
-    LiveState(Kind.AIRCRAFT).write([LiveUpdate(key, now, *place) for key, place in places.items()])
+    LiveState(LiveKind.AIRCRAFT).write([LiveUpdate(key, now, *place) for key, place in places.items()])
     found = get("/v2/point/51.9/4.0/40")["ac"]
     assert [one["hex"] for one in found] == ["4ca001", "4ca002"]
     assert (found[0]["dst"], found[0]["dir"]) == (pytest.approx(6.0, abs=0.05), 0.0)
@@ -206,7 +206,7 @@ def test_aircraft_around_a_place_come_with_distance_and_bearing_the_nearest_firs
     ("centre", "place"), [((0, 179.9), (0.0, -179.9)), ((89.5, 10), (89.6, -170.0)), ((-89.99, 0), (-89.9, 90.0))]
 )
 def test_a_circle_goes_over_the_antimeridian_and_the_poles(now: float, centre: Any, place: Any) -> None:
-    LiveState(Kind.AIRCRAFT).write([LiveUpdate("4ca001", now, *place)])
+    LiveState(LiveKind.AIRCRAFT).write([LiveUpdate("4ca001", now, *place)])
     assert get(f"/v2/point/{centre[0]}/{centre[1]}/100")["total"] == 1
 
 
@@ -242,7 +242,7 @@ def test_ships_json_has_the_keys_of_ais_catcher(ship: LiveUpdate) -> None:
 
 
 def test_a_ship_of_which_nothing_is_known_has_all_keys(now: float) -> None:
-    LiveState(Kind.VESSEL).write([LiveUpdate("211000001", now, 52.0, 4.0)])
+    LiveState(LiveKind.VESSEL).write([LiveUpdate("211000001", now, 52.0, 4.0)])
     [found] = get("/api/ships.json")["ships"]
     assert (found["country"], found["status"], found["heading"], found["eta_day"]) == ("DE", 15, None, None)
     assert (found["shipname"], found["shiptype"]) == ("", 0)

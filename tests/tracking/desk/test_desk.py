@@ -18,7 +18,7 @@ from tests.support.letters import make_letter
 from tests.support.patience import PATIENCE_SECONDS
 from tracking import desk
 from tracking.desk import badges, colours
-from tracking.desk.remembered import Remembered
+from tracking.desk.remembered import RememberedAnswer
 from tracking.desk.verdict import verdict
 
 pytestmark = [pytest.mark.django_db(databases=["default", "direct"]), pytest.mark.usefixtures("live_redis")]
@@ -154,7 +154,7 @@ def test_a_number_that_cannot_be_found_is_left_out_and_not_asked_for_again_soon(
 # --- what takes long --------------------------------------------------------------------------------------------------
 def test_an_answer_is_remembered_with_its_age_and_found_anew_when_it_is_old():
     answers = iter((1, 2))
-    remembered = Remembered("test-answers", lambda: next(answers), seconds=0.0)
+    remembered = RememberedAnswer("test-answers", lambda: next(answers), seconds=0.0)
     first, age = remembered.latest(PATIENCE_SECONDS)
     assert (first, age is not None and age >= 0) == (1, True)
     remembered._took = 1000.0  # what takes so long is not asked for again at once
@@ -165,7 +165,7 @@ def test_a_question_that_fails_leaves_what_was_known(caplog):
     def fails() -> int:
         raise OSError("away")
 
-    assert Remembered("test-failure", fails, seconds=60.0).latest(PATIENCE_SECONDS) == (None, None)
+    assert RememberedAnswer("test-failure", fails, seconds=60.0).latest(PATIENCE_SECONDS) == (None, None)
     assert "away" in caplog.text
 
 

@@ -15,8 +15,8 @@ from tests.tracking.events.world import INSIDE, SHIP, derive, fence, hear, kinds
 from tracking import tasks
 from tracking.events import encounters, held, keeping, recording, silence, verdicts
 from tracking.events.models.event import Event, EventKind
-from tracking.live.state import Kind, LiveState, LiveUpdate
-from tracking.truth.models import Dispute, Jump, Subject
+from tracking.live.state import LiveKind, LiveState, LiveUpdate
+from tracking.truth.models import Dispute, Jump, PositionKind
 from tracking.truth.notes import moment
 
 pytestmark = [
@@ -158,7 +158,7 @@ def closest(one: dict[str, Any], other: dict[str, Any]) -> float:
 
 
 def sea(ships: list[dict[str, Any]], now: float) -> None:
-    LiveState(Kind.VESSEL).write(
+    LiveState(LiveKind.VESSEL).write(
         LiveUpdate(
             one["id"], now, one["lat"], one["lon"], {"course": one["course"], "speed": one["speed"]}, {}, {"name": "N"}
         )
@@ -233,7 +233,7 @@ def test_a_ship_that_is_heard_no_more_has_left_the_fence_after_half_an_hour():
     hear([position(**INSIDE)], 60)
     assert keeping.keep().closed == 0
     old = now_ms() - 3_000_000
-    held.save(Subject.VESSEL, {SHIP: held.Held(old, {name: (old, old) for name in ("entered:1",)})})
+    held.save(PositionKind.VESSEL, {SHIP: held.Held(old, {name: (old, old) for name in ("entered:1",)})})
     Event.objects.update(since=moment(old), held_at=moment(old))
     assert keeping.keep().closed == 1
     assert kinds() == [("entered", True)]

@@ -10,7 +10,7 @@ from moto.server import ThreadedMotoServer
 from tests.tracking.history.archived import archive_all, archive_dir, fill, restore_all, stored
 from tests.tracking.history.test_door import TWO_DAYS
 from tracking.history import door, engine, replay
-from tracking.history.door import Span
+from tracking.history.door import HistorySpan
 from tracking.history.storage import storage
 from tracking.models import ArchivedDay, VesselPosition
 
@@ -39,11 +39,11 @@ def s3(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadedMotoS
 
 def test_days_go_to_s3_are_read_there_and_come_back(s3: Any) -> None:
     fill(rows=300, ships=5)
-    before, track = stored(), door.positions_of(Span(VesselPosition, *TWO_DAYS, 211_000_001), 100)
+    before, track = stored(), door.positions_of(HistorySpan(VesselPosition, *TWO_DAYS, 211_000_001), 100)
     assert {done.rows for done in archive_all()} == {300}
     assert stored() == set() and len(track) == 60
-    assert door.positions_of(Span(VesselPosition, *TWO_DAYS, 211_000_001), 100) == track
-    assert len(list(door.stream(Span(VesselPosition, *TWO_DAYS)))) == 300
+    assert door.positions_of(HistorySpan(VesselPosition, *TWO_DAYS, 211_000_001), 100) == track
+    assert len(list(door.stream(HistorySpan(VesselPosition, *TWO_DAYS)))) == 300
     assert replay.keep_hour(VesselPosition, TWO_DAYS[0]) > 0
     restore_all()
     assert stored() == before
@@ -65,4 +65,4 @@ def test_questions_about_a_lost_endpoint_fail_and_do_not_lie(s3: Any) -> None:
     archive_all()
     s3.stop()
     with pytest.raises(engine.ArchiveUnread):
-        door.positions_of(Span(VesselPosition, *TWO_DAYS, 211_000_001), 100)
+        door.positions_of(HistorySpan(VesselPosition, *TWO_DAYS, 211_000_001), 100)

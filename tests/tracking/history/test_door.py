@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 from tests.support.reports import NOON, Report, upsert
 from tests.tracking.history.archived import DAY, MIDNIGHT, NEXT, archive_all, archive_dir, fill
 from tracking.history import door, engine, partitions, tracks
-from tracking.history.door import Span
+from tracking.history.door import HistorySpan
 from tracking.models import Aircraft, AircraftPosition, ArchivedDay, Vessel, VesselPosition
 
 __all__ = ["archive_dir"]
@@ -27,14 +27,14 @@ def everything() -> dict[str, Any]:
     """Each question that the door answers, about two days."""
     ttl = dt.timedelta(hours=1)
     return {
-        "ship": door.positions_of(Span(VesselPosition, *TWO_DAYS, SHIP), 1000),
-        "first of a plane": door.positions_of(Span(AircraftPosition, *TWO_DAYS, PLANE), 7),
-        "box": list(door.stream(Span(VesselPosition, *TWO_DAYS, box=EAST))),
-        "antimeridian": list(door.stream(Span(AircraftPosition, *TWO_DAYS, box=PACIFIC))),
-        "all": list(door.stream(Span(AircraftPosition, *TWO_DAYS))),
+        "ship": door.positions_of(HistorySpan(VesselPosition, *TWO_DAYS, SHIP), 1000),
+        "first of a plane": door.positions_of(HistorySpan(AircraftPosition, *TWO_DAYS, PLANE), 7),
+        "box": list(door.stream(HistorySpan(VesselPosition, *TWO_DAYS, box=EAST))),
+        "antimeridian": list(door.stream(HistorySpan(AircraftPosition, *TWO_DAYS, box=PACIFIC))),
+        "all": list(door.stream(HistorySpan(AircraftPosition, *TWO_DAYS))),
         "world": sorted(map(str, door.world_at(VesselPosition, NOON, ttl, None, 1000))),
         "box at midnight": sorted(map(str, door.world_at(VesselPosition, TWO_DAYS[0] + ttl * 24, ttl * 6, EAST, 1000))),
-        "outline": tracks.outline(Span(VesselPosition, *TWO_DAYS, SHIP), ("timestamp", "latitude"), 12),
+        "outline": tracks.outline(HistorySpan(VesselPosition, *TWO_DAYS, SHIP), ("timestamp", "latitude"), 12),
     }
 
 
@@ -69,18 +69,18 @@ def test_late_rows_beside_the_archive_are_merged_by_the_conflict_rule() -> None:
     upsert(Report(**late, speed=5.0, score=50), Report(timestamp=NOON))
     archive_all()
     upsert(Report(**late, latitude=55.0, heading=90, score=60), Report(timestamp=MIDNIGHT))
-    rows = door.positions_of(Span(VesselPosition, *TWO_DAYS, SHIP), 10)
+    rows = door.positions_of(HistorySpan(VesselPosition, *TWO_DAYS, SHIP), 10)
     assert [row["timestamp"] for row in rows] == [MIDNIGHT, late["timestamp"], NOON]
     # Of another place nothing is taken, so its speed fills no gap.
     assert [rows[1][name] for name in ("latitude", "heading", "speed", "score")] == [55.0, 90, None, 60]
-    assert list(door.stream(Span(VesselPosition, *TWO_DAYS))) == rows
+    assert list(door.stream(HistorySpan(VesselPosition, *TWO_DAYS))) == rows
 
 
 def test_a_day_that_is_archived_while_it_is_read_is_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     fill(rows=50)
-    before = list(door.stream(Span(VesselPosition, *TWO_DAYS)))
+    before = list(door.stream(HistorySpan(VesselPosition, *TWO_DAYS)))
     monkeypatch.setattr(door, "PAGE", 10)
-    reading = door.stream(Span(VesselPosition, *TWO_DAYS))
+    reading = door.stream(HistorySpan(VesselPosition, *TWO_DAYS))
     first = [next(reading) for _ in range(15)]
     archive_all()
     assert first + list(reading) == before
@@ -100,7 +100,7 @@ def test_a_file_that_is_gone_is_told(archive_dir: Any) -> None:
     archive_all()
     (archive_dir / "kind=vessel/day=2026-05-01/positions.parquet").unlink()
     with pytest.raises(engine.ArchiveUnread):
-        door.positions_of(Span(VesselPosition, *TWO_DAYS, SHIP), 10)
+        door.positions_of(HistorySpan(VesselPosition, *TWO_DAYS, SHIP), 10)
 
 
 def test_columns_that_came_after_a_file_have_their_default(archive_dir: Any) -> None:
@@ -110,7 +110,7 @@ def test_columns_that_came_after_a_file_have_their_default(archive_dir: Any) -> 
     archive_all()
     path = archive_dir / "kind=vessel/day=2026-05-01/positions.parquet"
     pq.write_table(pq.read_table(path, partitioning=None).drop_columns(["heading"]), path)
-    assert {row["heading"] for row in door.stream(Span(VesselPosition, *TWO_DAYS))} == {None}
+    assert {row["heading"] for row in door.stream(HistorySpan(VesselPosition, *TWO_DAYS))} == {None}
 
 
 def test_the_api_reads_through_the_door(archive_dir: Any) -> None:

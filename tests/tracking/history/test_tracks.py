@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from tracking.history import tracks
-from tracking.history.door import Span
+from tracking.history.door import HistorySpan
 from tracking.models import Vessel, VesselPosition
 
 pytestmark = pytest.mark.django_db
@@ -43,7 +43,7 @@ def sail(count: int, seed: int = 1) -> list[VesselPosition]:
 
 
 def outline(limit: int) -> list[tracks.Point]:
-    return tracks.outline(Span(VesselPosition, BEGAN, BEGAN + DAY, SHIP), FIELDS, limit)
+    return tracks.outline(HistorySpan(VesselPosition, BEGAN, BEGAN + DAY, SHIP), FIELDS, limit)
 
 
 @pytest.mark.parametrize("limit", [12, 60, 600])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from tracking.live.state import Document, Kind, LiveState, LiveUpdate, LiveWrite
+from tracking.live.state import Document, LiveKind, LiveState, LiveUpdate, LiveWrite
 
 pytestmark = pytest.mark.usefixtures("live_redis")
 
@@ -17,7 +17,7 @@ WRITTEN, STALE, REFUSED = LiveWrite(written=1), LiveWrite(stale=1), LiveWrite(re
 
 @pytest.fixture
 def vessels() -> LiveState:
-    return LiveState(Kind.VESSEL)
+    return LiveState(LiveKind.VESSEL)
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_two_writers_at_once_keep_the_newest(vessels, now):
 
 
 def test_the_kinds_do_not_meet(vessels, live_redis, now):
-    aircraft, stations = LiveState(Kind.AIRCRAFT), LiveState(Kind.STATION)
+    aircraft, stations = LiveState(LiveKind.AIRCRAFT), LiveState(LiveKind.STATION)
     aircraft.write([at(now, key="4ca7b5", altitude=35000), at(now, key="~4ca7b6")])
     stations.write([at(now, key="992111840")])
     assert vessels.count() == 0 and aircraft.count() == 2 and stations.count() == 1

@@ -29,7 +29,7 @@ from tracking.embedded import redis as embedded_redis
 from tracking.live import keeper as live_keeper
 from tracking.live import missed
 from tracking.live.keeper import LOADED, LOADING, LiveKeeper, NotNow
-from tracking.live.state import Document, Kind, LiveState
+from tracking.live.state import Document, LiveKind, LiveState
 from tracking.models import VesselPosition
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases=["default", "direct"]), pytest.mark.serial]
@@ -57,10 +57,10 @@ def hear(*raws: bytes, live: bool = True) -> None:
     pipeline.process(batch(list(raws), received_at=now, step=1, recorded=False, live=live))
 
 
-def documents() -> dict[Kind, dict[str, Document]]:
+def documents() -> dict[LiveKind, dict[str, Document]]:
     """Everything that is live."""
     found = {}
-    for kind in Kind:
+    for kind in LiveKind:
         state = LiveState(kind)
         keys = [key.decode() for key in get_redis_connection("live").zrange(state.active, 0, -1)]
         found[kind] = state.get_many(keys)
@@ -83,7 +83,7 @@ def test_an_emptied_server_gets_back_exactly_what_live_traffic_had_written(live)
     # A little further on: the same place again would be a repeat, which moves nothing.
     hear(position(heading=511, speed=102.3, lat=52.0002), position(mmsi=211000001, lat=89.0))
     before = documents()
-    assert before[Kind.VESSEL]["244660123"]["ages"] and len(before[Kind.VESSEL]) == 2
+    assert before[LiveKind.VESSEL]["244660123"]["ages"] and len(before[LiveKind.VESSEL]) == 2
 
     live.flushall()
     assert LiveKeeper().look() == 3
@@ -104,13 +104,13 @@ def test_what_an_open_breaker_kept_from_live_state_is_loaded(live):
     keeper.look()
     get_breaker("live").trip("ada", "test")
     hear(position())
-    assert documents()[Kind.VESSEL] == {} and missed.pending_mark() is not None
+    assert documents()[LiveKind.VESSEL] == {} and missed.pending_mark() is not None
     with pytest.raises(NotNow, match="breaker `live` is open"):
         keeper.look()
 
     get_breaker("live").reset("ada", "test")
     assert keeper.look() == 1
-    assert set(documents()[Kind.VESSEL]) == {"244660123"}
+    assert set(documents()[LiveKind.VESSEL]) == {"244660123"}
     assert missed.pending_mark() is None and keeper.look() is None
 
 
@@ -199,7 +199,7 @@ def test_the_feed_runner_keeps_live_state_complete(live):
             await asyncio.wait_for(running, PATIENCE_SECONDS)
 
     asyncio.run(run())
-    assert set(documents()[Kind.VESSEL]) == {"244660123"}
+    assert set(documents()[LiveKind.VESSEL]) == {"244660123"}
     assert "live-keeper" not in {thread.name for thread in threading.enumerate()}
 
 
@@ -249,7 +249,7 @@ def newest() -> dict[str, float]:
 
 def lacking(stored: dict[str, float]) -> set[str]:
     """Ships whose live document is missing or older than what was stored."""
-    found = LiveState(Kind.VESSEL).get_many(stored)
+    found = LiveState(LiveKind.VESSEL).get_many(stored)
     return {key for key, ts in stored.items() if key not in found or found[key]["ts"] < ts}
 
 

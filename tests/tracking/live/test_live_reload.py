@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from tracking.history import partitions
 from tracking.live import reload as live_reload
-from tracking.live.state import Kind, LiveState, LiveUpdate
+from tracking.live.state import LiveKind, LiveState, LiveUpdate
 from tracking.models import Aircraft, AircraftPosition, Station, Vessel, VesselPosition
 
 pytestmark = pytest.mark.django_db
@@ -36,7 +36,7 @@ def ago(now: dt.datetime, seconds: float) -> dt.datetime:
     return now - dt.timedelta(seconds=seconds)
 
 
-def read(kind: Kind, now: dt.datetime) -> dict[str, LiveUpdate]:
+def read(kind: LiveKind, now: dt.datetime) -> dict[str, LiveUpdate]:
     page = live_reload.read(kind, live_reload.span(now, TTL))
     assert page.after is None
     return {update.key: update for update in page.updates}
@@ -47,7 +47,7 @@ def test_the_newest_position_comes_with_its_values_and_the_static_data(now):
     heard(211, ago(now, 60), latitude=1.0, speed=1.0)
     heard(211, now, speed=12.5, course=0.0, heading=0, status=0, source="pier", score=40)
 
-    update = read(Kind.VESSEL, now)["211"]
+    update = read(LiveKind.VESSEL, now)["211"]
     assert (update.ts, update.latitude, update.longitude) == (now.timestamp(), 54.5, 10.25)
     assert update.fields == {"source": "pier", "score": 40, "speed": 12.5, "course": 0.0, "heading": 0, "status": 0}
     assert update.ages == {}
@@ -60,7 +60,7 @@ def test_values_that_the_newest_lacks_come_from_the_rows_before_with_their_ages(
     heard(211, ago(now, 60), speed=1.0)
     heard(211, now, course=45.5)
 
-    update = read(Kind.VESSEL, now)["211"]
+    update = read(LiveKind.VESSEL, now)["211"]
     assert {name: update.fields[name] for name in ("speed", "course", "heading")} == {
         "speed": 1.0,
         "course": 45.5,
@@ -78,26 +78,26 @@ def test_nothing_older_than_the_ttl_comes_back(now):
     heard(212, ago(now, TTL - 60))
     vessel(213, now, static_at=ago(now, TTL + 60), **AIS)
 
-    found = read(Kind.VESSEL, now)
+    found = read(LiveKind.VESSEL, now)
     assert set(found) == {"212"} and "speed" not in found["212"].fields
 
 
 def test_a_target_whose_last_seen_is_a_minute_late_is_not_missed(now):
     vessel(211, ago(now, TTL + 59))
     heard(211, ago(now, TTL - 1))
-    assert set(read(Kind.VESSEL, now)) == {"211"}
+    assert set(read(LiveKind.VESSEL, now)) == {"211"}
 
 
 def test_a_position_of_the_far_future_does_not_hide_the_present_one(now):
     vessel(211, now)
     heard(211, ago(now, -3600), speed=99.0)
     heard(211, now, speed=5.0)
-    assert read(Kind.VESSEL, now)["211"].fields["speed"] == 5.0
+    assert read(LiveKind.VESSEL, now)["211"].fields["speed"] == 5.0
 
 
 def test_a_vessel_known_by_static_reports_alone_has_no_position(now):
     vessel(211, now, static_at=ago(now, 5), **AIS)
-    update = read(Kind.VESSEL, now)["211"]
+    update = read(LiveKind.VESSEL, now)["211"]
     assert (update.ts, update.latitude, update.fields, update.static) == (ago(now, 5).timestamp(), None, {}, AIS)
 
 
@@ -111,9 +111,9 @@ def test_aircraft_come_back_with_altitude_and_callsign(now, live_redis):
         )
         AircraftPosition.objects.create(aircraft_id=icao, timestamp=now, altitude=35000, heading=270.5, **place)
 
-    found = read(Kind.AIRCRAFT, now)
-    LiveState(Kind.AIRCRAFT).write(found.values())
-    document = LiveState(Kind.AIRCRAFT).get("4ca7b5")
+    found = read(LiveKind.AIRCRAFT, now)
+    LiveState(LiveKind.AIRCRAFT).write(found.values())
+    document = LiveState(LiveKind.AIRCRAFT).get("4ca7b5")
     older = ago(now, 9).timestamp()
     assert document == {
         "id": "4ca7b5",
@@ -138,7 +138,7 @@ def test_stations_come_back_with_and_without_a_place(now):
     Station.objects.create(mmsi=993, last_seen=now, **common)
     Station.objects.create(mmsi=994, last_seen=ago(now, TTL + 1), **common)
 
-    found = read(Kind.STATION, now)
+    found = read(LiveKind.STATION, now)
     assert set(found) == {"992", "993"}
     assert (found["992"].latitude, found["992"].static) == (52.0, {"kind": "aid", "name": "MAAS", "aid_type": 9})
     assert (found["993"].latitude, found["993"].static) == (None, {"kind": "aid"})
@@ -151,7 +151,7 @@ def test_pages_give_every_target_once_and_end(now):
             heard(mmsi, now)
     within, after, pages = live_reload.span(now, TTL), None, []
     while True:
-        page = live_reload.read(Kind.VESSEL, within, after, size=2)
+        page = live_reload.read(LiveKind.VESSEL, within, after, size=2)
         pages.append([update.key for update in page.updates])
         after = page.after
         if after is None:
@@ -164,7 +164,7 @@ def test_only_the_days_of_the_span_are_looked_into():
     noon = timezone.now().replace(hour=12)
     partitions.make_ahead(noon.date())
     within = live_reload.span(noon, TTL)
-    sql, floor, _ = live_reload._SOURCES[Kind.VESSEL]
+    sql, floor, _ = live_reload._SOURCES[LiveKind.VESSEL]
     given = {"seen": within.since, **within._asdict(), "after": floor, "size": 10}
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN {sql}", given)

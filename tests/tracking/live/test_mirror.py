@@ -10,11 +10,11 @@ from redis import Redis
 from tracking.live.columns import UNKNOWN
 from tracking.live.log import number, text
 from tracking.live.mirror import Mirror
-from tracking.live.state import CHANGES, Kind, LiveState, LiveUpdate
+from tracking.live.state import CHANGES, LiveKind, LiveState, LiveUpdate
 
 pytestmark = pytest.mark.usefixtures("live_redis")
 BOX = (0.0, 50.0, 10.0, 60.0)
-ALL = tuple(Kind)
+ALL = tuple(LiveKind)
 
 
 def ask(asked, since=None, box=BOX, kinds=ALL):
@@ -23,7 +23,7 @@ def ask(asked, since=None, box=BOX, kinds=ALL):
 
 
 def ship(key="244660123", lat=52.0, lon=4.0, ts=None, static=None, **fields):
-    LiveState(Kind.VESSEL).write([LiveUpdate(key, ts or time.time(), lat, lon, fields, static=static or {})])
+    LiveState(LiveKind.VESSEL).write([LiveUpdate(key, ts or time.time(), lat, lon, fields, static=static or {})])
 
 
 def ids(body, kind="vessel"):
@@ -65,7 +65,7 @@ def test_static_data_alone_are_told():
     one = Mirror()
     ship()
     since = ask(one)["next"]
-    LiveState(Kind.VESSEL).write([LiveUpdate("244660123", time.time(), static={"name": "LATE"})])
+    LiveState(LiveKind.VESSEL).write([LiveUpdate("244660123", time.time(), static={"name": "LATE"})])
     body = ask(one, since)
     assert (ids(body), body["vessel"]["static"]["name"]) == (["244660123"], ["LATE"])
 

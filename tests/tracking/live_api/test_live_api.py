@@ -8,12 +8,12 @@ from django_redis import get_redis_connection
 from redis import Redis
 
 from tracking.connections import redis_pool_options
-from tracking.live.state import Kind, LiveState, LiveUpdate
+from tracking.live.state import LiveKind, LiveState, LiveUpdate
 from tracking.live_api.live import answers
 
 pytestmark = pytest.mark.usefixtures("live_redis")
 
-PATHS = {Kind.VESSEL: "vessels", Kind.AIRCRAFT: "aircraft", Kind.STATION: "stations"}
+PATHS = {LiveKind.VESSEL: "vessels", LiveKind.AIRCRAFT: "aircraft", LiveKind.STATION: "stations"}
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +26,7 @@ def public(settings: Any) -> None:
     settings.LIVE_PUBLIC = True
 
 
-def write(redis: Redis, kind: Kind, **places: tuple[float, float]) -> None:
+def write(redis: Redis, kind: LiveKind, **places: tuple[float, float]) -> None:
     """Targets at (latitude, longitude), heard now by the server's clock."""
     now = float(redis.time()[0])
     updates = [LiveUpdate(key, now, *place, {"score": 75}, static={"name": "STAR"}) for key, place in places.items()]
@@ -39,7 +39,7 @@ def ids(response: Any) -> set[str]:
 
 
 @pytest.mark.usefixtures("public")
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", LiveKind)
 def test_live_targets_leave_as_they_are_kept(client, live_redis, kind):
     write(live_redis, kind, x1=(54.5, 10.25))
     body = client.get(f"/api/live/{PATHS[kind]}/").json()
@@ -50,7 +50,7 @@ def test_live_targets_leave_as_they_are_kept(client, live_redis, kind):
 
 @pytest.mark.usefixtures("public")
 def test_a_box_holds_what_lies_in_it_and_may_cross_the_antimeridian(client, live_redis):
-    write(live_redis, Kind.VESSEL, kiel=(54.3, 10.1), fiji=(-18, 179.5), samoa=(-14, -172), pole=(89, 0))
+    write(live_redis, LiveKind.VESSEL, kiel=(54.3, 10.1), fiji=(-18, 179.5), samoa=(-14, -172), pole=(89, 0))
     assert ids(client.get("/api/live/vessels/")) == {"kiel", "fiji", "samoa", "pole"}
     assert ids(client.get("/api/live/vessels/?bbox=9,54,11,55")) == {"kiel"}
     assert ids(client.get("/api/live/vessels/?bbox=170,-30,-170,0")) == {"fiji", "samoa"}
@@ -58,7 +58,7 @@ def test_a_box_holds_what_lies_in_it_and_may_cross_the_antimeridian(client, live
 
 @pytest.mark.usefixtures("public")
 def test_a_limit_cuts_and_says_so(client, live_redis):
-    write(live_redis, Kind.VESSEL, a=(1, 1), b=(2, 2), c=(3, 3))
+    write(live_redis, LiveKind.VESSEL, a=(1, 1), b=(2, 2), c=(3, 3))
     body = client.get("/api/live/vessels/?limit=2").json()
     assert (body["count"], body["truncated"], len(body["results"])) == (2, True, 2)
     assert client.get("/api/live/vessels/?limit=3").json()["truncated"] is False
@@ -101,7 +101,7 @@ def test_public_live_state_never_asks_the_database_even_with_a_session(
 @pytest.mark.usefixtures("public")
 def test_public_live_state_serves_where_there_is_no_database_at_all(live_redis):
     # No django_db mark: pytest-django fails whatever connects.
-    write(live_redis, Kind.VESSEL, a=(1, 1))
+    write(live_redis, LiveKind.VESSEL, a=(1, 1))
     client = Client(HTTP_COOKIE="sessionid=abcdefghijklmnopqrstuvwxyz012345")
     assert ids(client.get("/api/live/vessels/")) == {"a"}
 
@@ -130,12 +130,12 @@ def test_without_live_redis_the_answer_is_a_503_that_says_when_to_come_again(cli
 
 @pytest.mark.usefixtures("public")
 def test_a_redis_without_redisjson_is_a_503_too(client, settings, live_redis):
-    write(live_redis, Kind.VESSEL, a=(1, 1))
+    write(live_redis, LiveKind.VESSEL, a=(1, 1))
     settings.CACHES = settings.CACHES | {"live": settings.CACHES["queue"]}
     # A geo set that Redis without RedisJSON can search, but no documents.
     queue = get_redis_connection("queue")
-    queue.geoadd(LiveState(Kind.VESSEL).geo, (1.0, 1.0, "a"))
+    queue.geoadd(LiveState(LiveKind.VESSEL).geo, (1.0, 1.0, "a"))
     try:
         assert client.get("/api/live/vessels/").status_code == 503
     finally:
-        queue.delete(LiveState(Kind.VESSEL).geo)
+        queue.delete(LiveState(LiveKind.VESSEL).geo)

@@ -7,7 +7,7 @@ from django.test import Client
 from redis import Redis
 
 from tracking.live.nearest import distance_m
-from tracking.live.state import Kind, LiveState, LiveUpdate
+from tracking.live.state import LiveKind, LiveState, LiveUpdate
 from tracking.live_api.live import answers
 
 pytestmark = pytest.mark.usefixtures("live_redis", "public")
@@ -32,7 +32,7 @@ def fleet(live_redis: Redis) -> float:
         "211000005": (89.5, 180.0),
     }
     for back, (key, place) in enumerate(places.items()):
-        LiveState(Kind.VESSEL).write([LiveUpdate(key, now - 10 * back, *place, {"score": 75})])
+        LiveState(LiveKind.VESSEL).write([LiveUpdate(key, now - 10 * back, *place, {"score": 75})])
     return now
 
 

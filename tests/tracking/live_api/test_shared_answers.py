@@ -12,7 +12,7 @@ from drf_spectacular.generators import SchemaGenerator
 
 from tests.tracking.live_api.test_live_api import write
 from tracking.api import schema
-from tracking.live.state import Kind, LiveState
+from tracking.live.state import LiveKind, LiveState
 from tracking.live_api.live import answers
 from tracking.live_api.shared import MAX_AGE_SECONDS, Shared
 
@@ -68,16 +68,16 @@ def test_different_boxes_are_different_answers():
 
 
 def test_documents_leave_encoded_as_they_would_be_read(live_redis):
-    write(live_redis, Kind.VESSEL, a=(1, 1), b=(2, 179.5), c=(89, 0))
+    write(live_redis, LiveKind.VESSEL, a=(1, 1), b=(2, 179.5), c=(89, 0))
     get_redis_connection("live").execute_command("JSON.DEL", "v2:vessel:a", "$.ages")
-    encoded = LiveState(Kind.VESSEL).encoded_in_box(*EVERYWHERE, limit=10)
+    encoded = LiveState(LiveKind.VESSEL).encoded_in_box(*EVERYWHERE, limit=10)
     key = lambda document: document["id"]  # noqa: E731
-    assert sorted(map(json.loads, encoded), key=key) == sorted(LiveState(Kind.VESSEL).in_box(*EVERYWHERE), key=key)
+    assert sorted(map(json.loads, encoded), key=key) == sorted(LiveState(LiveKind.VESSEL).in_box(*EVERYWHERE), key=key)
 
 
 @pytest.mark.usefixtures("public")
 def test_a_large_box_leaves_by_gzip_only_where_the_client_takes_it(client, live_redis):
-    write(live_redis, Kind.VESSEL, **{f"v{number}": (1, 1) for number in range(100)})
+    write(live_redis, LiveKind.VESSEL, **{f"v{number}": (1, 1) for number in range(100)})
     plain = client.get(WORLD)
     zipped = client.get(WORLD, HTTP_ACCEPT_ENCODING="gzip, br")
     refused = client.get(WORLD, HTTP_ACCEPT_ENCODING="gzip;q=0")
@@ -89,7 +89,7 @@ def test_a_large_box_leaves_by_gzip_only_where_the_client_takes_it(client, live_
 
 @pytest.mark.usefixtures("public")
 def test_who_has_the_answer_already_gets_a_304(client, live_redis):
-    write(live_redis, Kind.VESSEL, a=(1, 1))
+    write(live_redis, LiveKind.VESSEL, a=(1, 1))
     first = client.get(WORLD)
     assert client.get(WORLD, HTTP_IF_NONE_MATCH=first["ETag"]).status_code == 304
     assert {"max-age=1", "public"} == set(first["Cache-Control"].split(", "))

@@ -17,7 +17,7 @@ from tests.support.feeds_world import heard
 from tests.support.letters import make_letter
 from tests.support.past_world import remember
 from tracking.live.mirror import mirror
-from tracking.live.state import Kind, LiveState, LiveUpdate
+from tracking.live.state import LiveKind, LiveState, LiveUpdate
 from tracking.live_api.live import answers
 from tracking.map import blindness
 from tracking.truth.models import Dispute, RefusedPosition
@@ -44,7 +44,7 @@ def test_a_silent_feed_is_told_with_its_last_message_and_where_nobody_else_hears
     heard("roof", "484100", ago=3600)
     remember(NOW - dt.timedelta(hours=1), ships=2, aircraft=1)
     live = {"source": "pier"}
-    LiveState(Kind.VESSEL).write([LiveUpdate("244660001", time.time(), 51.75, 2.6, live)])
+    LiveState(LiveKind.VESSEL).write([LiveUpdate("244660001", time.time(), 51.75, 2.6, live)])
     told = client.get("/api/live/feeds/").json()
     feeds = {one["feed"]: one for one in told["feeds"]}
     assert (feeds["pier"]["well"], feeds["pier"]["targets"], feeds["pier"]["blind"]) == (True, 1, [])
@@ -104,7 +104,7 @@ def test_who_may_not_see_letters_is_told_nothing_of_them(client: Client) -> None
 
 
 def test_a_live_target_is_said_to_be_live_while_the_queue_is_away(operator: Client, monkeypatch: Any) -> None:
-    LiveState(Kind.AIRCRAFT).write([LiveUpdate("484100", time.time(), 52.0, 4.0, {"source": "roof"})])
+    LiveState(LiveKind.AIRCRAFT).write([LiveUpdate("484100", time.time(), 52.0, 4.0, {"source": "roof"})])
 
     assert found(operator, "/api/aircraft/484100/why/")["On the map"][0] == "good"
 

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.support.patience import PATIENCE_SECONDS
 from tests.tracking.map.conftest import Visit, picture
-from tracking.live.state import Kind, LiveState, LiveUpdate
+from tracking.live.state import LiveKind, LiveState, LiveUpdate
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 expect.set_options(timeout=PATIENCE_SECONDS * 1000)
@@ -21,7 +21,7 @@ def alone(visit: Visit) -> Page:
     """A ship in the middle of the map, nobody else near."""
     fields = {"speed": 12.0, "course": 90.0, "heading": 90, "source": "pier", "score": 80}
     static = {"name": "LONELY", "ship_type": 70}
-    LiveState(Kind.VESSEL).write([LiveUpdate("244999001", time.time(), LAT, LON, fields, static=static)])
+    LiveState(LiveKind.VESSEL).write([LiveUpdate("244999001", time.time(), LAT, LON, fields, static=static)])
     return visit(f"#9/{LAT}/{LON}")
 
 
@@ -47,7 +47,7 @@ def test_a_ship_is_pointed_at_chosen_followed_and_let_go(alone: Page) -> None:
     expect(page.locator("#card h2")).to_have_text("LONELY")
     page.keyboard.press("f")
     lat, lon = 56.5, 3.9
-    LiveState(Kind.VESSEL).write([LiveUpdate("244999001", time.time(), lat, lon, {"speed": 0.0})])
+    LiveState(LiveKind.VESSEL).write([LiveUpdate("244999001", time.time(), lat, lon, {"speed": 0.0})])
     deadline = time.monotonic() + PATIENCE_SECONDS
     while abs(view(page)[0] - lat) > 0.001 or abs(view(page)[1] - lon) > 0.001:
         assert time.monotonic() < deadline, view(page)
@@ -74,7 +74,7 @@ def test_the_list_is_what_is_in_view_sorted_and_holds_still_under_the_pointer(vi
     page.locator("#list .row").nth(4).hover()
     before = names.all_inner_texts()[:8]
     live = {"speed": 90.0, "course": 10.0}
-    LiveState(Kind.VESSEL).write([LiveUpdate("244999002", time.time(), 52.4, 3.4, live, static={"name": "FAST"})])
+    LiveState(LiveKind.VESSEL).write([LiveUpdate("244999002", time.time(), 52.4, 3.4, live, static={"name": "FAST"})])
     expect(page.locator("#list")).to_contain_text("FAST")
     assert names.all_inner_texts()[:8] == before
 

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.support.patience import PATIENCE_SECONDS
 from tests.tracking.map.conftest import Visit
-from tracking.live.state import Kind, LiveState, LiveUpdate
+from tracking.live.state import LiveKind, LiveState, LiveUpdate
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -90,7 +90,7 @@ def test_a_link_shows_what_its_sender_saw(visit: Visit) -> None:
 
 def test_what_moves_is_told_within_seconds_and_what_leaves_goes(visit: Visit) -> None:
     page = visit("#9/52.0/3.0")
-    live = LiveState(Kind.VESSEL)
+    live = LiveState(LiveKind.VESSEL)
     live.write([LiveUpdate("244999999", time.time(), 52.0, 3.0, {"speed": 5.0}, static={"name": "NEWCOMER"})])
     expect(page.locator("#list")).to_contain_text("NEWCOMER", timeout=PATIENCE_SECONDS * 1000)
     live.write([LiveUpdate("244999999", time.time() + 1, 10.0, 3.0, {"speed": 5.0})])
@@ -99,7 +99,7 @@ def test_what_moves_is_told_within_seconds_and_what_leaves_goes(visit: Visit) ->
 
 def test_text_from_the_radio_is_text_everywhere(visit: Visit) -> None:
     evil = "<img src=x onerror=alert(1)>\u202e"
-    LiveState(Kind.VESSEL).write(
+    LiveState(LiveKind.VESSEL).write(
         [LiveUpdate("244999998", time.time(), 52.4, 3.4, {"speed": 1.0}, static={"name": evil})]
     )
     page = visit("#9/52.4/3.4&sel=v244999998")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from tracking.live.state import Kind, LiveState, LiveUpdate
+from tracking.live.state import LiveKind, LiveState, LiveUpdate
 from tracking.models import Aircraft, AircraftPosition, Vessel, VesselPosition
 
 pytestmark = pytest.mark.usefixtures("live_redis")
@@ -19,7 +19,7 @@ def public(settings: Any) -> None:
     settings.LIVE_PUBLIC = True
 
 
-def heard(kind: Kind = Kind.VESSEL, key: str = "244660123", **fields: Any) -> float:
+def heard(kind: LiveKind = LiveKind.VESSEL, key: str = "244660123", **fields: Any) -> float:
     ts = time.time()
     LiveState(kind).write([LiveUpdate(key, ts, 52.0, 4.0, fields, static={"name": NAME})])
     return ts
@@ -91,7 +91,7 @@ def test_the_track_of_an_aircraft_tells_its_altitude(client: Client) -> None:
         longitude=4,
         altitude=12_000,
     )
-    heard(Kind.AIRCRAFT, "3c6444", altitude=12_000)
+    heard(LiveKind.AIRCRAFT, "3c6444", altitude=12_000)
     track = client.get("/api/live/aircraft/3C6444/track/").json()
     assert (track["altitude"], track["ground"]) == ([12_000], [None])
 

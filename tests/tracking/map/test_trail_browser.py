@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from tests.support.past_world import remember
 from tests.support.patience import PATIENCE_SECONDS
 from tests.tracking.map.conftest import Visit, picture
-from tracking.live.state import Kind, LiveState, LiveUpdate
+from tracking.live.state import LiveKind, LiveState, LiveUpdate
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, databases=["default", "direct"])]
 expect.set_options(timeout=PATIENCE_SECONDS * 1000)
@@ -25,7 +25,7 @@ def end() -> dt.datetime:
 
 def heard(end: dt.datetime) -> None:
     live = {"speed": 14.0, "course": 90.0, "source": "pier", "score": 80}
-    LiveState(Kind.VESSEL).write(
+    LiveState(LiveKind.VESSEL).write(
         [LiveUpdate("244660001", end.timestamp() + 30, 51.75, 3.12, live, static={"name": "NORDIC 001"})]
     )
 
@@ -75,7 +75,7 @@ def test_who_is_logged_in_chooses_colour_and_any_span_and_shares_them(visit: Vis
 
 def test_the_trail_of_an_aircraft_is_coloured_by_altitude(visit: Visit, end: dt.datetime) -> None:
     fields = {"altitude": 37_000, "ground_speed": 250.0, "heading": 0.0, "source": "roof", "score": 80}
-    LiveState(Kind.AIRCRAFT).write([LiveUpdate("484100", end.timestamp() + 20, 54.2, 2.0, fields)])
+    LiveState(LiveKind.AIRCRAFT).write([LiveUpdate("484100", end.timestamp() + 20, 54.2, 2.0, fields)])
     page = visit("#6/52.6/3.0&sel=a484100")
     expect(page.locator("#card .trail")).to_contain_text("40,000 ft")
     assert page.get_by_label("Colour").input_value() == "altitude"

@@ -16,12 +16,12 @@ from django_redis import get_redis_connection
 from tests.support.patience import PATIENCE_SECONDS
 from tests.tracking.conftest import live_redis
 from tracking.live.mirror import Mirror
-from tracking.live.state import Kind, LiveState, LiveUpdate
+from tracking.live.state import LiveKind, LiveState, LiveUpdate
 from tracking.live_api.live import answers
 from tracking.models import RegisteredAircraft
 from tracking.registry import lookup, reading, storing
 from tracking.registry.countries import country_of
-from tracking.registry.reading import Entry, Row
+from tracking.registry.reading import RegisterEntry, Row
 from tracking.registry.silhouettes import SILHOUETTES, silhouette_of
 
 __all__ = ["live_redis"]
@@ -42,7 +42,7 @@ MICTRONICS = {
     "A00001": ["N1", "C172", "00", ""],
     "A00002": {},
 }
-RYANAIR = Entry("4ca2d6", "EI-DCL", "B738", "Ryanair, Ltd", False)
+RYANAIR = RegisterEntry("4ca2d6", "EI-DCL", "B738", "Ryanair, Ltd", False)
 
 
 def file(path: Path, text: str, name: str = "register.csv") -> Path:
@@ -52,7 +52,7 @@ def file(path: Path, text: str, name: str = "register.csv") -> Path:
     return path
 
 
-def read(path: Path, columns: str = "") -> tuple[list[Entry], list[str]]:
+def read(path: Path, columns: str = "") -> tuple[list[RegisterEntry], list[str]]:
     rows = list(reading.rows(path, reading.parse_columns(columns) if columns else None))
     return [row.entry for row in rows if row.entry], [row.reason for row in rows if not row.entry]
 
@@ -66,18 +66,18 @@ def registry(*arguments: Any) -> str:
 @pytest.mark.parametrize("name", ["register.csv", "register.csv.gz"])
 def test_opensky_s_database_is_read_and_every_row_counted(tmp_path: Path, name: str) -> None:
     entries, reasons = read(file(tmp_path, OPENSKY, name))
-    assert entries == [RYANAIR, Entry("3c6444", "D-AIBD", "A319", "", False)]
+    assert entries == [RYANAIR, RegisterEntry("3c6444", "D-AIBD", "A319", "", False)]
     assert reasons == ["icao_invalid", "icao_invalid", "nothing_known"]
 
 
 def test_its_newer_files_have_single_quotes(tmp_path: Path) -> None:
-    assert read(file(tmp_path, QUOTED)) == ([Entry("4ca2d6", "EI-DCL", "B738", "Ryanair", False)], [])
+    assert read(file(tmp_path, QUOTED)) == ([RegisterEntry("4ca2d6", "EI-DCL", "B738", "Ryanair", False)], [])
 
 
 def test_tar1090_s_has_no_header_and_its_first_flag_is_military(tmp_path: Path) -> None:
     zimbabwe, force = read(file(tmp_path, TAR1090))[0]
-    assert zimbabwe == Entry("004002", "Z-WPA", "B732", "Air Zimbabwe", False)
-    assert force == Entry("43c6f1", "ZZ171", "C17", "Royal Air Force", True)
+    assert zimbabwe == RegisterEntry("004002", "Z-WPA", "B732", "Air Zimbabwe", False)
+    assert force == RegisterEntry("43c6f1", "ZZ171", "C17", "Royal Air Force", True)
 
 
 @pytest.mark.parametrize("indent", [None, 2])
@@ -90,7 +90,7 @@ def test_mictronics_is_one_object_of_objects_or_lists(tmp_path: Path, indent: in
 
 def test_any_other_csv_is_read_by_the_names_of_its_columns(tmp_path: Path) -> None:
     path = file(tmp_path, "\ufeffHex Code|Kennzeichen|Muster|mil\n4CA2D6|EI-DCL|B738|no\n43C6F1|ZZ171|C17|yes\n")
-    with pytest.raises(reading.Unreadable, match="--columns icao=hex"):
+    with pytest.raises(reading.RegisterUnreadable, match="--columns icao=hex"):
         read(path)
     entries, _ = read(path, "icao=Hex Code,registration=kennzeichen,type=Muster,military=mil")
     assert [(entry.icao, entry.type_code, entry.military) for entry in entries] == [
@@ -101,7 +101,7 @@ def test_any_other_csv_is_read_by_the_names_of_its_columns(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("text", ["icao=x", "icao", "nobody=x,icao=y", "registration=a,type=b"])
 def test_columns_that_say_too_little_are_refused(text: str) -> None:
-    with pytest.raises(reading.Unreadable):
+    with pytest.raises(reading.RegisterUnreadable):
         reading.parse_columns(text)
 
 
@@ -160,7 +160,7 @@ def test_what_cannot_be_read_leaves_what_was_there(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("live_redis")
 def test_progress_is_told_as_rows_are_read() -> None:
     told: list[tuple[int, int]] = []
-    rows = (Row(Entry(f"{number:06x}", "N1", "", "", False), "", 10) for number in range(1, 25_001))
+    rows = (Row(RegisterEntry(f"{number:06x}", "N1", "", "", False), "", 10) for number in range(1, 25_001))
     assert storing.replace("many", rows, lambda *count: told.append(count)).stored == 25_000
     assert told == [(10_000, 100_000), (20_000, 200_000), (25_000, 250_000)]
 
@@ -172,9 +172,9 @@ def registered(live_redis: Any, monkeypatch: pytest.MonkeyPatch) -> lookup.Regis
     monkeypatch.setattr(lookup, "WAIT_SECONDS", PATIENCE_SECONDS)
     monkeypatch.setattr("tracking.live.mirror.register", fresh)
     monkeypatch.setattr("tracking.registry.documents.register", fresh)
-    rows = [Row(RYANAIR), Row(Entry("43c6f1", "ZZ171", "C17", "", True))]
+    rows = [Row(RYANAIR), Row(RegisterEntry("43c6f1", "ZZ171", "C17", "", True))]
     storing.replace("first", rows)
-    storing.replace("second", [Row(Entry("4ca2d6", "EI-NEW", "", "", False))])
+    storing.replace("second", [Row(RegisterEntry("4ca2d6", "EI-NEW", "", "", False))])
     answers.clear()
     return fresh
 
@@ -195,7 +195,7 @@ def test_many_are_asked_for_once_and_remembered_until_a_register_changes(
         assert len(registered.remembered(many)) == 1
     with django_assert_num_queries(0):
         assert len(registered.remembered(many)) == 1
-    storing.replace("first", [Row(Entry("000001", "N1", "", "", False))])
+    storing.replace("first", [Row(RegisterEntry("000001", "N1", "", "", False))])
     registered._look_at = 0.0
     assert len(registered.remembered(many)) == 2
 
@@ -238,7 +238,7 @@ def test_a_live_redis_that_lost_the_key_is_told_again(registered: lookup.Registe
 
 def heard(key: str = "4ca2d6", **static: Any) -> None:
     now = float(get_redis_connection("live").time()[0])
-    LiveState(Kind.AIRCRAFT).write([LiveUpdate(key, now, 52.0, 4.0, {"altitude": 1000}, static=static)])
+    LiveState(LiveKind.AIRCRAFT).write([LiveUpdate(key, now, 52.0, 4.0, {"altitude": 1000}, static=static)])
 
 
 @pytest.mark.django_db(transaction=True)
@@ -260,7 +260,7 @@ def test_the_live_api_shows_it_beside_what_was_heard(client: Client, settings: A
 def test_the_map_s_list_has_registration_type_and_silhouette_where_none_was_heard() -> None:
     heard()
     heard("43c6f1", callsign="RRR1", type_code="B407")
-    body = json.loads(gzip.decompress(Mirror().changes((Kind.AIRCRAFT,), (-180.0, -90.0, 180.0, 90.0), None)))
+    body = json.loads(gzip.decompress(Mirror().changes((LiveKind.AIRCRAFT,), (-180.0, -90.0, 180.0, 90.0), None)))
     static = body["aircraft"]["static"]
     found = dict(
         zip(body["aircraft"]["id"], zip(static["name"], static["type"], static["shape"], strict=True), strict=True)

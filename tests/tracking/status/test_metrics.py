@@ -16,7 +16,7 @@ from ingest.health import sections as ingest_status
 from resilience.breaker.registry import get_breaker
 from resilience.spool.spool import get_spool
 from tracking.connections import redis_pool_options
-from tracking.live.state import Kind, LiveState, LiveUpdate
+from tracking.live.state import LiveKind, LiveState, LiveUpdate
 
 FEED = 'pier "north" \\ é\n{}'  # a label of any characters
 BREAKER = "metrics-test"
@@ -47,8 +47,8 @@ FAMILIES = {
 def known(live_redis: Any, settings: Any, tmp_path: Any, monkeypatch: Any) -> Iterator[None]:
     """One ship, one feed with two minutes of messages, one breaker that was tripped, one batch in the spool."""
     settings.SPOOL_DIR = tmp_path / "spool"
-    monkeypatch.setattr(ingest_status, "_known", ingest_status._Known())
-    LiveState(Kind.VESSEL).write([LiveUpdate("211000001", float(live_redis.time()[0]), 54.0, 10.0)])
+    monkeypatch.setattr(ingest_status, "_known", ingest_status._FeedLabels())
+    LiveState(LiveKind.VESSEL).write([LiveUpdate("211000001", float(live_redis.time()[0]), 54.0, 10.0)])
     queue = get_redis_connection("queue")
     now = round(time.time() * 1000)
     keys = [health_keys.facts(FEED)]

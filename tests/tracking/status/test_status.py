@@ -70,7 +70,7 @@ def own_database(own: Servers, monkeypatch: Any) -> Servers:
 def forget(monkeypatch: Any) -> None:
     """Begin as a new process does."""
     monkeypatch.setattr(survey, "_memories", {})
-    monkeypatch.setattr(ingest_status, "_known", ingest_status._Known())
+    monkeypatch.setattr(ingest_status, "_known", ingest_status._FeedLabels())
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
@@ -296,7 +296,7 @@ def test_no_way_in_is_down_and_one_is_degraded():
 
 
 def test_an_answer_that_was_only_slow_leaves_no_silence_behind():
-    memory = survey.Memory()
+    memory = survey.SurveyMemory()
     memory.keep(lambda: survey._NOTHING, "slow")
     before = memory.answered_at - 5
     assert memory.silence(before, memory.answered_at) == pytest.approx(5)

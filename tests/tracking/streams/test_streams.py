@@ -24,7 +24,7 @@ from redis import Redis
 
 from tests.faults.processes import free_port, wait_until
 from tests.support.patience import PATIENCE_SECONDS
-from tracking.live.state import Kind, LiveState, LiveUpdate
+from tracking.live.state import LiveKind, LiveState, LiveUpdate
 from tracking.live_api import stream as stream_api
 from tracking.streams import hub as hubs
 from tracking.streams import server as servers
@@ -37,7 +37,7 @@ SHIPS = 3000
 
 
 def ship(key: str = "244660123", lat: float = 52.0, lon: float = 4.0, **fields: Any) -> None:
-    LiveState(Kind.VESSEL).write([LiveUpdate(key, time.time(), lat, lon, fields)])
+    LiveState(LiveKind.VESSEL).write([LiveUpdate(key, time.time(), lat, lon, fields)])
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_a_last_event_id_that_is_none_is_refused_in_json(port: int, last: str) -
 
 
 def test_a_slow_client_holds_up_nobody_and_gets_the_latest_of_every_target(port: int) -> None:
-    state = LiveState(Kind.VESSEL)
+    state = LiveState(LiveKind.VESSEL)
 
     def move(turn: int) -> None:
         state.write([LiveUpdate(str(200_000_000 + n), time.time(), 51 + turn / 100, n / 400, {}) for n in range(SHIPS)])

@@ -17,7 +17,7 @@ from ingest.reports import Message
 from resilience.breaker.registry import in_process_breaker
 from tests.support.messages import batch, position
 from tracking.history import partitions
-from tracking.live.state import Kind, LiveState
+from tracking.live.state import LiveKind, LiveState
 from tracking.models import VesselPosition
 from tracking.truth import judge
 
@@ -87,7 +87,7 @@ def test_five_receivers_with_wrong_clocks_leave_the_rows_of_a_perfect_one_and_li
     partitions.make({dt.datetime.fromtimestamp(start_ms / 1000 + s, dt.UTC).date() for s in (0, SECONDS)})
     truth, lines = world(start_ms)
     assert len(lines) > 4 * len(truth)
-    state, shown = LiveState(Kind.VESSEL), dict[str, float]()
+    state, shown = LiveState(LiveKind.VESSEL), dict[str, float]()
     for feed, messages in sent(lines, as_one):
         process(batch([], messages=messages, source=feed, live=True, recorded=False), in_process_breaker)
         for mmsi, document in state.get_many({str(key) for key, _ in truth}).items():

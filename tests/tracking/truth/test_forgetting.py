@@ -8,7 +8,7 @@ import pytest
 from tracking import tasks
 from tracking.history import partitions
 from tracking.truth import forgetting
-from tracking.truth.models import Dispute, Jump, Refusal, RefusedPosition, Subject
+from tracking.truth.models import Dispute, Jump, PositionKind, Refusal, RefusedPosition
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "direct"])
 NOW = dt.datetime(2026, 6, 15, 12, tzinfo=dt.UTC)
@@ -16,7 +16,7 @@ DAY = dt.timedelta(days=1)
 
 
 def enter(
-    days_ago: float, at: dt.datetime, identity: str, decision: int = 0, subject: Subject = Subject.VESSEL
+    days_ago: float, at: dt.datetime, identity: str, decision: int = 0, subject: PositionKind = PositionKind.VESSEL
 ) -> None:
     """A refused position, a dispute and a jump of that time, entered so many days before NOW."""
     known = {"subject": subject, "identity": identity, "entered_at": NOW - days_ago * DAY}
@@ -48,9 +48,9 @@ def test_what_was_entered_long_ago_goes_however_old_its_rows_are(settings: Any) 
 def test_what_belongs_to_rows_that_are_gone_goes_with_them_decided_or_not(settings: Any) -> None:
     settings.KEEP_QUARANTINE_DAYS = 0
     enter(1, NOW - 8 * DAY, "1", decision=RefusedPosition.Decision.REFUSE)
-    enter(1, NOW - 8 * DAY, "3c6444", subject=Subject.AIRCRAFT)
+    enter(1, NOW - 8 * DAY, "3c6444", subject=PositionKind.AIRCRAFT)
     enter(1, NOW - 6 * DAY, "2")
-    assert forgetting.forget(NOW, {Subject.VESSEL: (NOW - 7 * DAY).date()}) == 3
+    assert forgetting.forget(NOW, {PositionKind.VESSEL: (NOW - 7 * DAY).date()}) == 3
     assert left() == [{"2", "3c6444"}] * 3
 
 

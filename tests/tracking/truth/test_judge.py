@@ -15,7 +15,7 @@ from tests.support.messages import NOON_MS, batch, position
 from tracking import tasks
 from tracking.models import AircraftPosition, VesselPosition
 from tracking.truth import budget, judge, quarantine, rule
-from tracking.truth.models import Dispute, RefusedPosition, Subject, Unjudged
+from tracking.truth.models import Dispute, PositionKind, RefusedPosition, Unjudged
 from tracking.truth.notes import note_rows
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "direct"])
@@ -114,7 +114,7 @@ def test_an_operator_accepts_and_it_stays_so_when_judged_anew(django_user_model)
     assert tracks() == [0] * 5 + [rule.ACCEPTED] + [0] * 14
     quarantine.decide(RefusedPosition.objects.get(), quarantine.Decision.NONE, "it was a gull", user)
     judge.judge_all()
-    assert tracks()[5] == rule.Refusal.OUTLIER
+    assert tracks()[5] == rule.RefusalCode.OUTLIER
 
 
 def test_an_operator_refuses_what_the_rule_accepts(django_user_model):
@@ -122,9 +122,9 @@ def test_an_operator_refuses_what_the_rule_accepts(django_user_model):
     for one in sail(6):
         process(one)
     judge.judge_all()
-    quarantine.refuse(Subject.VESSEL, VesselPosition.objects.order_by("timestamp")[3], "not she", user)
+    quarantine.refuse(PositionKind.VESSEL, VesselPosition.objects.order_by("timestamp")[3], "not she", user)
     judge.judge_all()
-    assert tracks() == [0, 0, 0, rule.Refusal.BY_HAND, 0, 0]
+    assert tracks() == [0, 0, 0, rule.RefusalCode.BY_HAND, 0, 0]
 
 
 def test_a_looser_rule_accepts_and_the_first_one_gives_the_first_numbers_again(monkeypatch: pytest.MonkeyPatch):
@@ -229,7 +229,7 @@ def test_an_operator_refuses_a_position_from_its_page(admin_client):
         *("seen elsewhere", "refused by hand", "admin"),
     )
     judge.judge_all()
-    assert tracks() == [0, 0, 0, rule.Refusal.BY_HAND, 0, 0]
+    assert tracks() == [0, 0, 0, rule.RefusalCode.BY_HAND, 0, 0]
 
 
 def test_the_api_lists_disputes_with_the_last_place_of_each_open_track(admin_client):

@@ -20,12 +20,12 @@ from tests.support.messages import batch, position, sentences
 from tests.support.recordings import recording
 from tests.truth.faults import Sea
 from tests.truth.pure import reports
-from tracking.live.state import Kind, LiveState
+from tracking.live.state import LiveKind, LiveState
 from tracking.truth import live_filter
 from tracking.truth.budget import AIRCRAFT, VESSEL, Budget
 from tracking.truth.live_filter import Sifted, sift
-from tracking.truth.live_rule import FULL, LiveTrack, Outcome, decide
-from tracking.truth.models import Subject
+from tracking.truth.live_rule import FULL, LiveOutcome, LiveTrack, decide
+from tracking.truth.models import PositionKind
 
 T = 1_767_225_600_000
 
@@ -34,7 +34,7 @@ def said(second: float, latitude: float = 51.00001, score: int = 80, speed: floa
     return LiveTrack(T + round(second * 1000), latitude, 3.00001, speed, 1, score, 0)
 
 
-def outcomes(given: list[LiveTrack], budget: Budget = VESSEL) -> list[Outcome]:
+def outcomes(given: list[LiveTrack], budget: Budget = VESSEL) -> list[LiveOutcome]:
     tracks: object = ()
     found = []
     for report in given:
@@ -49,56 +49,56 @@ def sailing(count: int, latitude: float = 51.00001, start: float = 0) -> list[Li
 
 
 def test_a_ship_that_sails_is_shown():
-    assert set(outcomes(sailing(20))) == {Outcome.SHOWN}
+    assert set(outcomes(sailing(20))) == {LiveOutcome.SHOWN}
 
 
 def test_a_teleport_is_hidden_and_what_follows_is_shown():
     given = sailing(10)
     given[5] = given[5]._replace(latitude=20.00001)
-    assert outcomes(given) == [Outcome.SHOWN] * 5 + [Outcome.HIDDEN] + [Outcome.SHOWN] * 4
+    assert outcomes(given) == [LiveOutcome.SHOWN] * 5 + [LiveOutcome.HIDDEN] + [LiveOutcome.SHOWN] * 4
 
 
 def test_a_wrong_first_fix_is_replaced_by_the_second_that_agrees_with_another():
     given = sailing(4)
     given[0] = given[0]._replace(latitude=20.00001)
-    assert outcomes(given) == [Outcome.SHOWN, Outcome.HIDDEN, Outcome.TAKEN_OVER, Outcome.SHOWN]
+    assert outcomes(given) == [LiveOutcome.SHOWN, LiveOutcome.HIDDEN, LiveOutcome.TAKEN_OVER, LiveOutcome.SHOWN]
 
 
 def test_another_ship_takes_the_document_over_only_when_the_first_is_silent():
     others = [said(5 + 10 * n, -33.00001 - n * 0.0005) for n in range(20)]
     both = outcomes(sorted([*sailing(20), *others]))
-    assert Counter(both)[Outcome.SHOWN] == 20 and Outcome.TAKEN_OVER not in both
+    assert Counter(both)[LiveOutcome.SHOWN] == 20 and LiveOutcome.TAKEN_OVER not in both
     alone = outcomes([*sailing(6), *(track._replace(ts=track.ts + 60_000) for track in others)])
-    assert alone.index(Outcome.TAKEN_OVER) > 6 + FULL - 1
+    assert alone.index(LiveOutcome.TAKEN_OVER) > 6 + FULL - 1
 
 
 def test_null_island_is_hidden():
-    assert outcomes([said(0, 0.0)._replace(longitude=0.0)]) == [Outcome.HIDDEN]
+    assert outcomes([said(0, 0.0)._replace(longitude=0.0)]) == [LiveOutcome.HIDDEN]
 
 
 def test_a_coarse_report_does_not_move_a_fine_one():
     coarse = said(30, round(51.002 * 600) / 600)._replace(longitude=3.0, coarse=True)
-    assert outcomes([*sailing(3), coarse])[-1] == Outcome.HIDDEN
-    assert outcomes([coarse, coarse._replace(ts=T + 200_000)]) == [Outcome.SHOWN] * 2
+    assert outcomes([*sailing(3), coarse])[-1] == LiveOutcome.HIDDEN
+    assert outcomes([coarse, coarse._replace(ts=T + 200_000)]) == [LiveOutcome.SHOWN] * 2
 
 
-@pytest.mark.parametrize(("seconds", "outcome"), [(10, Outcome.HIDDEN), (16, Outcome.SHOWN)])
-def test_a_worse_source_takes_over_only_what_is_stale(seconds: int, outcome: Outcome):
+@pytest.mark.parametrize(("seconds", "outcome"), [(10, LiveOutcome.HIDDEN), (16, LiveOutcome.SHOWN)])
+def test_a_worse_source_takes_over_only_what_is_stale(seconds: int, outcome: LiveOutcome):
     assert outcomes([said(0), said(seconds, 51.0002, score=40)], AIRCRAFT)[-1] == outcome
-    assert outcomes([said(0), said(seconds, 51.0002, score=90)], AIRCRAFT)[-1] == Outcome.SHOWN
+    assert outcomes([said(0), said(seconds, 51.0002, score=90)], AIRCRAFT)[-1] == LiveOutcome.SHOWN
 
 
 def test_an_older_report_is_left_to_the_document():
-    assert outcomes([said(10), said(0)]) == [Outcome.SHOWN, Outcome.LATE]
+    assert outcomes([said(10), said(0)]) == [LiveOutcome.SHOWN, LiveOutcome.LATE]
 
 
 @pytest.mark.parametrize(
-    ("course", "outcome"), [(0.0, Outcome.HIDDEN), (180.0, Outcome.SHOWN), (math.nan, Outcome.SHOWN)]
+    ("course", "outcome"), [(0.0, LiveOutcome.HIDDEN), (180.0, LiveOutcome.SHOWN), (math.nan, LiveOutcome.SHOWN)]
 )
-def test_an_aircraft_that_lies_behind_where_it_just_was_is_an_older_report(course: float, outcome: Outcome):
+def test_an_aircraft_that_lies_behind_where_it_just_was_is_an_older_report(course: float, outcome: LiveOutcome):
     main, behind = said(0, 51.01, speed=400.0), said(1, 51.008, speed=400.0)
     assert decide([main], behind, AIRCRAFT, course)[0] == outcome
-    assert decide([main], behind._replace(ts=main.ts + 6000), AIRCRAFT, course)[0] == Outcome.SHOWN
+    assert decide([main], behind._replace(ts=main.ts + 6000), AIRCRAFT, course)[0] == LiveOutcome.SHOWN
 
 
 # --- with Redis -------------------------------------------------------------------------------------------------------
@@ -112,7 +112,7 @@ def test_a_teleport_does_not_move_the_document_of_the_pipeline():
     for n, latitude in enumerate((52.00001, 52.0005, 20.00001, 52.0015)):
         one = batch([position(lat=latitude, lon=4.00001)], received_at=now + n * 10_000, live=True, recorded=False)
         process(one, in_process_breaker)
-        document = LiveState(Kind.VESSEL).get("244660123")
+        document = LiveState(LiveKind.VESSEL).get("244660123")
         assert document is not None and document["lat"] > 50
 
 
@@ -156,7 +156,7 @@ def test_the_field_s_long_range_report_leaves_the_document_where_it_was():
 
 
 def place_of_the_ship(mmsi: str = "244660123") -> float:
-    document = LiveState(Kind.VESSEL).get(mmsi)
+    document = LiveState(LiveKind.VESSEL).get(mmsi)
     assert document is not None
     return float(document["lat"])
 
@@ -164,7 +164,7 @@ def place_of_the_ship(mmsi: str = "244660123") -> float:
 @pytest.mark.usefixtures("live_redis")
 def test_without_a_refused_position_static_data_still_comes():
     updates = live.live_updates(Fused(), Sifted({0}, {}, {}))
-    assert updates == {Kind.VESSEL: [], Kind.AIRCRAFT: [], Kind.STATION: []}
+    assert updates == {LiveKind.VESSEL: [], LiveKind.AIRCRAFT: [], LiveKind.STATION: []}
 
 
 @pytest.mark.usefixtures("live_redis")
@@ -177,7 +177,7 @@ def test_in_a_sea_with_faults_nothing_false_is_shown():
     others: defaultdict[bool, int] = defaultdict(int)
     for start in range(0, len(found), 200):
         some = found[start : start + 200]
-        without, beside, _ = sift(Subject.VESSEL, some)
+        without, beside, _ = sift(PositionKind.VESSEL, some)
         for index, report in enumerate(some):
             place = report.vessel_id, round(report.latitude * 600_000), round(report.longitude * 600_000)
             shown[place in wrong] += index not in without
@@ -200,7 +200,7 @@ def test_two_ships_with_one_mmsi_are_two_targets_until_one_is_silent(client: Cli
 
     for n in range(12):
         say(n, 52.0, -33.0)
-    first, second = (LiveState(Kind.VESSEL).get(key) for key in ("244660123", "244660123/1"))
+    first, second = (LiveState(LiveKind.VESSEL).get(key) for key in ("244660123", "244660123/1"))
     assert first is not None and second is not None
     assert (first["lat"] > 50, second["lat"] < -30, first["tracks"], second["tracks"]) == (True, True, 2, 2)
     found = client.get("/api/live/vessels/?bbox=-180,-90,180,90").json()["results"]
@@ -209,13 +209,13 @@ def test_two_ships_with_one_mmsi_are_two_targets_until_one_is_silent(client: Cli
     assert client.get("/api/live/vessels/244660123/2/").status_code == 404
     for n in range(105, 110):
         say(n, 52.0)
-    again = LiveState(Kind.VESSEL).get("244660123")
+    again = LiveState(LiveKind.VESSEL).get("244660123")
     assert again is not None and again["tracks"] == 1
 
 
 @pytest.mark.usefixtures("live_redis")
-@pytest.mark.parametrize("kind", [Subject.VESSEL, Subject.AIRCRAFT])
-def test_many_at_once_are_decided_as_one_by_one(kind: Subject, live_redis: Any, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("kind", [PositionKind.VESSEL, PositionKind.AIRCRAFT])
+def test_many_at_once_are_decided_as_one_by_one(kind: PositionKind, live_redis: Any, monkeypatch: pytest.MonkeyPatch):
     found = []
     for one_by_one in (False, True):
         live_redis.flushdb()
@@ -229,7 +229,7 @@ def test_many_at_once_are_decided_as_one_by_one(kind: Subject, live_redis: Any, 
     assert sum(map(len, found[0][0])) > 20
 
 
-def mixed(kind: Subject) -> list[list[Any]]:
+def mixed(kind: PositionKind) -> list[list[Any]]:
     """Batches of 60 targets, some of which jump, repeat, go back, are coarse, late or of a worse source."""
     chance = random.Random(4)
     start = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -249,15 +249,15 @@ def mixed(kind: Subject) -> list[list[Any]]:
             late = -40 if odd == 4 else 0
             at = start + dt.timedelta(seconds=8 * turn + late + number % 3)
             score = 40 if odd == 5 else 80
-            key = 244660000 + number if kind is Subject.VESSEL else f"3c64{number:02x}"
+            key = 244660000 + number if kind is PositionKind.VESSEL else f"3c64{number:02x}"
             reports.append(report_of(kind, key, at, latitude, longitude, speed, None if odd == 6 else 10.0, score))
         batches.append([*reports, *chance.sample(reports, 3)])
     return batches
 
 
 def report_of(
-    kind: Subject, key: Any, at: dt.datetime, lat: float, lon: float, speed: Any, course: Any, score: int
+    kind: PositionKind, key: Any, at: dt.datetime, lat: float, lon: float, speed: Any, course: Any, score: int
 ) -> Any:
-    if kind is Subject.VESSEL:
+    if kind is PositionKind.VESSEL:
         return VesselReport(key, at, lat, lon, speed, course, None, None, at, "test", score)
     return AircraftReport(key, at, lat, lon, 3000, speed, course, 0, False, at, "test", score)

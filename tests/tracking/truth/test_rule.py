@@ -8,24 +8,29 @@ import pytest
 
 from tracking.truth import steady
 from tracking.truth.budget import AIRCRAFT, FIXED, SAR_AIRCRAFT, VESSEL, Budget, budget_of, metres
-from tracking.truth.fleets import Jump, fleets
-from tracking.truth.rule import ACCEPTED, Decision, Fold, Refusal, Row, fold
+from tracking.truth.fleets import FleetJump, fleets
+from tracking.truth.rule import ACCEPTED, Fold, JudgedPosition, OperatorDecision, RefusalCode, fold
 
 T = 1_767_225_600_000
 EAST_M = 70_000  # a degree of longitude here, about
 
 
-def sailing(count: int, start: int = 0, latitude: float = 51.0, longitude: float = 3.0, knots: float = 12) -> list[Row]:
+def sailing(
+    count: int, start: int = 0, latitude: float = 51.0, longitude: float = 3.0, knots: float = 12
+) -> list[JudgedPosition]:
     """Positions every 10 s of a ship that sails north from a place; no two say the same."""
     step = knots * 1852 / 3600 * 10 / 111_195
-    return [Row(T + start + n * 10_000, latitude + n * step + 1e-6, longitude + 1e-6, knots, 0.5) for n in range(count)]
+    return [
+        JudgedPosition(T + start + n * 10_000, latitude + n * step + 1e-6, longitude + 1e-6, knots, 0.5)
+        for n in range(count)
+    ]
 
 
-def at(row: Row, **changes: object) -> Row:
+def at(row: JudgedPosition, **changes: object) -> JudgedPosition:
     return row._replace(**changes)  # type: ignore[arg-type]
 
 
-def numbers(rows: list[Row], budget: Budget = VESSEL) -> list[int]:
+def numbers(rows: list[JudgedPosition], budget: Budget = VESSEL) -> list[int]:
     rows = sorted(rows)
     found = fold(rows, budget).numbers
     return [found[row.ts] for row in rows]
@@ -38,20 +43,20 @@ def test_a_ship_that_sails_is_one_track():
 def test_a_teleport_is_refused_and_moves_nothing():
     rows = sailing(20)
     rows[10] = at(rows[10], latitude=20.00001, longitude=-40.00001)
-    assert numbers(rows) == [0] * 10 + [Refusal.OUTLIER] + [0] * 9
+    assert numbers(rows) == [0] * 10 + [RefusalCode.OUTLIER] + [0] * 9
 
 
 def test_teleports_that_agree_with_nothing_make_no_track():
     rows = sailing(40)
     for n, latitude in ((10, 20.00001), (15, 20.3), (20, 20.9), (25, 21.8)):
         rows[n] = at(rows[n], latitude=latitude, longitude=-40.00001)
-    assert sorted(set(numbers(rows))) == [Refusal.OUTLIER, 0]
+    assert sorted(set(numbers(rows))) == [RefusalCode.OUTLIER, 0]
 
 
 def test_a_wrong_first_fix_heals():
     rows = sailing(20)
     rows[0] = at(rows[0], latitude=20.00001)
-    assert numbers(rows) == [Refusal.OUTLIER] + [0] * 19
+    assert numbers(rows) == [RefusalCode.OUTLIER] + [0] * 19
 
 
 def test_two_ships_under_one_mmsi_are_two_tracks():
@@ -66,14 +71,14 @@ def test_null_island_is_refused_however_often_it_is_said():
     rows = sailing(20)
     for n in range(5, 12):
         rows[n] = at(rows[n], latitude=0.0, longitude=0.0)
-    assert numbers(rows)[5:12] == [Refusal.NULL_ISLAND] * 7
-    assert numbers(rows[5:12]) == [Refusal.NULL_ISLAND] * 7
+    assert numbers(rows)[5:12] == [RefusalCode.NULL_ISLAND] * 7
+    assert numbers(rows[5:12]) == [RefusalCode.NULL_ISLAND] * 7
 
 
 def test_a_long_range_report_beside_a_fine_one_is_coarse_and_alone_it_counts():
-    coarse = Row(T + 105_000, round(51.0055 * 600) / 600, 3.0, 12, 0)
+    coarse = JudgedPosition(T + 105_000, round(51.0055 * 600) / 600, 3.0, 12, 0)
     rows = [*sailing(20), coarse]
-    assert numbers(rows)[11] == Refusal.COARSE
+    assert numbers(rows)[11] == RefusalCode.COARSE
     later = [
         at(coarse, ts=T + 3_600_000 + n * 180_000, latitude=round((51.2 + n * 0.01) * 600) / 600) for n in range(5)
     ]
@@ -83,21 +88,21 @@ def test_a_long_range_report_beside_a_fine_one_is_coarse_and_alone_it_counts():
 def test_what_a_relay_says_again_is_a_repeat():
     rows = sailing(100)
     late = at(rows[10], ts=rows[70].ts + 3000)
-    assert numbers([*rows, late])[71] == Refusal.REPEAT
+    assert numbers([*rows, late])[71] == RefusalCode.REPEAT
 
 
 def test_a_ship_that_lies_still_says_the_same_again_and_is_no_repeat():
-    rows = [Row(T + n * 180_000, 51.00001, 3.00001, 0.0, 10.0) for n in range(20)]
+    rows = [JudgedPosition(T + n * 180_000, 51.00001, 3.00001, 0.0, 10.0) for n in range(20)]
     assert numbers(rows) == [0] * 20
 
 
 def test_of_two_places_in_one_second_the_one_further_from_the_way_is_refused():
     rows = sailing(20)
     wrong = at(rows[10], ts=rows[10].ts + 7, latitude=rows[10].latitude + 0.001)
-    assert numbers([*rows, wrong])[10:12] == [0, Refusal.OUTLIER]
+    assert numbers([*rows, wrong])[10:12] == [0, RefusalCode.OUTLIER]
     early = at(rows[10], ts=rows[10].ts + 7)
     rows[10] = at(rows[10], latitude=rows[10].latitude + 0.001)
-    assert numbers([*rows, early])[10:12] == [Refusal.OUTLIER, 0]
+    assert numbers([*rows, early])[10:12] == [RefusalCode.OUTLIER, 0]
 
 
 def test_after_six_hours_of_silence_anything_is_possible():
@@ -105,15 +110,17 @@ def test_after_six_hours_of_silence_anything_is_possible():
 
 
 def test_across_the_antimeridian_nothing_jumps():
-    rows = [Row(T + n * 10_000, 51.00001, (179.999 + n * 0.0005 + 180) % 360 - 180, 8, 90) for n in range(10)]
+    rows = [
+        JudgedPosition(T + n * 10_000, 51.00001, (179.999 + n * 0.0005 + 180) % 360 - 180, 8, 90) for n in range(10)
+    ]
     assert numbers(rows) == [0] * 10
 
 
 def test_an_operator_refuses_and_accepts_whatever_the_rule_says():
     rows = sailing(20)
-    rows[5] = at(rows[5], decision=Decision.REFUSE)
-    rows[10] = at(rows[10], latitude=20.00001, decision=Decision.ACCEPT)
-    assert numbers(rows)[5] == Refusal.BY_HAND
+    rows[5] = at(rows[5], decision=OperatorDecision.REFUSE)
+    rows[10] = at(rows[10], latitude=20.00001, decision=OperatorDecision.ACCEPT)
+    assert numbers(rows)[5] == RefusalCode.BY_HAND
     assert numbers(rows)[10] == ACCEPTED
 
 
@@ -157,7 +164,7 @@ def test_a_dispute_ends_when_one_track_is_left_and_went_on():
     assert dispute.until - rows[10].ts == VESSEL.candidate_s * 1000 + 30_000
 
 
-def random_life(chance: random.Random) -> list[Row]:
+def random_life(chance: random.Random) -> list[JudgedPosition]:
     rows = sailing(chance.randrange(3, 60), knots=chance.choice([0.5, 8, 30]))
     for n in range(len(rows)):
         if chance.random() < 0.05:
@@ -170,7 +177,7 @@ def test_what_is_steady_at_once_is_what_the_fold_says(seed: int):
     chance = random.Random(seed)
     lives = [random_life(chance) for _ in range(20)]
     rows = [(whose, *row[:5]) for whose, life in enumerate(lives) for row in life]
-    columns = steady.Columns(*(np.array(column) for column in zip(*rows, strict=True)))
+    columns = steady.PositionColumns(*(np.array(column) for column in zip(*rows, strict=True)))
     broken = set(columns.whose[steady.breaks(columns, VESSEL)].tolist())
     assert {whose for whose, life in enumerate(lives) if any(numbers(life))} <= broken
     assert any(whose not in broken for whose in range(20)) or len(broken) == 20
@@ -184,7 +191,7 @@ def test_the_last_positions_are_the_whole_state_of_a_steady_ship():
 
 
 def test_five_ships_that_jump_to_one_place_are_a_fleet_and_four_are_none():
-    jumps = [Jump(n, T + n * 60_000, 59.8 + n * 0.01, 30.2) for n in range(5)]
+    jumps = [FleetJump(n, T + n * 60_000, 59.8 + n * 0.01, 30.2) for n in range(5)]
     assert fleets(jumps) == set(jumps)
     assert fleets(jumps[:4]) == set()
     assert fleets([jump._replace(ts=T + n * 3_600_000) for n, jump in enumerate(jumps)]) == set()

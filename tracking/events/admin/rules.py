@@ -13,7 +13,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from tracking import search, theme
 from tracking.events.admin.area import AreaField
 from tracking.events.models.rules import Geofence, WatchedTarget, WatchList
-from tracking.truth.models import Subject
+from tracking.truth.models import PositionKind
 
 
 class GeofenceForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -60,7 +60,7 @@ class GeofenceAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
 class WatchedTargetForm(forms.ModelForm):  # type: ignore[type-arg]
     """One target; its identity as it is kept."""
 
-    subject = forms.ChoiceField(choices=Subject.choices, widget=UnfoldAdminSelectWidget)
+    subject = forms.ChoiceField(choices=PositionKind.choices, widget=UnfoldAdminSelectWidget)
     identity = forms.CharField(max_length=12, widget=UnfoldAdminTextInputWidget, label="MMSI or ICAO address")
 
     class Meta:
@@ -71,9 +71,9 @@ class WatchedTargetForm(forms.ModelForm):  # type: ignore[type-arg]
         """Raises ValidationError for what is neither."""
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         text, subject = str(cleaned.get("identity", "")), cleaned.get("subject")
-        found: Any = search.icao(text) if subject == Subject.AIRCRAFT else search.mmsi(text)
+        found: Any = search.icao(text) if subject == PositionKind.AIRCRAFT else search.mmsi(text)
         if text and found is None:
-            wanted = "an ICAO address, six hexadecimal digits" if subject == Subject.AIRCRAFT else "an MMSI"
+            wanted = "an ICAO address, six hexadecimal digits" if subject == PositionKind.AIRCRAFT else "an MMSI"
             raise forms.ValidationError({"identity": f"That is not {wanted}."})
         return cleaned | {"identity": str(found)}
 

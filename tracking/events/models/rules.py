@@ -10,7 +10,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from shapely.geometry import shape
 
-from tracking.truth.models import Subject
+from tracking.truth.models import PositionKind
 
 MOST_CORNERS = 5000
 _GEOMETRIES = ("Polygon", "MultiPolygon")
@@ -41,8 +41,8 @@ class Geofence(models.Model):
         """Which targets count."""
 
         BOTH = "both", "ships and aircraft"
-        VESSEL = Subject.VESSEL, "ships"
-        AIRCRAFT = Subject.AIRCRAFT, "aircraft"
+        VESSEL = PositionKind.VESSEL, "ships"
+        AIRCRAFT = PositionKind.AIRCRAFT, "aircraft"
 
     name = models.CharField(max_length=64, unique=True, help_text="as it is told in events")
     area = models.JSONField(
@@ -93,7 +93,7 @@ class WatchedTarget(models.Model):
     """One ship or aircraft of a watch-list."""
 
     watch_list = models.ForeignKey(WatchList, models.CASCADE, related_name="targets")
-    subject = models.CharField(max_length=8, choices=Subject.choices, default=Subject.VESSEL)
+    subject = models.CharField(max_length=8, choices=PositionKind.choices, default=PositionKind.VESSEL)
     identity = models.CharField(max_length=9, help_text="MMSI or ICAO address")
     note = models.CharField(max_length=100, blank=True, default="", help_text="who that is")
 

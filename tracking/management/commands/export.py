@@ -13,10 +13,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 
 from tracking.exports.fields import fields_of
-from tracking.exports.formats import FORMATS, Format
+from tracking.exports.formats import FORMATS, ExportFormat
 from tracking.history import door
 from tracking.history.columns import KINDS
-from tracking.history.door import Span
+from tracking.history.door import HistorySpan
 from tracking.history.engine import ArchiveUnread
 from tracking.management.commands.partitions import day_of
 
@@ -48,10 +48,10 @@ class Command(BaseCommand):
         except (OSError, OperationalError, ArchiveUnread) as error:
             raise CommandError(f"{str(error).strip()}. Files that are there are whole: call it again.") from error
 
-    def _write(self, kind: str, day: dt.date, form: Format, directory: Path) -> None:
+    def _write(self, kind: str, day: dt.date, form: ExportFormat, directory: Path) -> None:
         """The file of a day; none where there are no positions."""
         begin = dt.datetime.combine(day, dt.time(), dt.UTC)
-        rows = door.stream(Span(KINDS[kind], begin, begin + dt.timedelta(days=1)))
+        rows = door.stream(HistorySpan(KINDS[kind], begin, begin + dt.timedelta(days=1)))
         first = next(rows, None)
         if first is None:
             self.stdout.write(f"{kind} {day}: no positions")

@@ -14,10 +14,10 @@ from django.db import OperationalError, connection, transaction
 
 from tracking import search
 from tracking.truth import judge, notes
-from tracking.truth.models import Subject
+from tracking.truth.models import PositionKind
 from tracking.truth.notes import Touched
-from tracking.truth.reading import SOURCES, Source
-from tracking.truth.rule import ACCEPTED, Refusal
+from tracking.truth.reading import SOURCES, SubjectTable
+from tracking.truth.rule import ACCEPTED, RefusalCode
 
 PER_NOTE = 10_000  # identities
 
@@ -65,19 +65,19 @@ class Command(BaseCommand):
         return {"rows": done.rows, "changed": done.changed, "before": before, "after": after}
 
 
-def _touched(since: dt.datetime, identity: str | None) -> dict[Subject, dict[Any, Touched]]:
+def _touched(since: dt.datetime, identity: str | None) -> dict[PositionKind, dict[Any, Touched]]:
     """All identities with positions from then on, or the one."""
     if identity is None:
         return {subject: _spans(source, since, None) for subject, source in SOURCES.items()}
     icao, mmsi = search.icao(identity), search.mmsi(identity)
-    keys = {Subject.VESSEL: mmsi, Subject.AIRCRAFT: icao}
+    keys = {PositionKind.VESSEL: mmsi, PositionKind.AIRCRAFT: icao}
     found = {subject: _spans(SOURCES[subject], since, key) for subject, key in keys.items() if key is not None}
     if not any(found.values()):
         raise CommandError(f"{identity!r} has no positions since {since:%Y-%m-%d %H:%M:%S}")
     return found
 
 
-def _spans(source: Source, since: dt.datetime, key: Any) -> dict[Any, Touched]:
+def _spans(source: SubjectTable, since: dt.datetime, key: Any) -> dict[Any, Touched]:
     only = "" if key is None else f" AND {source.key} = %(key)s"
     with connection.cursor() as cursor:
         cursor.execute(
@@ -88,7 +88,7 @@ def _spans(source: Source, since: dt.datetime, key: Any) -> dict[Any, Touched]:
         return {key: Touched(*map(notes.milliseconds, times)) for key, *times in cursor.fetchall()}
 
 
-def _note(subject: Subject, touched: dict[Any, Touched]) -> None:
+def _note(subject: PositionKind, touched: dict[Any, Touched]) -> None:
     keys = list(touched)
     for start in range(0, len(keys), PER_NOTE):
         notes.note(subject, {key: touched[key] for key in keys[start : start + PER_NOTE]})
@@ -111,7 +111,7 @@ def _numbers(since: dt.datetime | None) -> Numbers:
 
 def _name(number: int) -> str:
     if number < 0:
-        return Refusal(number).name.lower()
+        return RefusalCode(number).name.lower()
     return "accepted" if number == ACCEPTED else "other track"
 
 

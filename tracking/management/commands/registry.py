@@ -44,7 +44,7 @@ class Command(BaseCommand):
             raise CommandError("--source names one register: give one file.")
         try:
             columns = reading.parse_columns(options["columns"]) if options["columns"] else None
-        except reading.Unreadable as error:
+        except reading.RegisterUnreadable as error:
             raise CommandError(f"--columns: {error}") from error
         for path in options["files"]:
             self._import(path, label_of(options["source"] or path.name), columns, options["json"])
@@ -52,9 +52,9 @@ class Command(BaseCommand):
     def _import(self, path: Path, source: str, columns: dict[str, str] | None, as_json: bool) -> None:
         began = time.monotonic()
         try:
-            with _Progress(path) as progress:
+            with _ImportProgress(path) as progress:
                 done = storing.replace(source, reading.rows(path, columns), progress.tell)
-        except (OSError, reading.Unreadable) as error:
+        except (OSError, reading.RegisterUnreadable) as error:
             raise CommandError(f"{path}: {error}") from error
         except storing.NothingUsable as error:
             raise CommandError(f"{path}: no row of it is an aircraft; what the register had stays.") from error
@@ -75,14 +75,14 @@ def label_of(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-")[:32] or "register"
 
 
-class _Progress:
+class _ImportProgress:
     """A bar on a terminal, a line every few seconds elsewhere."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._told_at = path, time.monotonic()
         self._bar = tqdm(desc=path.name, unit=" rows", unit_scale=True, disable=not sys.stderr.isatty())
 
-    def __enter__(self) -> _Progress:
+    def __enter__(self) -> _ImportProgress:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -38,7 +38,7 @@ class Command(BaseCommand):
             raise CommandError(f"Cannot listen on {options['host']}, port {options['port']}: {error}") from error
         application = get_wsgi_application()
         parent = os.getpid()
-        serving.Crew(partial(serve, application, sock, options["threads"], parent), options["processes"]).run()
+        serving.ServerCrew(partial(serve, application, sock, options["threads"], parent), options["processes"]).run()
 
 
 def serve(application: Any, sock: socket.socket, threads: int, parent: int) -> None:

@@ -243,11 +243,13 @@ def test_a_message_that_is_damaged_is_undecodable(text):
     ],
 )  # fmt: skip
 def test_what_names_nobody_or_no_place_is_refused(said, reason):
-    assert verdict(modes.message_of(framed(EVEN), modes.Said(**said), START)) == reason
+    assert verdict(modes.message_of(framed(EVEN), modes.FrameContent(**said), START)) == reason
 
 
 def test_a_value_out_of_range_costs_only_itself():
-    said = modes.Said("40621d", "adsb", False, 52.0, 4.0, False, 999_999, 5000.0, 12.0, 50_000, {"ground_speed": 5})
+    said = modes.FrameContent(
+        "40621d", "adsb", False, 52.0, 4.0, False, 999_999, 5000.0, 12.0, 50_000, {"ground_speed": 5}
+    )
     report = verdict(modes.message_of(framed(EVEN), said, START)).position
     assert (report.altitude, report.ground_speed, report.heading, report.vertical_rate) == (None, None, 12.0, None)
     assert report.ages == {}
@@ -255,4 +257,4 @@ def test_a_value_out_of_range_costs_only_itself():
 
 def test_live_positions_of_yesterday_are_refused():
     with pytest.raises(Rejected, match="time_too_old"):
-        modes.decode(modes.message_of(framed(EVEN), modes.Said("40621d"), START), context(recorded=False))
+        modes.decode(modes.message_of(framed(EVEN), modes.FrameContent("40621d"), START), context(recorded=False))

@@ -9,7 +9,7 @@ from ingest.sources import open_source
 from ingest.sources.common.addresses import RECEIVERS, refusal
 from ingest.sources.common.contract import SourceError
 from ingest.sources.sockets import tcp
-from ingest.sources.sockets.tcp import CONNECT_SECONDS, Status, TcpSource
+from ingest.sources.sockets.tcp import CONNECT_SECONDS, ConnectionStatus, TcpSource
 from tests.faults.processes import free_port
 from tests.support.patience import PATIENCE_SECONDS
 
@@ -108,7 +108,7 @@ def test_a_closed_a_silent_and_a_rude_port_look_the_same(settings, monkeypatch):
             yield
 
     shown = [standing(port, serving, monkeypatch) for serving in (closed, silent, rude)]
-    assert shown[0] == shown[1] == shown[2] == [Status("starting"), Status("failing", tcp.UNHEARD)]
+    assert shown[0] == shown[1] == shown[2] == [ConnectionStatus("starting"), ConnectionStatus("failing", tcp.UNHEARD)]
 
 
 def test_a_receiver_that_has_sent_something_shows_how_it_is(settings):
@@ -129,4 +129,4 @@ def test_a_receiver_that_has_sent_something_shows_how_it_is(settings):
             await chunks.aclose()
             return shown
 
-    assert asyncio.run(read()) == Status("ok")
+    assert asyncio.run(read()) == ConnectionStatus("ok")

@@ -96,7 +96,7 @@ def test_no_failure_ends_the_feed_and_each_is_logged_once_in_a_row(name, caplog,
     assert len(slept) == 2
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"], caplog.text
     assert source.origin in caplog.text and source.status.state == "ok"
-    with pytest.raises(exchange.Failure) as raised:
+    with pytest.raises(exchange.ExchangeFailure) as raised:
         asyncio.run(_fetch(FAILURES[name], timeout_for(kind)))
     assert raised.value.kind == kind
 

@@ -37,7 +37,7 @@ def test_three_redirects_are_followed():
 
 @given(st.text() | st.from_regex(r"(https?:)?//([^/]*@)?(xn--)?[^/]{1,20}(:\d*)?(/.*)?", fullmatch=True))
 def test_whatever_a_redirect_says_it_is_followed_to_a_web_address_or_refused(location):
-    with contextlib.suppress(exchange.Failure):
+    with contextlib.suppress(exchange.ExchangeFailure):
         target = exchange._redirected(httpx.URL("http://127.0.0.1/data.json"), location)
         assert exchange.is_askable(target) and exchange.host_of(target) and not target.userinfo
 
