@@ -1,8 +1,9 @@
 """AIS CSV dumps to messages: the header line says how the rows after it are read.
 
 A message is a row as it was received; the compact rendering of the header
-(`ingest.formats.ais_csv.dialects.ColumnLayout`) is added, so that it can be decoded alone. Its time is the row's own, exact. A run that begins behind the
-header asks the source for it. Files put one after another work: a header anywhere holds for the rows that follow.
+(`ingest.formats.ais_csv.dialects.ColumnLayout`) is added, so that it can be decoded alone. Its time is the row's own,
+exact. A run that begins behind the header asks the source for it. Files put one after another work: a header anywhere
+holds for the rows that follow.
 """
 
 from __future__ import annotations
