@@ -266,10 +266,10 @@ def _joins(table: str) -> str:
     """The condition that the given row is of a source whose label the stored row lacks, and that there is room."""
     if not settings.KEEP_HEARD_BY:
         return "false"
-    held = f"{table}.{_RECEIVERS}"
+    held, label = f"{table}.{_RECEIVERS}", 'excluded."source" COLLATE "C"'
     return (
-        f'(excluded."source" <> {table}."source" AND ({held} IS NULL'
-        f' OR excluded."source" <> ALL ({held}) AND cardinality({held}) < {MOST_RECEIVERS}))'
+        f'({label} <> {table}."source" AND ({held} IS NULL'
+        f" OR {label} <> ALL ({held}) AND cardinality({held}) < {MOST_RECEIVERS}))"
     )
 
 

@@ -30,6 +30,10 @@ FAMILIES = {
     "tracking_feed_messages": "counter",
     "tracking_feed_malformed": "counter",
     "tracking_feed_rejected": "counter",
+    "tracking_feed_identities": "counter",
+    "tracking_feed_unchanged": "counter",
+    "tracking_relay_messages": "counter",
+    "tracking_relay_state": "gauge",
     "tracking_queue_entries": "gauge",
     "tracking_queue_pending": "gauge",
     "tracking_queue_oldest_seconds": "gauge",
@@ -133,7 +137,11 @@ def test_without_postgresql_its_numbers_are_left_out_and_all_others_stay(monkeyp
         ("live", set(FAMILIES) - {"tracking_live_targets"}),
         (
             "queue",
-            {name for name in FAMILIES if not name.startswith(("tracking_queue", "tracking_feed", "tracking_br"))},
+            {
+                name
+                for name in FAMILIES
+                if not name.startswith(("tracking_queue", "tracking_feed", "tracking_relay", "tracking_br"))
+            },
         ),
     ],
 )

@@ -119,6 +119,7 @@ def test_all_is_well_when_everything_answers(own):
         "postgresql",
         "live",
         "feeds",
+        "relays",
         "queue",
         "spool",
         "dead_letters",
