@@ -160,12 +160,12 @@ class Aircraft(models.Model):
 class Station(models.Model):
     """A base station (AIS type 4) or an aid to navigation (type 21): last position only, no history."""
 
-    class MmsiForm(models.TextChoices):
+    class Kind(models.TextChoices):
         BASE = "base", "base station"
         AID = "aid", "aid to navigation"
 
     mmsi = models.IntegerField(primary_key=True, help_text="Maritime Mobile Service Identity, 1 to 999999999")
-    kind = models.CharField(max_length=4, choices=MmsiForm.choices, help_text="base station or aid to navigation")
+    kind = models.CharField(max_length=4, choices=Kind.choices, help_text="base station or aid to navigation")
     name = models.CharField(max_length=34, blank=True, help_text="name of the aid, extension included")
     aid_type = models.SmallIntegerField(
         null=True, blank=True, help_text="type of aid, 1 to 31 (ITU-R M.1371-5, table 74)"
@@ -289,11 +289,11 @@ class AircraftPosition(Position):
 class ArchivedDay(models.Model):
     """A day of positions that lies in the archive: a file counts only with its row here."""
 
-    class MmsiForm(models.TextChoices):
+    class Kind(models.TextChoices):
         VESSEL = "vessel", "vessels"
         AIRCRAFT = "aircraft", "aircraft"
 
-    kind = models.CharField(max_length=8, choices=MmsiForm.choices, help_text="whose positions")
+    kind = models.CharField(max_length=8, choices=Kind.choices, help_text="whose positions")
     day = models.DateField(help_text="day of the positions, UTC")
     rows = models.BigIntegerField(help_text="number of positions")
     bytes = models.BigIntegerField(help_text="size of the file, bytes")

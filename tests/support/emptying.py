@@ -29,8 +29,10 @@ def empty_after(case: TransactionTestCase) -> None:
     """Empty the databases that the test asked for."""
     for alias in case._databases_names(include_mirrors=False):
         known = _flushed.get(alias)
-        if known is None or _digests(alias, known.digests) != known.digests:
-            call_command("flush", verbosity=0, interactive=False, database=alias, reset_sequences=False)
+        if known is None or case.reset_sequences or _digests(alias, known.digests) != known.digests:
+            # A test that set sequences back must not leave rows that they will reach again.
+            resets = case.reset_sequences
+            call_command("flush", verbosity=0, interactive=False, database=alias, reset_sequences=resets)
             _flushed[alias] = _look(alias)
         else:
             _empty(alias, [table for table in known.tables if table not in known.digests])
