@@ -42,9 +42,9 @@ class LatestVesselPositionSerializer(VesselPositionSerializer):
     class Meta(VesselPositionSerializer.Meta):
         fields = [*VesselPositionSerializer.Meta.fields, "status_text"]
 
-    def get_status_text(self, position: VesselPosition) -> str | None:
-        """Such as "Moored (5)"."""
-        return codes.status_text(position.status)
+    def get_status_text(self, position: VesselPosition | dict[str, Any]) -> str | None:
+        """Such as "Moored (5)". What comes from the archive is a dictionary."""
+        return codes.status_text(position["status"] if isinstance(position, dict) else position.status)
 
 
 class LiveSerializer(serializers.Serializer[Any]):

@@ -45,6 +45,9 @@ FILES: dict[str, bytes] = {
     "opensky-csv": b"time,icao24,lat,lon,lastposupdate,lastcontact\n"
     + b"1700000000,4b1812,47.4,8.5,1699999999,1699999999\n" * 3,
     "uat": b'{"address":"a66ef4","address_qualifier":"adsb_icao","position":{"lat":42.5,"lon":-71.0}}\n' * 3,
+    "gpx": b'<?xml version="1.0"?>\n<gpx version="1.1"><trk><name>211000001</name><trkseg>\n'
+    b'<trkpt lat="54.1" lon="10.1"><time>2026-05-01T12:00:00Z</time></trkpt>\n'
+    b'<trkpt lat="54.2" lon="10.1"><time>2026-05-01T12:10:00Z</time></trkpt>\n</trkseg></trk></gpx>\n',
     "beast": b"".join(wire("3", framed(text)) for text in (ODD, EVEN) * 6),
     "avr": b"".join(b"1700000%03d *%b;\n" % (number, (ODD, EVEN)[number % 2].encode()) for number in range(8)),
     "sbs": b"2026-01-01T00:00:00Z MSG,3,1,1,400F99,1,,,,,,34000,,,45.7,-0.1,,,,,,0\n" * 4,

@@ -40,5 +40,7 @@ async function ask() {
   timer = setTimeout(ask, EVERY_MS);
 }
 
-document.addEventListener("visibilitychange", ask);
-ask();
+if (root) { // a feed that is being added has none
+  document.addEventListener("visibilitychange", ask);
+  ask();
+}
