@@ -147,7 +147,7 @@ def test_every_key_ends_and_all_lie_in_one_slot(recorder, store):
     standing = stand()
     fold_baselines([standing], NOON_MS)
     found = store.keys("*")
-    assert len(found) == 6
+    assert len(found) == 7
     assert all(b":{health}:" in key for key in found)
     assert all(0 < store.ttl(key) <= health_keys.BASELINE_SECONDS for key in found)
     assert store.ttl(health_keys.minute("test", NOON_MS // MINUTE)) <= 7200

@@ -438,7 +438,7 @@ def test_the_loop_of_the_feeds_mends_the_copy(queue):
 
     feed().save()
     queue.delete(receivers.COPY)
-    _enabled_feeds()
+    _enabled_feeds(set())
     assert receivers.admit("pier", KEY) is not None
 
 

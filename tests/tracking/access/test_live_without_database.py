@@ -35,13 +35,13 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.test import Client
 from tracking.access.api_keys import ApiKey, Scope, hashed
-from tracking.live.state import Kind, LiveState, LiveUpdate
+from tracking.live.state import LiveKind, LiveState, LiveUpdate
 users = get_user_model().objects
 for name, key in {KEYS!r}.items():
     ApiKey.objects.create(key_hash=hashed(key), user=users.create_user(name), scopes=list(Scope))
 client = Client()
 client.force_login(users.create_user("browser"))
-LiveState(Kind.VESSEL).write([LiveUpdate("211000001", time.time(), 54.0, 10.0)])
+LiveState(LiveKind.VESSEL).write([LiveUpdate("211000001", time.time(), 54.0, 10.0)])
 print(json.dumps(client.cookies[settings.SESSION_COOKIE_NAME].value))
 """
 REVOKE = """

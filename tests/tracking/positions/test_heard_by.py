@@ -25,7 +25,7 @@ def test_a_row_of_one_feed_names_none() -> None:
     assert heard_by() == [None]
 
 
-@pytest.mark.parametrize("order", itertools.permutations(SOURCES), ids=" ".join)
+@pytest.mark.parametrize("order", list(itertools.permutations(SOURCES)), ids=" ".join)
 def test_the_feeds_of_a_row_are_sorted_whoever_comes_first(order: tuple[str, ...]) -> None:
     found = [counts(upsert(Report(source=source, received_at=later(n)))) for n, source in enumerate(order)]
     assert heard_by() == [["Pier", "mast", "roof"]]
