@@ -11,7 +11,6 @@ from rest_framework import serializers
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from tracking.api.errors import documented
-from tracking.api.filters import YesOrNo
 from tracking.api.pagination import IdentityCursor
 from tracking.truth.models import Dispute, OpenTrack
 
@@ -44,7 +43,7 @@ class DisputeFilter(django_filters.FilterSet):
     """Disputes by whose they are and whether they go on."""
 
     identity = django_filters.CharFilter(label="MMSI without leading zeros, or ICAO address in lower case")
-    open = YesOrNo(field_name="until", lookup_expr="isnull", label="whether it goes on")
+    open = django_filters.BooleanFilter(field_name="until", lookup_expr="isnull", label="whether it goes on")
 
     class Meta:
         model = Dispute

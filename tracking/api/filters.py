@@ -37,11 +37,11 @@ class InstantFormField(forms.CharField):
     """An instant as everywhere in the API: ISO 8601 or epoch seconds."""
 
     def to_python(self, value: Any) -> Any:
-        """An aware UTC datetime; None where the parameter is absent. Raises forms.ValidationError."""
-        if value is None:
+        """An aware UTC datetime; None where nothing is given. Raises forms.ValidationError."""
+        if not (text := super().to_python(value)):
             return None
         try:
-            return InstantField().to_internal_value(super().to_python(value) or "")
+            return InstantField().to_internal_value(text)
         except serializers.ValidationError as error:
             raise forms.ValidationError(error.detail) from error
 
@@ -50,28 +50,6 @@ class InstantFilter(django_filters.IsoDateTimeFilter):
     """A comparison with an instant that the calendar has."""
 
     field_class = InstantFormField
-
-
-class YesOrNoField(forms.TypedChoiceField):
-    """true or false; None where the parameter is absent."""
-
-    def __init__(self, **options: Any) -> None:
-        options.pop("choices", None)
-        super().__init__(
-            choices=[("true", "yes"), ("false", "no")], coerce=lambda text: text == "true", empty_value=None, **options
-        )
-
-    def clean(self, value: Any) -> Any:
-        """A bool or None. Raises forms.ValidationError, also for an empty one."""
-        if value == "":
-            raise forms.ValidationError("Give true or false.")
-        return super().clean(value)
-
-
-class YesOrNo(django_filters.BooleanFilter):
-    """A question that is answered by true or false and by nothing else."""
-
-    field_class = YesOrNoField
 
 
 class UpperCase(django_filters.CharFilter):

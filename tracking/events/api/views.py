@@ -20,7 +20,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from tracking.api.errors import documented
-from tracking.api.filters import InstantFilter, YesOrNo
+from tracking.api.filters import InstantFilter
 from tracking.api.pagination import IdentityCursor
 from tracking.api.query import WORLD, Box, BoxField, StrictQuery
 from tracking.api.throttles import ChangesRate
@@ -84,7 +84,9 @@ class RecentQuery(StrictQuery):
 class EventFilter(django_filters.FilterSet):
     """Events by kind, target, rule, time, and whether they go on."""
 
-    open = YesOrNo(field_name="until", lookup_expr="isnull", label="true: those that go on, false: those that are over")
+    open = django_filters.BooleanFilter(
+        field_name="until", lookup_expr="isnull", label="true: those that go on, false: those that are over"
+    )
     since_after = InstantFilter(field_name="since", lookup_expr="gte", label="begun at or after this time, ISO 8601")
     since_before = InstantFilter(field_name="since", lookup_expr="lt", label="begun before this time, ISO 8601")
 
