@@ -47,7 +47,7 @@ class Demo(NamedTuple):
 class Picture(NamedTuple):
     """A file and the page it shows, in pixels; the admin has its side bar from 1280 on.
 
-    `ready`: a selector of what is there once there is something to see.
+    `ready`: a selector of what is there once there is something to see; `click`: what is chosen before the picture.
     """
 
     name: str
@@ -56,10 +56,15 @@ class Picture(NamedTuple):
     height: int = 700
     scheme: Literal["light", "dark"] = "light"
     ready: str = "body"
+    click: str = ""
 
 
+MOVING = '#inview:not(:text-is("0 in view"))'
 TAKEN = (
-    Picture(*("map", "/#5/51/1"), width=1152, height=720, scheme="dark", ready='#inview:not(:text-is("0 in view"))'),
+    Picture(*("map", "/#5/51/1"), width=1152, height=720, scheme="dark", ready=MOVING),
+    Picture(*("map-light", "/#7/51.2/1.8"), width=1152, height=720, ready=MOVING, click=".row >> nth=2"),
+    Picture(*("map-phone", "/#6/51.2/1.8"), width=390, height=844, scheme="dark", ready="canvas"),
+    Picture("desk", "/admin/", height=900, scheme="dark", ready=".verdict"),
     Picture("vessels", "/admin/tracking/vessel/"),
     Picture("feeds", "/admin/ingest/feed/", height=380),
     Picture("status", "/status", width=1100, height=1020),
@@ -108,6 +113,8 @@ def _shoot(page: Page, picture: Picture) -> int:
     page.wait_for_timeout(ANSWERED_SECONDS * 1000)  # /status shows what it was told after the visit before
     page.reload(wait_until="load")
     page.wait_for_selector(picture.ready, timeout=PATIENCE_SECONDS * 1000)
+    if picture.click:
+        page.click(picture.click)
     page.wait_for_timeout(ANSWERED_SECONDS * 1000)  # the last tiles
     file = PICTURES / f"{picture.name}.png"
     page.screenshot(path=file, animations="disabled")
