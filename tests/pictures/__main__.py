@@ -61,7 +61,7 @@ class Picture(NamedTuple):
 
 MOVING = '#inview:not(:text-is("0 in view"))'
 TAKEN = (
-    Picture(*("map", "/#5/51/1"), width=1152, height=720, scheme="dark", ready=MOVING),
+    Picture(*("map", "/#5/51/1"), width=1024, height=640, scheme="dark", ready=MOVING),
     Picture(*("map-light", "/#7/51.2/1.8"), width=1152, height=720, ready=MOVING, click=".row >> nth=2"),
     Picture(*("map-phone", "/#6/51.2/1.8"), width=390, height=844, scheme="dark", ready="canvas"),
     Picture("desk", "/admin/", height=900, scheme="dark", ready=".verdict"),
