@@ -17,7 +17,7 @@ from django.utils import timezone
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from tracking import position_admin, search, theme  # noqa: F401  importing it registers its pages
+from tracking import change_admin, position_admin, search, theme  # noqa: F401  importing it registers its pages
 from tracking.access import key_admin  # noqa: F401  likewise
 from tracking.desk import targets
 from tracking.events.admin import events, rules  # noqa: F401  likewise

@@ -22,7 +22,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from resilience.pages.confirmation import Question, ask
 from tracking import search, theme
-from tracking.models import AircraftChange, AircraftPosition, ArchivedDay, VesselChange, VesselPosition
+from tracking.models import AircraftPosition, ArchivedDay, VesselPosition
 from tracking.positions import codes
 from tracking.truth import quarantine
 from tracking.truth.models import PositionKind
@@ -207,76 +207,6 @@ class AircraftPositionAdmin(PositionAdmin):
     )
     search_fields = ("aircraft_id",)
     search_help_text = "ICAO address, day, or both: 3c6444 2026-05-01"
-
-    def parse_key(self, word: str) -> str | None:
-        """An ICAO address."""
-        return search.icao(word)
-
-
-class ChangeAdmin(theme.Uncounted, theme.ReadOnly):
-    """What pages of changes share: `key` is the column of whose they are."""
-
-    icon = "history"
-    key: ClassVar[str]
-
-    def get_ordering(self, request: HttpRequest) -> list[str]:
-        """By time for one target, which its index answers; else the latest stored first."""
-        whose = self.parse_key(request.GET.get("q", "").strip())
-        return [f"-{self.key}", "-since", "-id"] if whose is not None else ["-id"]
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        """(changes of the target that was typed, False: no row twice)."""
-        if not (text := search_term.strip()):
-            return queryset, False
-        whose = self.parse_key(text)
-        return (queryset.none() if whose is None else queryset.filter(**{self.key: whose})), False
-
-    def parse_key(self, word: str) -> Any:
-        """The identity's key that the word is, or None."""
-        raise NotImplementedError
-
-
-_CHANGE = (
-    theme.column("field", "What"),
-    theme.column("value", "Is from then on"),
-    theme.column("source", "Source"),
-)
-
-
-@admin.register(VesselChange)
-class VesselChangeAdmin(ChangeAdmin):
-    """What vessels said of themselves, since when."""
-
-    key = "vessel_id"
-    list_display = fields = readonly_fields = (
-        theme.moment("since", "Since"),
-        theme.column("vessel", "Vessel (MMSI)"),
-        *_CHANGE,
-    )
-    list_select_related = ("vessel",)
-    search_fields = ("vessel_id",)
-    search_help_text = "MMSI"
-
-    def parse_key(self, word: str) -> int | None:
-        """An MMSI."""
-        return search.mmsi(word)
-
-
-@admin.register(AircraftChange)
-class AircraftChangeAdmin(ChangeAdmin):
-    """What aircraft, or sources, said of them, since when."""
-
-    key = "aircraft_id"
-    list_display = fields = readonly_fields = (
-        theme.moment("since", "Since"),
-        theme.column("aircraft", "Aircraft (ICAO address)"),
-        *_CHANGE,
-    )
-    list_select_related = ("aircraft",)
-    search_fields = ("aircraft_id",)
-    search_help_text = "ICAO address"
 
     def parse_key(self, word: str) -> str | None:
         """An ICAO address."""
