@@ -4,7 +4,7 @@ The transaction begins with the insertion of the ledger's row. When it is there 
 redelivery, a commit whose answer was lost) and nothing is done again. So effects and counts are exact, however often
 a batch is delivered.
 
-Rows that PostgreSQL refuses are searched by halves under savepoints and become dead letters in the same transaction as
+Rows that PostgreSQL refuses are found among the others (`halving`) and become dead letters in the same transaction as
 their neighbours, and so do messages that the decoder failed on. Errors of infrastructure, of contention and of this
 host are raised (`resilience/database/sqlstate.py`), and so is what fails for every row: that speaks against us, not the
 rows.
@@ -18,12 +18,11 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence, Set
-from operator import attrgetter
 from typing import Any
 
 import msgspec
 from django.conf import settings
-from django.db import models, transaction
+from django.db import transaction
 
 from ingest.errors import Rejected
 from ingest.models import Batch
@@ -31,6 +30,7 @@ from ingest.reports import MessageBatch
 from ingest.stages import samples
 from ingest.stages.booking import insert_once, ledger_entry
 from ingest.stages.decode import FEW, NothingPasses
+from ingest.stages.halving import AT_FAULT, Refusal, suspects, upsert_identities, upsert_positions
 from ingest.stages.known import KnownTargets
 from ingest.stages.work import OUTCOMES, Counts, Fused, Report, Work, key_of
 from resilience import clocks, memory
@@ -45,8 +45,6 @@ logger = logging.getLogger(__name__)
 
 MESSAGE_KIND = "ingest.message"
 CONTENTION_RETRIES = 3
-
-_AT_FAULT = {Verdict.POISON, Verdict.BUG}
 
 
 known_vessels = KnownTargets()
@@ -72,19 +70,23 @@ def store(work: Work) -> None:
 
 def book(work: Work) -> None:
     """One attempt, within a transaction of the caller's or its own; after a failure the counts are as before."""
-    before = msgspec.structs.replace(work.counts)
+    careful = any(map(suspects.of, work.fused.rows.values()))
     try:
-        _book(work)
+        _attempt(work, careful)
     except Exception as error:
-        _reset(work.counts, before)
-        if classify(error) not in _AT_FAULT:
+        if careful or classify(error) not in AT_FAULT:
             raise
         # An identity was refused, or a row with an error that nobody expected: again with care, which costs more.
-        try:
-            _book(work, careful=True)
-        except Exception:
-            _reset(work.counts, before)
-            raise
+        _attempt(work, careful=True)
+
+
+def _attempt(work: Work, careful: bool) -> None:
+    before = msgspec.structs.replace(work.counts)
+    try:
+        _book(work, careful)
+    except Exception:
+        _reset(work.counts, before)
+        raise
 
 
 def _reset(counts: Counts, before: Counts) -> None:
@@ -92,7 +94,7 @@ def _reset(counts: Counts, before: Counts) -> None:
         setattr(counts, outcome, getattr(before, outcome))
 
 
-def _book(work: Work, careful: bool = False) -> None:
+def _book(work: Work, careful: bool) -> None:
     batch, counts = work.batch, work.counts
     with transaction.atomic():
         entry = ledger_entry(batch)
@@ -151,7 +153,7 @@ def _store_rows(fused: Fused, counts: Counts, careful: bool = False) -> list[tup
     write(upsert_stations, list(fused.stations.values()))
     transaction.on_commit(lambda: known_vessels.remember(vessels))
     transaction.on_commit(lambda: known_aircraft.remember(aircraft))
-    refused = _store_positions(fused, counts, _AT_FAULT if careful else {Verdict.POISON})
+    refused = _store_positions(fused, counts, AT_FAULT if careful else {Verdict.POISON})
     note_rows(fused.rows)
     return refused
 
@@ -162,35 +164,19 @@ def _write(upsert: Callable[[Sequence[Any]], None], sightings: Sequence[Any]) ->
 
 def _write_with_care(upsert: Callable[[Sequence[Any]], None], sightings: Sequence[Any]) -> None:
     """Write those that are not refused. Raises the unexpected error that occurs at every one."""
-    refused = _refused(upsert, sightings)
+    refused = upsert_identities(upsert, sightings)
     if len(refused) == len(sightings) and any(classify(error) is Verdict.BUG for _, error in refused):
         raise refused[0][1]
     for sighting, error in refused:
         logger.error("an identity is left as it was, it cannot be written: %.300r: %s", sighting, error)
 
 
-def _refused(upsert: Callable[[Sequence[Any]], None], sightings: Sequence[Any]) -> list[tuple[Any, Exception]]:
-    """Upsert the sightings, halving them around what is refused; those that are, with their errors."""
-    try:
-        with transaction.atomic():
-            upsert(sightings)
-    except Exception as error:
-        if classify(error) not in _AT_FAULT:
-            raise
-        if len(sightings) == 1:
-            return [(sightings[0], error)]
-        ordered = sorted(sightings, key=attrgetter("key"))  # as the statement locks them
-        middle = len(ordered) // 2
-        return _refused(upsert, ordered[:middle]) + _refused(upsert, ordered[middle:])
-    return []
-
-
 def _store_positions(fused: Fused, counts: Counts, at_fault: Set[Verdict]) -> list[tuple[int, Report, Exception]]:
     """Upsert the rows and count; the refused reports, each with the ordinal of its message and the error."""
     counts.merged, counts.duplicate = fused.merged, fused.duplicate
-    failed: list[tuple[Report, Exception]] = []
+    failed: list[Refusal] = []
     for model, rows in fused.rows.items():
-        _Halving(model, counts, failed, at_fault).upsert(rows)
+        failed += upsert_positions(model, rows, counts, at_fault)
     if not failed:
         return []
     _check_that_some_pass(failed, sum(map(len, fused.rows.values())))
@@ -207,56 +193,11 @@ def _store_positions(fused: Fused, counts: Counts, at_fault: Set[Verdict]) -> li
     return refused
 
 
-def _check_that_some_pass(failed: Sequence[tuple[Report, Exception]], rows: int) -> None:
+def _check_that_some_pass(failed: Sequence[Refusal], rows: int) -> None:
     """Raises NothingPasses where the rows cannot be blamed for it."""
     unexpected = any(classify(error) is Verdict.BUG for _, error in failed)
     if len(failed) == rows and (rows > FEW or unexpected):
         raise NothingPasses(f"all {rows} rows are refused, the first: {failed[0][1]}") from failed[0][1]
-
-
-class _Halving:
-    """Upserts rows of one model, halving them around what is refused with a verdict of `at_fault`: added to `failed`.
-
-    One such row in 1,000 takes 70 statements at most.
-    """
-
-    def __init__(
-        self,
-        model: type[models.Model],
-        counts: Counts,
-        failed: list[tuple[Report, Exception]],
-        at_fault: Set[Verdict],
-    ) -> None:
-        self._model, self._counts, self._failed, self._at_fault = model, counts, failed, at_fault
-
-    def upsert(self, rows: Sequence[Report], known: Exception | None = None) -> None:
-        """`known` is the error that these rows cause for certain, because their other half was accepted."""
-        error = known or self._try(rows)
-        if error is None:
-            return
-        if len(rows) == 1:
-            self._failed.append((rows[0], error))
-            return
-        # In the order in which the statement locks them: halves in another order would deadlock with another writer.
-        rows = sorted(rows, key=key_of)
-        middle = len(rows) // 2
-        found = len(self._failed)
-        self.upsert(rows[:middle])
-        self.upsert(rows[middle:], error if len(self._failed) == found else None)
-
-    def _try(self, rows: Sequence[Report]) -> Exception | None:
-        """Upsert under a savepoint and count; the error, if they are at fault."""
-        try:
-            with transaction.atomic():
-                done: Any = self._model._default_manager.bulk_create(rows, update_conflicts=True)  # type: ignore[arg-type]
-        except Exception as error:
-            if classify(error) not in self._at_fault:
-                raise
-            return error
-        self._counts.stored += done.created
-        self._counts.merged += done.merged
-        self._counts.duplicate += done.unchanged
-        return None
 
 
 def dead_letter(batch: MessageBatch, ordinal: int, stage: str, error: Exception, now: dt.datetime) -> DeadLetter:

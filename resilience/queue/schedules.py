@@ -1,15 +1,24 @@
 """Schedules of django-q2 that the project needs: made after migrations, left alone afterwards.
 
-A host whose clock ran ahead leaves schedules that are due when that time has come; `bring_back` mends them.
+A host whose clock runs ahead leaves schedules that are due when that time has come: one that is far ahead queues none,
+and `bring_back` mends what was left.
 
 An operator may rename, reschedule or double one in the admin, so a schedule is known by its function.
 """
 
+import logging
+import time
 from typing import Any
 
 import django.apps
 from django.core.exceptions import MultipleObjectsReturned
 from django.db import connection, connections, router
+
+from resilience import clocks
+
+logger = logging.getLogger(__name__)
+
+MOST_SECONDS_AHEAD = 24 * 3600.0
 
 
 def ensure_schedule(func: str, name: str, minutes: int, using: str = "default", apps: Any = None) -> None:
@@ -45,3 +54,16 @@ def bring_back() -> int:
             " AND next_run > now() + make_interval(days => 1, mins => minutes)"
         )
         return int(cursor.rowcount)
+
+
+def may_queue() -> bool:
+    """Whether this host may queue scheduled tasks: not when its clock is a day ahead, then others must.
+
+    Such a host would add up the interval of each schedule until it comes to its own day, with all schedules locked, and
+    would put them off until then. Raises django.db errors.
+    """
+    ahead = time.time() - clocks.database_now().timestamp()
+    if ahead > MOST_SECONDS_AHEAD:
+        logger.warning("the clock of this host is %.1f days ahead: it queues no scheduled task", ahead / 86400)
+        return False
+    return True

@@ -40,7 +40,7 @@ from django_q.worker import worker
 from resilience.breaker.registry import release_probes_of_the_dead
 from resilience.database.deadline import deadline
 from resilience.queue.resubmission import working_on
-from resilience.queue.schedules import bring_back
+from resilience.queue.schedules import bring_back, may_queue
 
 logger = logging.getLogger(__name__)
 
@@ -133,7 +133,8 @@ class SafeSentinel(cluster.Sentinel):  # type: ignore[misc]
         try:
             with deadline(settings.DATABASE_DEADLINE_SECONDS):
                 bring_back()
-                scheduler(broker=self.broker)
+                if may_queue():
+                    scheduler(broker=self.broker)
         except Error as error:
             logger.warning("schedules wait for the database: %s", error)
 

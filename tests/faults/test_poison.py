@@ -1,9 +1,11 @@
 """Rows and schemas that PostgreSQL refuses: which rows die, which batches stay, and who is not blamed for it."""
 
 import math
+import uuid
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -11,7 +13,7 @@ from django_q.conf import Conf
 
 from ingest import consumption, pipeline
 from ingest.acceptance.queue import enqueue
-from ingest.reports import MessageBatch
+from ingest.reports import Message, MessageBatch
 from ingest.stages import fusion
 from ingest.stages.work import Fused
 from resilience.breaker.registry import Phase, get_breaker
@@ -22,6 +24,7 @@ from tests.faults.processes import wait_until
 from tests.faults.schema import broken_ships, changed_schema, refused_ships
 from tests.ingest.acceptance.test_queue import work
 from tests.support.patience import PATIENCE_SECONDS
+from tracking.models import VesselPosition
 from tracking.postgresql import arrays
 
 pytestmark = [
@@ -59,6 +62,28 @@ def test_of_a_thousand_rows_exactly_the_refused_ones_die_and_their_neighbours_ar
     assert upserts
     assert len(captured) + len(upserts) <= statements
     assert get_breaker("database").snapshot().state.failures == 0
+
+
+def test_ships_that_were_refused_before_are_tried_apart_until_they_are_accepted(
+    traffic: Traffic, upserts: list[int]
+) -> None:
+    parcel, spent = traffic.batch(1000), []
+
+    def process_later(minutes: int) -> None:
+        before = len(upserts)
+        messages = [Message(given.received_at + 60_000 * (minutes - 5), given.raw) for given in parcel.messages]
+        pipeline.process(msgspec.structs.replace(parcel, id=uuid.uuid4(), messages=messages))
+        spent.append(len(upserts) - before)
+
+    with refused_ships(250):
+        process_later(0)
+        process_later(1)
+    process_later(2)
+    process_later(3)
+    searched, apart, accepted, healed = spent
+    assert apart == accepted == healed + 4
+    assert searched > 4 * apart
+    assert (DeadLetter.objects.count(), VesselPosition.objects.count()) == (8, 4000 - 8)
 
 
 SPOILED: dict[str, Callable[[Any], None]] = {

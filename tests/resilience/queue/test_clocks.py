@@ -103,3 +103,12 @@ def test_a_schedule_that_a_wrong_clock_put_off_is_due_again_and_one_of_tomorrow_
     Schedule.objects.create(name="monthly", func="x", schedule_type="M", next_run=now + timedelta(days=31))
     assert schedules.bring_back() == 1
     assert [schedule.name for schedule in Schedule.objects.filter(next_run__lte=timezone.now())] == ["wrong"]
+
+
+@pytest.mark.parametrize(("days", "may"), [(-40, True), (0, True), (0.5, True), (40, False)])
+def test_a_host_whose_clock_is_days_ahead_queues_no_scheduled_task(
+    monkeypatch: pytest.MonkeyPatch, days: float, may: bool
+) -> None:
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + days * 86400)
+    assert schedules.may_queue() is may
