@@ -15,13 +15,15 @@ from contextlib import suppress
 import psutil
 
 from tests.chaos.stage import Stage
-from tests.faults.processes import BASE_DIR, Process, manage
+from tests.faults.processes import BASE_DIR, Process, manage, wait_until
 from tests.faults.system import Child
 
 NO_FAKETIME = "no host with a wrong clock: faketime is not installed (Debian's package faketime)"
 DAYS_AHEAD = 40
 _SPARE_BYTES = 2 * 1024 * 1024
 _STARVE_SECONDS = 20.0
+_START_SECONDS = 120.0
+_PROCESSES = 4  # the sentinel, its pusher, its monitor and one worker
 
 
 def has_faketime() -> bool:
@@ -66,4 +68,7 @@ def _start(stage: Stage, name: str, command: list[str], **variables: str) -> Chi
 
     child = system.children[name] = Child(name, spawn)
     child.start()
+    wait_until(
+        lambda: len(child.process.children()) >= _PROCESSES, _START_SECONDS, f"{name} work; see {system.log(name)}"
+    )
     return child

@@ -150,6 +150,7 @@ class Siege:
         system.start_workers()
         system.start_feeds()
         system.start_web()
+        self._hosts = self._wrong_hosts()
         wait(lambda: _rows("SELECT 1 FROM pg_stat_activity LIMIT 1", self._url) > 0, START_SECONDS, lambda: None)
         time.sleep(5.0)  # the UDP port is bound by now: what came before nobody would have heard
         for sender in self._senders:
@@ -192,8 +193,8 @@ class Siege:
             self._broken,
         )
         self._attackers: Sequence[Attack | Slow] = attacks(targets, self._tally, self._no_attacks)
-        self._hosts = self._wrong_hosts()
         self._hostile.behaves = False
+        self._starvation.start()
         for attacker in self._attackers:
             attacker.start()
         stage.say(f"{len(self._attackers)} attackers for {plan.seconds:.0f} s")
@@ -210,12 +211,13 @@ class Siege:
         self._hostile.behaves = True
 
     def _wrong_hosts(self) -> ExitStack:
-        """Workers of a host with a wrong clock, and of one without memory, until the stack is closed."""
+        """Workers of a host with a wrong clock, and of one that is to have no memory, until the stack is closed.
+
+        To start them is no attack: they run before any."""
         hosts = ExitStack()
         starved = start_starved(self._stage)
         hosts.callback(starved.stop, STOP_SECONDS)
         self._starvation = Starvation(starved, self._no_attacks)
-        self._starvation.start()
         if has_faketime():
             hosts.callback(start_ahead(self._stage).stop, STOP_SECONDS)
         else:
