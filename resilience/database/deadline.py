@@ -18,6 +18,8 @@ import django.db
 import psycopg
 from django.db import connections
 
+from resilience.database.alarms import alarms
+
 
 class DeadlineExceeded(Exception):
     """The deepest cause of the error of a call that took longer than `seconds`."""
@@ -88,9 +90,8 @@ class _SocketTimer:
         self.fired = False
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
-        self._timer = threading.Timer(seconds, self._fire)
-        self._timer.daemon = True
-        self._timer.start()
+        self._is_over = False
+        self._alarm = alarms.set(seconds, self._fire)
 
     def hold(self, descriptor: int) -> None:
         """From now on, this is the socket; shut at once if the time is over."""
@@ -101,17 +102,18 @@ class _SocketTimer:
                 self._shut()
 
     def stop(self) -> bool:
-        """Wait until the timer can no longer fire; whether it had. May be called again."""
-        self._timer.cancel()
-        self._timer.join()
+        """From now on it does not fire; whether it had. May be called again."""
+        alarms.take_back(self._alarm)
         with self._lock:
+            self._is_over = True
             self._let_go()
         return self.fired
 
     def _fire(self) -> None:
         with self._lock:
-            self.fired = True
-            self._shut()
+            if not self._is_over:
+                self.fired = True
+                self._shut()
 
     def _shut(self) -> None:
         if self._socket is not None:
