@@ -10,7 +10,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.core.wsgi import get_wsgi_application
+from django.urls import get_resolver
 
+from tracking.status.probes import known_migrations
 from tracking.web import serving
 from tracking.web.connections import WebServer
 
@@ -37,8 +39,15 @@ class Command(BaseCommand):
         except (OSError, OverflowError) as error:
             raise CommandError(f"Cannot listen on {options['host']}, port {options['port']}: {error}") from error
         application = get_wsgi_application()
+        preload()
         parent = os.getpid()
         serving.ServerCrew(partial(serve, application, sock, options["threads"], parent), options["processes"]).run()
+
+
+def preload() -> None:
+    """Import what requests need, once: no first request of a process waits for it, and children share the memory."""
+    get_resolver().url_patterns  # noqa: B018 (read for what it imports)
+    known_migrations()
 
 
 def serve(application: Any, sock: socket.socket, threads: int, parent: int) -> None:
