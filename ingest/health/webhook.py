@@ -13,13 +13,15 @@ import logging
 import queue
 import socket
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 from django.conf import settings
 
 from ingest.sources.common.addresses import embedded, is_never, networks
 from ingest.sources.common.special_purpose import Address
+
+if TYPE_CHECKING:  # most processes send none, and its import would cost each of them
+    import httpx
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +58,8 @@ def post(notice: dict[str, Any]) -> None:
 
 def send(notice: dict[str, Any]) -> None:
     """Send one notice and wait for the answer. Failures are logged."""
+    import httpx
+
     try:
         url = _checked(settings.ALERT_WEBHOOK_URL)
     except HookRefused as error:
@@ -86,7 +90,9 @@ def _send_all() -> None:
 
 
 def _checked(text: str) -> httpx.URL:
-    """The address. Raises Refused."""
+    """The address. Raises HookRefused."""
+    import httpx
+
     try:
         url = httpx.URL(text)
     except httpx.InvalidURL as error:

@@ -14,7 +14,6 @@ import re
 from typing import Any
 
 import msgspec
-from pyais.encode import encode_dict
 
 from ingest.reports import AircraftReport, AircraftStatic, Decoded, StationReport, VesselReport, VesselStatic
 from tracking.clients import signalk
@@ -112,6 +111,8 @@ def signal_k_delta(decoded: Decoded, label: str) -> bytes | None:
 
 
 def _sentences(fields: AisFields) -> list[bytes]:
+    from pyais.encode import encode_dict  # when first needed: pyais builds all its messages
+
     return [line.encode("ascii") for line in encode_dict(fields, talker_id="AI", sentence_type="VDM")]
 
 

@@ -10,8 +10,6 @@ from functools import cache
 from random import Random
 from typing import NamedTuple
 
-from pyais.encode import encode_dict
-
 from ingest.formats.ais.sentence import checksum
 from ingest.simulator.ships import ShipPoint, SimulatedShip, TransmissionKind
 
@@ -52,6 +50,8 @@ class Sentences:
         return self._armoured(_FIELDS[kind, ship.class_b](ship, moment, fix))
 
     def _armoured(self, fields: Fields) -> tuple[bytes, ...]:
+        from pyais.encode import encode_dict  # when first needed: pyais builds all its messages
+
         channel = "AB"[self._sent % 2]
         lines = encode_dict(fields, talker_id="AI", sentence_type="VDM", radio_channel=channel, seq_id=self._groups)
         if len(lines) > 1:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import shapely
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from shapely.geometry import shape
 
 from tracking.truth.models import PositionKind
 
@@ -18,6 +16,9 @@ _GEOMETRIES = ("Polygon", "MultiPolygon")
 
 def check_polygon(value: Any) -> None:
     """Raises ValidationError unless it is a GeoJSON polygon, or several, on the globe and simple."""
+    import shapely  # when first needed: it brings numpy into processes that otherwise need none
+    from shapely.geometry import shape
+
     if not isinstance(value, dict) or value.get("type") not in _GEOMETRIES:
         raise ValidationError("A GeoJSON geometry is expected: a Polygon or a MultiPolygon.")
     try:

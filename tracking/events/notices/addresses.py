@@ -12,7 +12,6 @@ import socket
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-import apprise
 from django.conf import settings
 
 # Services of the desktop or the host that runs the worker, and those whose keys are files on it.
@@ -21,9 +20,6 @@ LOCAL_SCHEMES = {
     *("fcm", "vapid", "simplepush", "spush", "deltachat", "deltachats"),
 }
 _FILE_OPTIONS = {"template", "pgp", "pgppub", "pgpprv", "pgpkey", "keyfile", "subfile", "wkd", "attach"}
-_ASSET = apprise.AppriseAsset(
-    app_id="Tracking", app_desc="Tracking", app_url="", secure_logging=True, allow_templates=False, plugin_paths=[]
-)
 
 Plugin = Any
 
@@ -40,8 +36,8 @@ def opened(url: str) -> Plugin:
     options = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
     if named := sorted(_FILE_OPTIONS & {name.lower() for name in options}):
         raise BadTarget(f"the option {named[0]} is not taken: it leads to files")
-    plugin = apprise.Apprise.instantiate(url, asset=_ASSET, suppress_exceptions=True)
-    if not isinstance(plugin, apprise.NotifyBase):
+    plugin = _plugin(url)
+    if plugin is None:
         raise BadTarget("apprise knows no such address: see its list of services for how yours is written")
     plugin.redirects = False
     return plugin
@@ -64,10 +60,21 @@ def check_host(plugin: Plugin) -> None:
 
 def masked(url: str) -> str:
     """Scheme and host, as far as the host is no secret: that of services with a name of their own often is the key."""
-    plugin = apprise.Apprise.instantiate(url, asset=_ASSET, suppress_exceptions=True)
+    plugin = _plugin(url)
     scheme = urlsplit(url).scheme
     host = getattr(plugin, "smtp_host", None) or getattr(plugin, "host", None)
     return f"{scheme}://{host}/…" if host and getattr(plugin, "service_url", None) in (None, "") else f"{scheme}://…"
+
+
+def _plugin(url: str) -> Plugin | None:
+    """What apprise has for the address, with nothing of this host in its reach; None: it knows no such address."""
+    import apprise  # when first needed: it brings an HTTP client into each process
+
+    asset = apprise.AppriseAsset(
+        app_id="Tracking", app_desc="Tracking", app_url="", secure_logging=True, allow_templates=False, plugin_paths=[]
+    )
+    plugin = apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
+    return plugin if isinstance(plugin, apprise.NotifyBase) else None
 
 
 def _addresses(host: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:

@@ -23,7 +23,6 @@ import re
 import time
 from typing import NamedTuple
 
-import apprise
 from django.db import connection
 from django.db.models import F
 
@@ -136,6 +135,8 @@ def _attempt(delivery: Delivery) -> Delivery.State:
 
 def send(delivery: Delivery) -> None:
     """One attempt. Raises NotTaken, Uncertain and BadTarget."""
+    import apprise  # when first needed: it brings an HTTP client into each process
+
     plugin = addresses.opened(delivery.target.url)
     addresses.check_host(plugin)
     event = delivery.event
