@@ -168,14 +168,8 @@ class Rows:
         ):
             return None
         at = moment(message.received_at)
-        seen = self._seen.get(ship)
-        if seen is None or (seen.static.eta is not None and abs(seen.static.eta - at) > HALF_A_YEAR):
-            self._begin(ordinal, ship, at, seen)
-        elif at > seen.static.at:
-            seen.static.at = at
-        elif at < seen.first:
-            seen.first = at
-        return VesselReport(
+        # A value that refuses the row does so before the ship is noted as seen by it.
+        position = VesselReport(
             ship.mmsi,
             at,
             latitude,
@@ -189,6 +183,14 @@ class Rows:
             self._context.trust,
             None,
         )
+        seen = self._seen.get(ship)
+        if seen is None or (seen.static.eta is not None and abs(seen.static.eta - at) > HALF_A_YEAR):
+            self._begin(ordinal, ship, at, seen)
+        elif at > seen.static.at:
+            seen.static.at = at
+        elif at < seen.first:
+            seen.first = at
+        return position
 
     def _learn(self, layout: ColumnLayout, lasting: Hashable, line: bytes) -> _ShipRows | None:
         """Read the lasting cells of a row."""

@@ -40,6 +40,10 @@ ODD = [
     dane(destination="Unknown", navigational_status="Unknown value"),
     dane(name="Ø", callsign="\0"),
 ]
+REFUSED_FIRST = [
+    AMERICAN_2025.replace(b"90,95", b"9d0,95").replace(b"367000001", b"367000002"),
+    AMERICAN_2025.replace(b"4.5,90", b"4.590").replace(b"367000001", b"367000003"),
+]
 
 
 def context():
@@ -78,6 +82,7 @@ def as_bytes(rows):
         as_bytes([MARINECADASTRE_2025, AMERICAN_2025, AMERICAN_2025, DANISH, *ODD, HEADER, *dump(99).splitlines()[1:]]),
         b"MMSI,VesselName,BaseDateTime,LAT,LON\n"
         + b"".join(b"366000001,N%d,2025-01-01T00:00:0%d,1,2\n" % (n, n) for n in range(9)),
+        as_bytes([MARINECADASTRE_2025, *REFUSED_FIRST, AMERICAN_2025]),
     ],
 )
 def test_rows_read_together_come_to_what_they_say_one_by_one(data):
