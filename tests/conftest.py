@@ -5,6 +5,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from django.contrib import admin
 from django.test import TransactionTestCase
 
 from resilience import memory
@@ -54,6 +55,11 @@ SLOW = {
     "test_schema.py",
 }  # seconds each
 TESTS = Path(__file__).parent
+
+
+def pytest_collection() -> None:
+    """The admin's pages are there, as in a process that serves them: modules ask for them when they are collected."""
+    admin.autodiscover()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

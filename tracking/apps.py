@@ -3,7 +3,10 @@
 from typing import Any
 
 from django.apps import AppConfig
+from django.contrib import admin
 from django.contrib.admin import apps as admin_apps
+from django.contrib.admin import checks as admin_checks
+from django.core import checks
 from django.db.models.signals import post_migrate
 
 
@@ -20,7 +23,7 @@ class TrackingConfig(AppConfig):
     )  # where notifications go to is for administrators: it reaches addresses outside
 
     def ready(self) -> None:
-        from tracking import checks  # noqa: F401  registering is what the import is for
+        import tracking.checks  # noqa: F401  registering is what the import is for
         from tracking.access import copies, roles
 
         copies.connect()
@@ -41,8 +44,22 @@ class TrackingConfig(AppConfig):
         return [*live.panels(), *stored.panels()]
 
 
-class GuardedAdminConfig(admin_apps.AdminConfig):
-    """Django's admin on `tracking/access/admin_site.py`."""
+class GuardedAdminConfig(admin_apps.SimpleAdminConfig):
+    """Django's admin on `tracking/access/admin_site.py`.
+
+    Its pages are looked for by those who serve them (`tracking/urls.py`) and by `manage.py check`: for all other
+    programs they would be a third of their start.
+    """
 
     default = False
     default_site = "tracking.access.admin_site.GuardedAdminSite"
+
+    def ready(self) -> None:
+        checks.register(admin_checks.check_dependencies, checks.Tags.admin)
+        checks.register(check_pages, checks.Tags.admin)
+
+
+def check_pages(app_configs: Any, **options: Any) -> list[checks.CheckMessage]:
+    """Django's checks of the admin's pages, once they are there."""
+    admin.autodiscover()
+    return admin_checks.check_admin_app(app_configs, **options)

@@ -8,6 +8,7 @@ from tracking.status import metrics
 from tracking.status import page as status_page
 from tracking.status import probes as health
 
+admin.autodiscover()
 urlpatterns = [
     path("", include("tracking.map.urls")),
     path("", include("tracking.clients.urls")),

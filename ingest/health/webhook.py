@@ -13,20 +13,19 @@ import logging
 import queue
 import socket
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.conf import settings
 
 from ingest.sources.common.addresses import embedded, is_never, networks
 from ingest.sources.common.special_purpose import Address
 
-if TYPE_CHECKING:  # most processes send none, and its import would cost each of them
-    import httpx
-
 logger = logging.getLogger(__name__)
 
 for _name in ("httpx", "httpcore"):  # They log whole URLs at INFO, with the keys that some hooks have in them.
     logging.getLogger(_name).setLevel(logging.WARNING)
+
+HookUrl = Any  # an httpx.URL: httpx is imported when a notice is sent, which most processes never do
 
 TIMEOUT_SECONDS = 5.0
 WAITING_NOTICES = 100
@@ -89,7 +88,7 @@ def _send_all() -> None:
             _waiting.task_done()
 
 
-def _checked(text: str) -> httpx.URL:
+def _checked(text: str) -> HookUrl:
     """The address. Raises HookRefused."""
     import httpx
 
@@ -109,7 +108,7 @@ def _checked(text: str) -> httpx.URL:
     return url
 
 
-def _addresses(url: httpx.URL) -> list[Address]:
+def _addresses(url: HookUrl) -> list[Address]:
     """Where packets to the host end, nowhere where its name has no address."""
     try:
         found = socket.getaddrinfo(url.host, url.port or 443, type=socket.SOCK_STREAM)
