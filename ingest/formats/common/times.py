@@ -10,6 +10,8 @@ from __future__ import annotations
 import datetime as dt
 import re
 
+from ingest.clocks import moment
+
 _EPOCH = rb"(\d{10}|\d{13}|\d{16}|\d{19})(?:\.(\d{1,9}))?"
 _EPOCH_ALONE = re.compile(_EPOCH)
 _EPOCH_AT_START = re.compile(rb"[\s\[(\"'<]*" + _EPOCH + rb"(?=[\s,;|:\])\"'>]|$)")
@@ -31,6 +33,8 @@ _SLASHED = re.compile(rb"(?<![\d/])\d\d?/\d\d?/\d{4}(?:,? |T)\d\d?:\d\d")
 _NO_YEAR = re.compile(
     rb"(?:^|[\s>])(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]?\d \d\d:\d\d:\d\d(?!.{0,6} (?:19|20)\d\d\b)"
 )
+
+_FIRST, _LAST = (round(dt.datetime(year, 1, 1, tzinfo=dt.UTC).timestamp() * 1000) for year in (1, 9999))
 
 
 class Unreadable(ValueError):
@@ -58,11 +62,20 @@ def behind(text: bytes) -> int | None:
 
 
 def iso(text: str) -> int | None:
-    """A date and time alone, as in ISO 8601, with a blank or an offset; or 14 digits. None where it is none."""
+    """A date and time alone, as in ISO 8601, with a blank or an offset; or 14 digits. None where it is none.
+
+    In UTC it may lie before the year 1 or after 9999, which Python's datetimes cannot say: see `calendar`.
+    """
     try:
         return _written_out(text.encode())
     except Unreadable:
         return None
+
+
+def calendar(text: str) -> dt.datetime | None:
+    """The same as an aware datetime; None also where the calendar has no such moment in UTC."""
+    time = iso(text)
+    return moment(time) if time is not None and _FIRST <= time <= _LAST else None
 
 
 def _number_at(text: bytes, pattern: re.Pattern[bytes]) -> int | None:

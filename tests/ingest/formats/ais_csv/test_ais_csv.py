@@ -224,6 +224,8 @@ def test_static_data_of_nari_have_no_position():
     said = one(header, b"304091000,9509255,V2GU5,HC JETTE-MARIT,70,130,30,18,6,04-09 20:00,10.1,BREST,1443650423")
     assert (said.position, said.static.name, said.static.to_starboard) == (None, "HC JETTE-MARIT", 18)
     assert said.static.eta == at(2015, 4, 9, 20)
+    beyond = b"304091000,9509255,V2GU5,HC JETTE-MARIT,70,130,30,18,6,9999-12-31 23:30:00-02:00,10.1,BREST,1443650423"
+    assert one(header, beyond).static.eta is None
 
 
 def test_columns_that_nobody_knows_are_named_by_the_user():

@@ -43,6 +43,13 @@ def test_both_ways_of_writing_numbers_say_the_same(element: bytes):
     assert static.eta == dt.datetime(2021, 7, 10, 20, 10, tzinfo=dt.UTC)
 
 
+@pytest.mark.parametrize("eta", [b"9999-12-31 23:00:00 -0200", b"0001-01-01 00:30:00+01:00", b"2021-13-01 00:00:00"])
+def test_an_arrival_that_no_calendar_has_costs_the_arrival_alone(eta: bytes):
+    (message,) = fed(assembly(AisXmlAssembly), [DOCUMENT % HUMAN.replace(b"07-10 20:10", eta)])
+    static = ais_xml.decode(message, context()).static
+    assert (static.eta, static.destination) == (None, "ROTTERDAM")
+
+
 @pytest.mark.parametrize("size", [1, 2, 7, 64, 10_000])
 def test_any_cut_of_the_bytes_gives_the_same_elements(size: int):
     data = DOCUMENT % (HUMAN + b"<vessel/>" + SCALED + b'<vessels MMSI="1"/><vessel MMSI="2"><vessel ' + HUMAN)
