@@ -1,4 +1,6 @@
-"""`python -m tests [pytest arguments]`: all tests, what can run side by side first, then what needs the machine alone.
+"""`python -m tests [pytest arguments]`: all tests, small ones first, then those that start whole systems.
+
+Many wait for something most of the time, so three run at once on two cores; of whole systems two.
 
 Leaves one closing line with the sums, pytest's own reports of what failed or was skipped before it, and no embedded
 server running that did not run before. Exit code 0 only if something passed and nothing failed.
@@ -15,7 +17,7 @@ from xml.etree import ElementTree
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 
-PHASES = (["-n", "2", "-m", "not serial"], ["-m", "serial"])
+PHASES = (["-n", "3", "-m", "not system"], ["-n", "2", "--dist", "loadfile", "-m", "system"])
 NOTHING_COLLECTED = 5
 
 

@@ -32,7 +32,7 @@ def nothing_remembered() -> None:
     memory.forget()
 
 
-SERVER_MARKERS = {"django_db", "serial", "fault", "browser", "data"}
+SERVER_MARKERS = {"django_db", "system", "fault", "browser", "data"}
 SERVER_FIXTURES = {
     "db",
     "transactional_db",

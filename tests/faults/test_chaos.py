@@ -29,7 +29,7 @@ def chaos(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.serial
+@pytest.mark.system
 def test_nothing_is_lost_or_doubled_when_everything_is_killed_and_frozen() -> None:
     result = chaos("--quick", "--seed", "1", "--messages", "4000")
     assert result.returncode == 0, result.stdout + result.stderr

@@ -35,7 +35,7 @@ def outage(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.serial
+@pytest.mark.system
 def test_the_queue_keeps_what_comes_while_the_database_is_away_and_gives_it_back_fast() -> None:
     result = outage("--minutes", "0.2", "--rate", "1000", "--ships", "2400", "--live-seconds", "3")
     assert result.returncode == 0, result.stdout + result.stderr

@@ -19,7 +19,7 @@ from tests.faults.rig import Rig
 from tests.support.messages import position
 from tests.support.relays import Receiver, offer, until
 
-pytestmark = [pytest.mark.fault, pytest.mark.serial]
+pytestmark = [pytest.mark.fault]
 
 KILLS = 3
 _INSERT = """

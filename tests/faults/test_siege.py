@@ -29,7 +29,7 @@ def siege(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.serial
+@pytest.mark.system
 def test_honest_traffic_is_stored_in_full_beside_all_that_is_hostile() -> None:
     result = siege("--minutes", "0.2", "--rate", "200")
     assert result.returncode == 0, result.stdout + result.stderr

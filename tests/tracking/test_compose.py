@@ -249,7 +249,6 @@ def pooled_role() -> Iterator[None]:
         cursor.execute("DROP ROLE tracking_pooled")
 
 
-@pytest.mark.serial
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.skipif(shutil.which("pgbouncer") is None, reason="pgbouncer is not installed")
 def test_a_real_pgbouncer_takes_the_configuration_and_lets_only_the_pooled_role_in(

@@ -14,7 +14,7 @@ from ingest.pipeline import process
 from tests.ingest.ledger.test_accounts import book
 from tests.support.messages import batch, position
 
-pytestmark = [pytest.mark.django_db(transaction=True, databases=["default", "direct"]), pytest.mark.serial]
+pytestmark = [pytest.mark.django_db(transaction=True, databases=["default", "direct"])]
 
 
 @pytest.fixture(autouse=True)

@@ -29,7 +29,7 @@ from resilience.queue.streams import Streams
 from tests.support.messages import batch, position, static
 from tracking.models import VesselPosition
 
-pytestmark = [pytest.mark.django_db(transaction=True, databases=["default", "direct"]), pytest.mark.serial]
+pytestmark = [pytest.mark.django_db(transaction=True, databases=["default", "direct"])]
 
 
 @pytest.fixture

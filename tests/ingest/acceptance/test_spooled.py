@@ -45,7 +45,6 @@ from tracking.models import VesselPosition
 
 pytestmark = [
     pytest.mark.django_db(transaction=True, databases=["default", "direct"]),
-    pytest.mark.serial,
     pytest.mark.fault,
 ]
 fault = pytest.mark.fault

@@ -23,7 +23,7 @@ from tests.support.recordings import recording
 from tracking.history import partitions
 from tracking.models import AircraftPosition, Station, Vessel, VesselPosition
 
-pytestmark = [pytest.mark.django_db(transaction=True, databases=["default", "direct"]), pytest.mark.serial]
+pytestmark = [pytest.mark.django_db(transaction=True, databases=["default", "direct"])]
 
 ROWS = 3_000
 ACCOUNT = {"stored": ROWS, "messages": ROWS, "positions": ROWS, "waiting": 0, "lines": ROWS + 1, "foreign": 1}

@@ -16,7 +16,7 @@ from tests.support.dumps import dump
 from tests.support.patience import PATIENCE_SECONDS
 from tracking.models import Vessel, VesselPosition
 
-pytestmark = [pytest.mark.django_db(transaction=True, databases=["default", "direct"]), pytest.mark.serial]
+pytestmark = [pytest.mark.django_db(transaction=True, databases=["default", "direct"])]
 
 ROWS = 120_000
 

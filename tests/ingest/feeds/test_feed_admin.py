@@ -153,7 +153,6 @@ def listed(client: Client) -> str:
     return client.get(LIST).content.decode()
 
 
-@pytest.mark.serial
 def test_the_list_and_the_page_of_a_feed_show_its_health(admin_client):
     get_redis_connection("queue").flushdb()
     feed = Feed.objects.create(name="Pier", url="http://10.0.0.2/aircraft.json", source="pier")

@@ -95,7 +95,6 @@ def hear(label: str, ship: int = 244660123) -> int:
     return now
 
 
-@pytest.mark.serial
 def test_a_feed_says_how_it_is(admin_client, feed, queue):
     now = hear("pier")
     health = admin_client.get(f"/api/feeds/{feed.pk}/").json()["health"]
@@ -110,7 +109,6 @@ def test_a_feed_says_how_it_is(admin_client, feed, queue):
     assert health["delay_median_seconds"] == pytest.approx(1, rel=0.06)
 
 
-@pytest.mark.serial
 def test_a_feed_is_told_minute_by_minute(admin_client, feed, queue):
     hear("pier")
     found = admin_client.get(f"/api/feeds/{feed.pk}/minutes/").json()
@@ -120,7 +118,6 @@ def test_a_feed_is_told_minute_by_minute(admin_client, feed, queue):
     assert admin_client.get("/api/feeds/0/minutes/").status_code == 404
 
 
-@pytest.mark.serial
 def test_a_page_of_feeds_asks_redis_once(admin_client, feed, queue, monkeypatch):
     Feed.objects.create(name="Old", url="sim://", source="old", enabled=False)
     asked = []

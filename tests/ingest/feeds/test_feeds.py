@@ -19,7 +19,7 @@ from tests.faults.processes import free_port
 from tests.support.messages import position
 from tests.support.patience import PATIENCE_SECONDS
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.serial]
+pytestmark = [pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture(autouse=True)

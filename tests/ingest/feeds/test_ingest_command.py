@@ -19,7 +19,7 @@ from tests.support.messages import position, static
 from tests.support.patience import PATIENCE_SECONDS
 from tracking.models import Vessel, VesselPosition
 
-pytestmark = [pytest.mark.django_db(transaction=True, databases=["default", "direct"]), pytest.mark.serial]
+pytestmark = [pytest.mark.django_db(transaction=True, databases=["default", "direct"])]
 
 ROOT = Path(__file__).resolve().parents[3]
 LOG = (

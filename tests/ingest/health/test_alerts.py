@@ -18,8 +18,6 @@ from ingest.health.state import FeedState, FeedVerdict
 from tests.support.messages import NOON_MS, batch, position
 from tests.support.patience import PATIENCE_SECONDS
 
-pytestmark = pytest.mark.serial
-
 SILENT = FeedVerdict(FeedState.SILENT, "no message for 3 min, expected within 2 min")
 OK = FeedVerdict(FeedState.OK)
 

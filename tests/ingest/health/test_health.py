@@ -26,8 +26,6 @@ from resilience.queue.broker import LIVE
 from tests.support.messages import NOON_MS, batch, position
 from tests.support.patience import PATIENCE_SECONDS
 
-pytestmark = pytest.mark.serial
-
 MINUTE = 60_000
 FEED = WatchedFeed("test", enabled=True, poll_seconds=None)
 

@@ -10,7 +10,7 @@ from ingest.pipeline import process
 from ingest.reports import LineCounts
 from tests.support.messages import NOON_MS, batch, position
 
-pytestmark = [pytest.mark.serial, pytest.mark.django_db]
+pytestmark = [pytest.mark.django_db]
 
 MINUTE = keys.MINUTE_MS
 SECOND = 1000

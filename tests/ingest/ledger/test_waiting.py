@@ -10,7 +10,7 @@ from ingest.ledger.waiting import Outstanding
 from ingest.reports import Message, MessageBatch
 from ingest.stages import booking
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.serial]
+pytestmark = [pytest.mark.django_db(transaction=True)]
 
 
 def batch(messages: int = 2) -> MessageBatch:

@@ -33,7 +33,6 @@ from resilience.spool.spool import get_spool
 from tests.support.messages import position, sentences
 from tracking.models import Vessel, VesselPosition
 
-pytestmark = pytest.mark.serial
 KEY = "correct-horse-battery-staple"
 URL = "/api/push/pier/"
 

@@ -20,7 +20,7 @@ from tracking.connections import redis_pool_options
 from tracking.live import missed
 from tracking.live.keeper import LiveKeeper
 
-pytestmark = [pytest.mark.fault, pytest.mark.serial]
+pytestmark = [pytest.mark.fault]
 
 SECONDS = 3.0
 ATTEMPTS = 10  # at most, in that time

@@ -23,7 +23,6 @@ from tests.support.messages import batch, position, static
 
 OVERDUE = timedelta(days=settings.KEEP_DEAD_LETTERS_DAYS + 1)
 stored = pytest.mark.django_db(transaction=True, databases=["default", "direct"])  # partitions have a connection too
-pytestmark = pytest.mark.serial
 
 
 @pytest.fixture(autouse=True)

@@ -27,7 +27,7 @@ from tracking import tasks as tracking_tasks
 from tracking.history import partitions, retention
 from tracking.models import VesselPosition
 
-pytestmark = [pytest.mark.django_db(transaction=True, databases=["default", "direct"]), pytest.mark.serial]
+pytestmark = [pytest.mark.django_db(transaction=True, databases=["default", "direct"])]
 VESSELS, _ = partitions.TABLES
 
 

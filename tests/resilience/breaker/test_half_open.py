@@ -15,7 +15,7 @@ from django_redis import get_redis_connection
 from resilience.breaker.registry import Breaker, BreakerConfig, CircuitOpen, Phase, RedisStore
 from tests.support.patience import PATIENCE_SECONDS
 
-pytestmark = [pytest.mark.fault, pytest.mark.serial]
+pytestmark = [pytest.mark.fault]
 
 PROCESSES = 8
 PROBES = 40

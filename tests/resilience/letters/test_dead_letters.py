@@ -205,7 +205,6 @@ class Died(BaseException):
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.serial
 def test_a_letter_that_kills_its_worker_holds_back_nobody_and_uses_up_an_attempt(handler: RecordingHandler) -> None:
     def kill(letter: DeadLetter) -> str:
         if letter.ordinal == 1:

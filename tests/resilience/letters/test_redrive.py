@@ -21,7 +21,7 @@ from resilience.queue.streams import REPLAY, STREAMS, Streams
 from tests.support.letters import RecordingHandler, Refusal, fail_with, make_letter
 from tests.support.patience import PATIENCE_SECONDS
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.serial, pytest.mark.usefixtures("handler", "queue")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("handler", "queue")]
 Action, Status = LetterJob.Action, LetterJob.Status
 
 

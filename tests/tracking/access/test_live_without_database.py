@@ -23,7 +23,7 @@ from tracking import embedded
 from tracking.connections import redis_pool_options
 from tracking.embedded import processes
 
-pytestmark = [pytest.mark.fault, pytest.mark.serial]
+pytestmark = [pytest.mark.fault]
 
 AT_ONCE_SECONDS = 2.0  # less than anything that waits for PostgreSQL takes
 PROJECT = Path(__file__).resolve().parents[3]

@@ -28,7 +28,7 @@ from tracking import embedded
 from tracking.embedded.installation import AlreadyRunning, Installation
 from tracking.management.commands import up
 
-pytestmark = pytest.mark.serial
+pytestmark = pytest.mark.system
 
 PROJECT = Path(__file__).resolve().parents[3]
 READY_SECONDS = 2 * PATIENCE_SECONDS

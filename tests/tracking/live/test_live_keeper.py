@@ -32,7 +32,7 @@ from tracking.live.keeper import LOADED, LOADING, LiveKeeper, NotNow
 from tracking.live.state import Document, LiveKind, LiveState
 from tracking.models import VesselPosition
 
-pytestmark = [pytest.mark.django_db(transaction=True, databases=["default", "direct"]), pytest.mark.serial]
+pytestmark = [pytest.mark.django_db(transaction=True, databases=["default", "direct"])]
 
 
 @pytest.fixture(autouse=True)

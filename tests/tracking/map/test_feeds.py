@@ -22,7 +22,7 @@ from tracking.live_api.live import answers
 from tracking.map import blindness
 from tracking.truth.models import Dispute, RefusedPosition
 
-pytestmark = [pytest.mark.serial, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("live_redis")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("live_redis")]
 NOW = dt.datetime.now(dt.UTC)
 
 

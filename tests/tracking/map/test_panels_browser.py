@@ -15,7 +15,7 @@ from tests.support.patience import PATIENCE_SECONDS
 from tests.tracking.map.conftest import Visit, picture
 from tracking.models import VesselPosition
 
-pytestmark = [pytest.mark.browser, pytest.mark.serial, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 expect.set_options(timeout=PATIENCE_SECONDS * 1000)
 
 

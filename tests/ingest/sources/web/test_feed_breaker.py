@@ -193,7 +193,6 @@ def add_feed(url: str) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.serial
 def test_a_feed_of_the_admin_has_the_breaker_of_its_label(monkeypatch):
     monkeypatch.setattr(runner, "RECONCILE_SECONDS", 0.1)
 
@@ -228,7 +227,6 @@ class Document(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.serial
 @pytest.mark.parametrize(("label", "name"), [(["--label", "pier/north"], "pier-north"), ([], "http-127.0.0.1-{port}")])
 def test_a_run_by_hand_has_one_under_its_label(label, name):
     server = http.server.HTTPServer(("127.0.0.1", 0), Document)
