@@ -26,7 +26,7 @@ def test_a_full_disk_leaves_every_row_in_postgresql_until_there_is_room(disk: Pa
     filler = fill_up(disk)
     fill()
     before = {model: stored(model) for model in MODELS}
-    assert [one.reason for one in archive_all()] == ["storage_failed"]
+    assert [one.reason for one in archive_all()] == ["storage_full"]
     assert {model: stored(model) for model in MODELS} == before
     assert standing.archive()["state"] != "ok"
     filler.unlink()
