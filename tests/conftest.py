@@ -1,5 +1,6 @@
 """What every test is given: a date that does not change under it, and a process that remembers nothing."""
 
+import re
 import time
 from pathlib import Path
 
@@ -33,6 +34,9 @@ def nothing_remembered() -> None:
 
 
 SERVER_MARKERS = {"django_db", "system", "fault", "browser", "data"}
+SERVER_MODULE = re.compile(
+    rf"^pytestmark = (?:\[\n(?:    .*\n)*?)?.*pytest\.mark\.(?:{'|'.join(sorted(SERVER_MARKERS))})\b", re.MULTILINE
+)
 SERVER_FIXTURES = {
     "db",
     "transactional_db",
@@ -75,12 +79,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Rooms that are not quick are not even read."""
+    """Rooms that are not quick are not even read, nor modules of which every test needs a server."""
     if not config.getoption("--quick") or TESTS not in collection_path.parents:
         return None
     room = collection_path.relative_to(TESTS).as_posix()
     near = room.startswith(QUICK_ROOMS) or any(quick.startswith(room) for quick in QUICK_ROOMS)
-    return None if near and collection_path.name not in SLOW else True
+    if not near or collection_path.name in SLOW:
+        return True
+    is_module = collection_path.name.startswith("test_") and collection_path.is_file()
+    return True if is_module and SERVER_MODULE.search(collection_path.read_text()) else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
