@@ -27,26 +27,22 @@ from ingest.stages.partitions import make_partitions
 from ingest.stages.relayed import hand_over
 from ingest.stages.store import store
 from ingest.stages.watch import watch_events
-from ingest.stages.work import Work
-from resilience.breaker.registry import Breaker, get_breaker
+from ingest.stages.work import Breakers, Work
+from resilience.breaker.registry import get_breaker
 
-Breakers = Callable[[str], Breaker]
 Stage = Callable[[Work], None]
-Derived = Callable[[Work, Breakers], None]
 
-PURE: tuple[Stage, ...] = (decode, judge)
-SHARED: tuple[Derived, ...] = (name_echoes,)
-FUSED: tuple[Stage, ...] = (fuse,)
+PREPARED: tuple[Stage, ...] = (decode, judge, name_echoes, fuse)
 BOOKED: tuple[Stage, ...] = (make_partitions, store)
-DERIVED: tuple[Derived, ...] = (write_live, watch_events, hand_over)
+DERIVED: tuple[Stage, ...] = (write_live, watch_events, hand_over)
 
 
 def process(
     batch: MessageBatch,
     breakers: Breakers | None = get_breaker,
-    pure: Sequence[Stage] = PURE,
+    prepared: Sequence[Stage] = PREPARED,
     booked: Sequence[Stage] = BOOKED,
-    derived: Sequence[Derived] = DERIVED,
+    derived: Sequence[Stage] = DERIVED,
 ) -> Work:
     """Take a batch through all stages; what it came to.
 
@@ -54,19 +50,12 @@ def process(
     Raises CircuitOpen, NothingPasses, or what PostgreSQL raises when it is away: then nothing of the batch was stored
     or booked, and it must be kept.
     """
-    work = Work(batch)
-    live = breakers if batch.live else None
-    for stage in pure:
-        stage(work)
-    if live:
-        for ask in SHARED:
-            ask(work, live)
-    for stage in FUSED:
+    work = Work(batch, breakers if batch.live else None)
+    for stage in prepared:
         stage(work)
     with breakers("database").guard() if breakers else nullcontext():
         for stage in booked:
             stage(work)
-    if live:
-        for follow in derived:
-            follow(work, live)
+    for stage in derived:
+        stage(work)
     return work

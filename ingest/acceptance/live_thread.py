@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from ingest.pipeline import Breakers
 from ingest.stages.live import write_live
 from ingest.stages.work import Work
 
@@ -27,11 +26,13 @@ class LiveThread:
         self._turn_seconds = sys.getswitchinterval()
         sys.setswitchinterval(_SWITCH_SECONDS)
 
-    def write(self, work: Work, breakers: Breakers) -> None:
-        """Begin as soon as the batch before is written."""
+    def write(self, work: Work) -> None:
+        """Begin as soon as the batch before is written; of a batch that is not live nothing is."""
+        if work.breakers is None:
+            return
         if self._writing is not None:
             self._writing.result()
-        self._writing = self._executor.submit(write_live, work, breakers)
+        self._writing = self._executor.submit(write_live, work)
 
     def close(self) -> None:
         """Wait until all is written."""

@@ -107,8 +107,8 @@ class _Worker:
         batch = self._decoder.decode(packed)
         self.tell("began", batch.id)
         index, batch.index = batch.index, None
-        pure, booked = (self._decode, judge, fuse), (self._hold_back, store)
-        work = self._until_done(partial(process, batch, self._breaker_of, pure, booked, ()))
+        prepared, booked = (self._decode, judge, fuse), (self._hold_back, store)
+        work = self._until_done(partial(process, batch, self._breaker_of, prepared, booked, ()))
         self._met.update(work.fused.vessels, work.fused.aircraft)
         self._incomplete[batch.id] = index
         self.tell("stored", batch.id)

@@ -1,14 +1,13 @@
 """The stages of the pipeline, one module each; `ingest.pipeline` lists them in their order.
 
-A stage takes a `Work` (`work`): a batch, and what earlier stages found. There are four kinds.
+A stage takes a `Work` (`work`): a batch, and what earlier stages found. There are three kinds.
 
-Pure (`decode`, `judge`, `fusion`): no server, no clock, no memory; the same batch gives the same result on any host. It
-may refuse single messages, counted under a reason. Whatever it raises keeps the whole batch.
+Prepared (`decode`, `judge`, `echoes`, `fusion`): no clock and no memory; the same batch gives the same result on any
+host. It may refuse single messages, counted under a reason. Whatever it raises keeps the whole batch. `echoes` alone
+asks a server, the live Redis, for what other batches said: behind a breaker, with the same answer when asked again, and
+without one the reports stay as they are.
 
-Shared (`echoes`): before fusion, for live batches; may change reports by what other batches said, which the live Redis
-knows. It has a breaker, raises nothing, and gives the same when it is asked again.
-
-Booked (`partitions`, `store` with `booking`): runs behind the breaker "database" and may block up to
+Booked (`partitions`, `store` with `booking` and `halving`): runs behind the breaker "database" and may block up to
 DATABASE_DEADLINE_SECONDS. It may be run twice for one batch and must then change nothing. What it raises says that
 nothing of the batch was booked.
 

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Callable
 
 from ingest.reports import AircraftReport
 from ingest.stages.work import Work
-from resilience.breaker.registry import Breaker, CircuitOpen
+from resilience.breaker.registry import CircuitOpen
 from resilience.database.sqlstate import is_outage
 from tracking.live.echoes import Said, first_heard
 
 logger = logging.getLogger(__name__)
 
 
-def name_echoes(work: Work, breakers: Callable[[str], Breaker]) -> None:
+def name_echoes(work: Work) -> None:
     """Give each report of an aircraft the time of its transmission, behind the breaker "live"."""
+    if work.breakers is None:
+        return
     reports = [said.position for _, said in work.decoded if isinstance(said.position, AircraftReport)]
     if not reports:
         return
@@ -30,7 +31,7 @@ def name_echoes(work: Work, breakers: Callable[[str], Breaker]) -> None:
         for report in reports
     ]
     try:
-        with breakers("live").guard():
+        with work.breakers("live").guard():
             times = first_heard(given)
     except CircuitOpen:
         return  # who opened it has said why

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Callable
 from typing import Any
 
 from ingest.reports import AircraftReport, VesselReport
 from ingest.stages.work import Fused, Report, Work
-from resilience.breaker.registry import Breaker, CircuitOpen
+from resilience.breaker.registry import CircuitOpen
 from resilience.database.sqlstate import is_outage
 from tracking.live import missed
 from tracking.live.state import LiveKind, LiveState, LiveUpdate
@@ -30,11 +29,13 @@ _VESSEL_DYNAMIC = ("speed", "course", "heading", "status")
 _AIRCRAFT_DYNAMIC = ("altitude", "ground_speed", "heading", "vertical_rate", "on_ground")
 
 
-def write_live(work: Work, breakers: Callable[[str], Breaker]) -> None:
+def write_live(work: Work) -> None:
     """Write what the batch says of each target, behind the breaker "live"; what fails is marked as missed."""
+    if work.breakers is None:
+        return
     missed.retry_mark()
     try:
-        with breakers("live").guard():
+        with work.breakers("live").guard():
             shown = sifted(work.fused)
             for kind, updates in live_updates(work.fused, shown).items():
                 LiveState(kind).write(updates)

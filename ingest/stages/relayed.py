@@ -20,7 +20,7 @@ from ingest.relays import stream
 from ingest.reports import Decoded
 from ingest.stages.work import Work
 from resilience import memory
-from resilience.breaker.registry import Breaker, CircuitOpen
+from resilience.breaker.registry import CircuitOpen
 from resilience.database.deadline import deadline
 from resilience.database.sqlstate import is_outage
 
@@ -57,14 +57,14 @@ switch = RelaySwitch()
 memory.forgotten_by(switch.forget)
 
 
-def hand_over(work: Work, breakers: Callable[[str], Breaker]) -> None:
+def hand_over(work: Work) -> None:
     """Add the accepted messages to the stream of the relays, behind the breaker "live"."""
-    if work.repeated or not work.decoded or not switch.is_on():
+    if work.breakers is None or work.repeated or not work.decoded or not switch.is_on():
         return
     count = len(work.decoded)
     try:
         packed = stream.pack(_relayed(work))
-        with breakers("live").guard():
+        with work.breakers("live").guard():
             stream.append(packed, count, switch.missed)
         switch.missed = 0
     except CircuitOpen:

@@ -7,12 +7,12 @@ written nothing is looked at. Its failure holds no batch: what still holds is fo
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ingest.reports import AircraftReport, VesselReport
 from ingest.stages.work import Work
-from resilience.breaker.registry import Breaker, CircuitOpen
+from resilience.breaker.registry import CircuitOpen
 from resilience.database.sqlstate import is_outage
 from tracking.events.conditions import Seen
 from tracking.events.watching import watch
@@ -21,12 +21,12 @@ from tracking.truth.models import PositionKind
 logger = logging.getLogger(__name__)
 
 
-def watch_events(work: Work, breakers: Callable[[str], Breaker]) -> None:
+def watch_events(work: Work) -> None:
     """Look at the batch, behind the breakers "live" and "database"."""
-    if work.hidden is None:
+    if work.hidden is None or work.breakers is None:
         return
     try:
-        watch(seen(work), breakers)
+        watch(seen(work), work.breakers)
     except CircuitOpen as error:
         logger.debug("nobody looks for events: %s", error)  # the breaker's own line has said so
     except Exception as error:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from django.db import models
 
 from ingest.reports import AircraftReport, Decoded, MessageBatch, VesselReport
+from resilience.breaker.registry import Breaker
 from tracking.positions.identities import AircraftSighting, StationSighting, VesselSighting
 
 Report = VesselReport | AircraftReport
+Breakers = Callable[[str], Breaker]  # the breaker of a name
 Failed = tuple[int, Exception]  # the ordinal of a message, and what the decoder raised
 
 OUTCOMES = ("stored", "merged", "duplicate", "dead")  # of positions, in Counts
@@ -57,13 +60,14 @@ class Fused(msgspec.Struct):
 class Work(msgspec.Struct):
     """A batch and what is known of it so far.
 
-    `decoded`: (ordinal of the message, what it says) of the messages that are used; `refused`: (ordinal, reason) of
-    those that are not; `failed`: those on which the decoder failed, counted as positions; `fused`: what is stored;
-    `repeated`: the batch was booked before; `hidden`: the indexes of positions that live state does not believe, None
-    where it was not written.
+    `breakers`: those of a live batch, None for one that only enters history; `decoded`: (ordinal of the message, what
+    it says) of the messages that are used; `refused`: (ordinal, reason) of those that are not; `failed`: those on
+    which the decoder failed, counted as positions; `fused`: what is stored; `repeated`: the batch was booked before;
+    `hidden`: the indexes of positions that live state does not believe, None where it was not written.
     """
 
     batch: MessageBatch
+    breakers: Breakers | None = None
     counts: Counts = msgspec.field(default_factory=Counts)
     decoded: list[tuple[int, Decoded]] = []
     refused: list[tuple[int, str]] = []

@@ -72,7 +72,7 @@ def main(arguments: list[str]) -> None:
                 done: Any = model._default_manager.bulk_create(rows, update_conflicts=True)
                 count += done.created
             if "--live" in arguments:
-                live.write(Work(nothing, fused=fused), in_process_breaker)
+                live.write(Work(nothing, in_process_breaker, fused=fused))
     live.close()
     sys.stdout.write(json.dumps({"n": count, "seconds": time.perf_counter() - began}) + "\n")
 

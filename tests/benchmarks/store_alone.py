@@ -62,7 +62,8 @@ def main(arguments: list[str]) -> None:
     spent, cpu, began = servers(), time.process_time(), time.perf_counter()
     for work in ready:
         store.store(work)
-        write_live(work, in_process_breaker)
+        work.breakers = in_process_breaker
+        write_live(work)
     seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
     said = {
         "messages": sum(len(work.batch.messages) for work in ready),

@@ -119,7 +119,7 @@ class _Fleet:
         at = round(reports[-1].received_at.timestamp() * 1000)
         batch = MessageBatch(uuid.uuid4(), uuid.uuid4(), "truth", "nmea", 80, at, live=True)
         batch.messages, batch.counts = [Message(at, b"")] * BATCH, LineCounts(BATCH, 0, BATCH, {}, {})
-        work = Work(batch)
+        work = Work(batch, in_process_breaker)
         work.decoded = [(n, Decoded(position=report)) for n, report in enumerate(reports)]
         work.counts.positions = BATCH
         work.fused = folded(work.decoded)
@@ -159,7 +159,7 @@ def _without_truth() -> Iterator[None]:
 
 def _store(work: Work) -> None:
     store.store(work)
-    live.write_live(work, in_process_breaker)
+    live.write_live(work)
 
 
 def _note(work: Work) -> None:

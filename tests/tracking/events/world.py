@@ -65,9 +65,9 @@ def flies(icao: str, squawk: str | None, before: float = 0.0, **fields: Any) -> 
 def derive(decoded: list[tuple[int, Decoded]]) -> Work:
     """The derived stages alone."""
     one: MessageBatch = batch([], live=True, recorded=False)
-    work = Work(one, fused=folded(decoded))
-    write_live(work, in_process_breaker)
-    watch_events(work, in_process_breaker)
+    work = Work(one, in_process_breaker, fused=folded(decoded))
+    write_live(work)
+    watch_events(work)
     return work
 
 
