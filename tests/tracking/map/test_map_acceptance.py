@@ -37,6 +37,16 @@ def view(page: Page) -> tuple[float, float]:
     return float(lat), float(lon)
 
 
+def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """As slowly as a hand: the map is drawn between the steps."""
+    page.mouse.move(*start)
+    page.mouse.down()
+    for step in range(1, 11):
+        page.mouse.move(*(begin + (last - begin) * step / 10 for begin, last in zip(start, end, strict=True)))
+        page.wait_for_timeout(50)
+    page.mouse.up()
+
+
 def test_a_ship_is_pointed_at_chosen_followed_and_let_go(alone: Page) -> None:
     page, (x, y) = alone, middle(alone)
     page.mouse.move(x + 3, y)
@@ -53,6 +63,14 @@ def test_a_ship_is_pointed_at_chosen_followed_and_let_go(alone: Page) -> None:
         assert time.monotonic() < deadline, view(page)
         page.wait_for_timeout(250)
     assert "follow=1" in page.url
+    drag(page, (x - 150, y + 150), (x - 50, y + 100))
+    expect(page.get_by_role("button", name="Follow")).to_have_attribute("aria-pressed", "false")
+    page.wait_for_timeout(2000)  # the map glides on a little
+    let_go = view(page)
+    assert "follow=1" not in page.url and abs(let_go[0] - lat) > 0.001
+    LiveState(LiveKind.VESSEL).write([LiveUpdate("244999001", time.time(), lat + 0.01, lon, {"speed": 0.0})])
+    page.wait_for_timeout(4000)
+    assert view(page) == let_go
     page.mouse.click(x - 200, y + 200)  # on the sea
     expect(page.locator("#card")).to_be_hidden()
 

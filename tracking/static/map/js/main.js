@@ -70,10 +70,15 @@ function wake() { frame ||= requestAnimationFrame(() => { frame = 0; paint(); })
 map.on("render", paint); // so both canvases move in one frame
 if (member !== undefined) new Events(map, `${api}events/recent/`);
 
+// While a pointer is down nothing moves the map: a jump ends the gesture before it is known to be one.
+let held = false;
+map.getCanvasContainer().addEventListener("pointerdown", () => { held = true; });
+for (const name of ["pointerup", "pointercancel"]) addEventListener(name, () => { held = false; });
+
 /** As many frames a second as the fastest target needs to move half a pixel, from 1 to 30. */
 function pace() {
   const perMetre = (512 * 2 ** map.getZoom()) / 40075016.686;
-  setTimeout(() => { if (!document.hidden) { if (following) keepUp(); wake(); } pace(); }, 1000 / Math.min(30, Math.max(1, 500 * perMetre * (replay.playing ? replay.rate : 1))));
+  setTimeout(() => { if (!document.hidden) { if (following && !held && !map.isMoving()) keepUp(); wake(); } pace(); }, 1000 / Math.min(30, Math.max(1, 500 * perMetre * (replay.playing ? replay.rate : 1))));
 }
 function keepUp() { const row = store.row(chosen); if (row >= 0) { const [x, y] = store.drawn(row); map.jumpTo({ center: [longitudeOf(x), latitudeOf(y)] }); } }
 function fit() { const ratio = Math.min(2, devicePixelRatio || 1); layer.resize(ratio); labels.resize(ratio); wake(); }
