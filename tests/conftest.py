@@ -3,6 +3,7 @@
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -72,10 +73,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Properties are tried with fewer examples."""
-    hypothesis.settings.register_profile(QUICK_PROFILE, max_examples=QUICK_EXAMPLES)
-    if config.getoption("--quick"):
-        hypothesis.settings.load_profile(QUICK_PROFILE)
+    """Properties are judged by no clock, since others use the machine as well; in quick they have fewer examples."""
+    unhurried: dict[str, Any] = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+    hypothesis.settings.register_profile("unhurried", **unhurried)
+    hypothesis.settings.register_profile(QUICK_PROFILE, max_examples=QUICK_EXAMPLES, **unhurried)
+    hypothesis.settings.load_profile(QUICK_PROFILE if config.getoption("--quick") else "unhurried")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

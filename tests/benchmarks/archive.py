@@ -76,7 +76,9 @@ def _archived(size: Size, day: dt.date) -> Done:
     with connections["direct"].cursor() as cursor:
         cursor.execute(_FILL, {"day": f"{day} 00:00+00", "vessels": size.vessels, "reports": size.reports})
         cursor.execute("CHECKPOINT")
-    outcome = [done for done in archiver.run(day + DAY, True, lambda: False) if isinstance(done, Done)]
+    outcome = [
+        done for done in archiver.run(day + DAY, True, lambda: False) if isinstance(done, Done) and done.day == day
+    ]
     if [done.rows for done in outcome] != [size.rows]:
         raise Unverified(f"{day}: {outcome} were archived, not {size.rows} rows")
     return outcome[0]

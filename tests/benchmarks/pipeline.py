@@ -253,7 +253,9 @@ def _verify(account: dict[str, Any], name: str, lines: int | None, live: bool) -
     rows, booked, vessels, missing = found
     said = ("positions", "static", "stations", "other")
     fates = ("stored", "merged", "duplicate", "dead", "discarded")
-    geo = get_redis_connection("live").zcard("v2:vessels:geo") + get_redis_connection("live").zcard("v2:vessels:polar")
+    redis, keys = get_redis_connection("live"), ("v2:vessels:geo", "v2:vessels:polar")
+    # Two ships with one MMSI are two targets, `MMSI` and `MMSI/1`.
+    geo = len({member.partition(b"/")[0] for key in keys for member in redis.zrange(key, 0, -1)})
     equations = {
         "lines of the file = lines read": (account["lines"] if lines is None else lines, account["lines"]),
         "lines = foreign + malformed + sentences": (

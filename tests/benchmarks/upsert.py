@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import msgspec
 import psycopg
 from django.db import connection, models, transaction
 from psycopg import sql
@@ -87,7 +86,7 @@ def ours(rows: Sequence[VesselReport]) -> Callable[[], object]:
 
 def django(rows: Sequence[VesselReport]) -> Callable[[], object]:
     """Django's own statement, whatever the model's manager is; it overwrites, where ours decides row by row."""
-    instances = [VesselPosition(**msgspec.structs.asdict(row)) for row in rows]
+    instances = [VesselPosition(**_columns(row)) for row in rows]
     plain: models.QuerySet[VesselPosition] = models.QuerySet(VesselPosition)
     return lambda: plain.bulk_create(
         instances, update_conflicts=True, unique_fields=UNIQUE, update_fields=list(UPDATED)
@@ -96,7 +95,7 @@ def django(rows: Sequence[VesselReport]) -> Callable[[], object]:
 
 def naive(rows: Sequence[VesselReport]) -> Callable[[], object]:
     """A query or two a row, all in one transaction, which flatters it."""
-    wanted = [msgspec.structs.asdict(row) for row in rows]
+    wanted = [_columns(row) for row in rows]
     keys = [{name: row.pop(name) for name in ("vessel_id", "timestamp")} for row in wanted]
 
     def work() -> None:
@@ -109,7 +108,7 @@ def naive(rows: Sequence[VesselReport]) -> Callable[[], object]:
 
 def copy(rows: Sequence[VesselReport]) -> Callable[[], object]:
     """One COPY of ready text on Django's connection; a statement alone is a transaction."""
-    text = "".join("\t".join(map(_copied, msgspec.structs.astuple(row))) + "\n" for row in rows).encode()
+    text = "".join("\t".join(map(_copied, _columns(row).values())) + "\n" for row in rows).encode()
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
         sql.Identifier(VesselPosition._meta.db_table), sql.SQL(", ").join(map(sql.Identifier, FIELDS))
     )
@@ -120,6 +119,11 @@ def copy(rows: Sequence[VesselReport]) -> Callable[[], object]:
             sent.write(text)
 
     return work
+
+
+def _columns(row: VesselReport) -> dict[str, Any]:
+    """The values of a report that have a column, by its name."""
+    return {name: getattr(row, name) for name in FIELDS}
 
 
 def _copied(value: Any) -> str:

@@ -61,6 +61,7 @@ MATRIX: dict[str, dict[str, list[str]]] = {
     "8 poison rows: 1, 5 and 50 of 1,000, NUL, surrogate, NaN": {
         "faults/test_poison.py": [
             "test_of_a_thousand_rows_exactly_the_refused_ones_die_and_their_neighbours_are_stored",
+            "test_ships_that_were_refused_before_are_tried_apart_until_they_are_accepted",
             "test_a_value_that_postgresql_cannot_hold_costs_its_own_row_only",
             "test_all_kinds_of_poison_in_one_batch_die_each_for_itself",
         ],

@@ -22,6 +22,7 @@ Report = VesselReport | VesselStatic | StationReport
 
 POSITION_TYPES = frozenset({1, 2, 3, 9, 18, 19, 27})
 DEGREES = 1e-6
+NOWHERE = 0.01  # degrees around 0,0, which stations send that do not know where they are
 TIMES = frozenset({"timestamp", "received_at", "at"})
 
 
@@ -85,12 +86,17 @@ def _static(said: Any, at: dt.datetime) -> VesselStatic:
 
 def _station(said: Any, at: dt.datetime) -> StationReport:
     latitude, longitude = said.lat, said.lon
-    if latitude is None or longitude is None or not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
+    if latitude is None or longitude is None or _is_nowhere(latitude, longitude):
         latitude = longitude = None
     if said.msg_type == 4:
         return StationReport(int(said.mmsi), at, "base", latitude, longitude)
     name = f"{_text(said, 'name') or ''}{_text(said, 'name_ext') or ''}"[:34] or None
     return StationReport(int(said.mmsi), at, "aid", latitude, longitude, name, _number(said, "aid_type") or None)
+
+
+def _is_nowhere(latitude: float, longitude: float) -> bool:
+    is_null_island = abs(latitude) <= NOWHERE and abs(longitude) <= NOWHERE
+    return is_null_island or not (-90 <= latitude <= 90 and -180 <= longitude <= 180)
 
 
 def _text(said: Any, field: str) -> str | None:

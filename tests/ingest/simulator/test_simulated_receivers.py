@@ -10,6 +10,7 @@ from functools import reduce
 from operator import xor
 from uuid import uuid4
 
+import pyais.encode
 import pytest
 from pyais import decode
 from pyais.encode import encode_dict
@@ -21,7 +22,7 @@ from ingest.formats.common.context import Context
 from ingest.formats.common.contract import Setup
 from ingest.formats.sbs.assembly import SbsAssembly
 from ingest.reports import MessageBatch
-from ingest.simulator import Simulation, SimulatorOptions, Transmission, parse_url, sentences
+from ingest.simulator import Simulation, SimulatorOptions, Transmission, parse_url
 from ingest.simulator.ships import ShipStatus, build_fleet
 from ingest.simulator.track import distance_m
 
@@ -57,7 +58,7 @@ def test_a_transmission_is_encoded_once_however_many_hear_it(monkeypatch):
         encoded["messages"] += 1
         return encode_dict(fields, **settings)
 
-    monkeypatch.setattr(sentences, "encode_dict", counting)
+    monkeypatch.setattr(pyais.encode, "encode_dict", counting)
     simulation, transmissions = simulated(20, ships=200, receivers=9)
     assert encoded["messages"] == simulation.sent < sum(len(one.heard) for one in transmissions)
 

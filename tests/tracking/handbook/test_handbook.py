@@ -152,7 +152,7 @@ def test_the_glossary_is_sorted_and_explains_outcomes_verdicts_and_the_kinds_of_
     text = TEXTS["glossary"].lower()
     assert [word for word in work.OUTCOMES if word not in text] == []
     assert [verdict.value for verdict in Verdict if verdict.value not in text] == []
-    assert {"pure stage", "booked stage", "derived stage"} <= set(terms)
+    assert {"prepared stage", "booked stage", "derived stage"} <= set(terms)
 
 
 def test_the_lifecycle_names_every_state_of_a_dead_letter() -> None:
