@@ -7,6 +7,6 @@ QUICK_EXAMPLES = 5
 
 
 def examples(count: int) -> settings:
-    """The settings of a property that is tried `count` times, however long each takes."""
+    """The settings of a property that is tried `count` times."""
     is_quick = settings.get_current_profile_name() == QUICK_PROFILE
-    return settings(deadline=None, max_examples=min(count, QUICK_EXAMPLES) if is_quick else count)
+    return settings(max_examples=min(count, QUICK_EXAMPLES) if is_quick else count)

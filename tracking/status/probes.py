@@ -19,6 +19,7 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from django_redis import get_redis_connection
+from psycopg.errors import UndefinedTable
 
 from tracking.status.inquiry import Inquiry
 
@@ -44,10 +45,11 @@ def known_migrations() -> dict[tuple[str, str], Migration]:
 
 def _migrations() -> None:
     try:
-        rows = MigrationRecorder(connections["default"]).migration_qs.values_list("app", "name")
-        applied = set(rows)
-    except ProgrammingError:  # there is no table yet
-        applied = set()
+        applied = set(MigrationRecorder(connections["default"]).migration_qs.values_list("app", "name"))
+    except ProgrammingError as error:
+        if not isinstance(error.__cause__, UndefinedTable):
+            raise
+        applied = set()  # nothing was migrated yet
     missing = [
         key
         for key, migration in known_migrations().items()

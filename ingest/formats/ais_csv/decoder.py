@@ -128,7 +128,7 @@ def _eta(text: str, dialect: str, at: dt.datetime) -> dt.datetime | None:
         return danish_eta(text, at)
     found = _MONTH_AND_DAY.fullmatch(text)
     if found is None:
-        return times.calendar(text)
+        return times.iso_moment(text)
     return eta_of(at, *(whole_of(part, 99) for part in found.groups()))
 
 

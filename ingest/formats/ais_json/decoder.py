@@ -170,7 +170,7 @@ def _eta(value: Any, static: VesselStatic) -> Any:
     digits = "".join(filter(str.isdigit, value))
     if len(digits) == 8:
         return eta_of(static.at, *(int(digits[start : start + 2]) for start in (0, 2, 4, 6)))
-    return times.calendar(value)
+    return times.iso_moment(value)
 
 
 def _first(said: dict[str, Any], *names: str) -> Any:

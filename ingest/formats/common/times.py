@@ -34,6 +34,7 @@ _NO_YEAR = re.compile(
     rb"(?:^|[\s>])(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]?\d \d\d:\d\d:\d\d(?!.{0,6} (?:19|20)\d\d\b)"
 )
 
+# Milliseconds since 1970 of what a datetime can say in any zone.
 _FIRST, _LAST = (round(dt.datetime(year, 1, 1, tzinfo=dt.UTC).timestamp() * 1000) for year in (1, 9999))
 
 
@@ -64,7 +65,7 @@ def behind(text: bytes) -> int | None:
 def iso(text: str) -> int | None:
     """A date and time alone, as in ISO 8601, with a blank or an offset; or 14 digits. None where it is none.
 
-    In UTC it may lie before the year 1 or after 9999, which Python's datetimes cannot say: see `calendar`.
+    In UTC it may lie before the year 1 or after 9999, which Python's datetimes cannot say: see `iso_moment`.
     """
     try:
         return _written_out(text.encode())
@@ -72,8 +73,8 @@ def iso(text: str) -> int | None:
         return None
 
 
-def calendar(text: str) -> dt.datetime | None:
-    """The same as an aware datetime; None also where the calendar has no such moment in UTC."""
+def iso_moment(text: str) -> dt.datetime | None:
+    """The same as an aware datetime in UTC, of the years 1 to 9998; None also beyond them."""
     time = iso(text)
     return moment(time) if time is not None and _FIRST <= time <= _LAST else None
 

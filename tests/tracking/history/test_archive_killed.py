@@ -20,7 +20,7 @@ from tests.ingest.feeds.test_ingest_command import manage
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.reports import Report, upsert
 from tests.tracking.history.archived import DAY, MIDNIGHT, archive_dir, fill
-from tracking.history import door
+from tracking.history import days, door
 from tracking.history.door import HistorySpan
 from tracking.models import ArchivedDay, VesselPosition
 
@@ -33,7 +33,7 @@ DAYS = [DAY + dt.timedelta(days=number) for number in range(4)]  # what so many 
 SPAN = HistorySpan(VesselPosition, MIDNIGHT, MIDNIGHT + dt.timedelta(days=len(DAYS)))
 ARCHIVE = ("archive", "--before", "2026-06-01")
 RESTORE = ("restore", *(day.isoformat() for day in DAYS))
-_HELD = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 1634886504"
+_HELD = f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = {days._ONE_ARCHIVER}"
 
 
 def history() -> dict[tuple[Any, Any], dict[str, Any]]:

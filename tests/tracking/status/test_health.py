@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import ProgrammingError, connection, connections
 from django.test import Client
+from psycopg.errors import InsufficientPrivilege, UndefinedTable
 
 from tests.support.patience import PATIENCE_SECONDS, SLACK_SECONDS
 from tracking import embedded
@@ -125,6 +126,22 @@ def test_missing_migrations_are_counted():
     finally:
         with connection.cursor() as cursor:
             cursor.executemany("INSERT INTO django_migrations (app, name, applied) VALUES (%s, %s, %s)", rows)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("cause", "said"),
+    [
+        (UndefinedTable, f"{len(health.known_migrations())} migrations are not applied: run manage.py migrate"),
+        (InsufficientPrivilege, "it cannot be used (ProgrammingError)"),
+    ],
+)
+def test_a_database_that_was_never_migrated_is_told_from_one_that_may_not_be_read(monkeypatch, cause, said):
+    def refused(recorder):
+        raise ProgrammingError from cause()
+
+    monkeypatch.setattr(health.MigrationRecorder, "migration_qs", property(refused))
+    assert ready() == (503, {"migrations": said})
 
 
 def test_health_is_for_reading_only():
