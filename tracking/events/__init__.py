@@ -10,6 +10,7 @@
 
 What one batch does not show is looked for at intervals:
 
+    ships        live ships, of each the few values that this takes
     silence      ships that went dark, by their own rate of reports
     encounters   ships that will come close; a thread beside the feeds
     verdicts     disputes and spoofed areas, as `tracking/truth` judged them

@@ -21,9 +21,8 @@ from django.db import connection
 from resilience import clocks
 from tracking.events import recording
 from tracking.events.models.event import Event, EventKind
-from tracking.live.state import Document, LiveKind, LiveState
+from tracking.events.ships import LiveShip, heard_since
 from tracking.models import VesselPosition
-from tracking.positions import mmsi
 
 LEAST_SECONDS = 300.0  # no silence is shorter
 INTERVALS = 10.0  # of her own
@@ -32,49 +31,47 @@ LEAST_KNOTS = 3.0
 FRESH_SECONDS = 120.0
 NEAR_DEGREES = 0.1  # 6 nautical miles
 LEAST_NEIGHBOURS = 3
-MOST_SHIPS = 50_000
 MOST_ASKED = 500  # ships whose history a run asks for
 MOST_DAYS = 7
 SUBJECT = "vessel"
+_COLUMNS = ("lat", "lon", "ts")
 
 
 def look() -> int:
     """Open and close; how many of both. Raises django.db and redis errors."""
     now = clocks.database_now()
-    ships = LiveState(LiveKind.VESSEL).changed_since(now.timestamp() - settings.LIVE_TTL_SECONDS, limit=MOST_SHIPS)
+    ships = heard_since(now.timestamp() - settings.LIVE_TTL_SECONDS)
     back = _close(now, ships)
     silent = silent_among(ships, now.timestamp())[:MOST_ASKED]
     dark = _dark(silent, now.timestamp())
     return back + len(recording.record([_note(ship, interval, now) for ship, interval in dark]))
 
 
-def silent_among(ships: Sequence[Document], now: float) -> list[Document]:
+def silent_among(ships: Sequence[LiveShip], now: float) -> list[LiveShip]:
     """Moving ships that are silent although the feed that heard them hears enough others near them. Pure."""
-    placed = [ship for ship in ships if "lat" in ship and "/" not in ship["id"]]  # a second track is in dispute
-    if not placed:
-        return []
-    latitudes, longitudes, times = (np.array([ship[name] for ship in placed], "f8") for name in ("lat", "lon", "ts"))
-    feeds = np.array([ship.get("source", "") for ship in placed])
+    placed = [ship for ship in ships if ship.lat is not None and "/" not in ship.id]  # a second track is in dispute
+    latitudes, longitudes, times = (np.array([getattr(ship, name) for ship in placed], "f8") for name in _COLUMNS)
+    feeds = np.array([ship.source for ship in placed])
     fresh = now - times < FRESH_SECONDS
     found = []
     for index in np.flatnonzero(now - times >= LEAST_SECONDS).tolist():
-        ship = placed[index]
-        if (ship.get("speed") or 0.0) < LEAST_KNOTS or mmsi.classify(int(ship["id"]))[0] is not mmsi.MmsiForm.SHIP:
+        ship, latitude = placed[index], latitudes[index]
+        if ship.knots < LEAST_KNOTS or not ship.is_ship:
             continue
-        width = NEAR_DEGREES / max(0.01, float(np.cos(np.radians(ship["lat"]))))
-        near = fresh & (np.abs(latitudes - ship["lat"]) < NEAR_DEGREES) & (np.abs(longitudes - ship["lon"]) < width)
-        if int((near & (feeds == ship.get("source", ""))).sum()) >= LEAST_NEIGHBOURS:
+        width = NEAR_DEGREES / max(0.01, float(np.cos(np.radians(latitude))))
+        near = fresh & (np.abs(latitudes - latitude) < NEAR_DEGREES) & (np.abs(longitudes - longitudes[index]) < width)
+        if int((near & (feeds == ship.source)).sum()) >= LEAST_NEIGHBOURS:
             found.append(ship)
     return found
 
 
-def _dark(silent: Sequence[Document], now: float) -> list[tuple[Document, float]]:
+def _dark(silent: Sequence[LiveShip], now: float) -> list[tuple[LiveShip, float]]:
     """Those that are silent for many of their own intervals, with the interval in seconds."""
-    intervals = _intervals([int(ship["id"]) for ship in silent], now)
+    intervals = _intervals([int(ship.id) for ship in silent], now)
     found = []
     for ship in silent:
-        interval = intervals.get(int(ship["id"]))
-        if interval is not None and now - ship["ts"] >= max(LEAST_SECONDS, INTERVALS * interval):
+        interval = intervals.get(int(ship.id))
+        if interval is not None and now - ship.ts >= max(LEAST_SECONDS, INTERVALS * interval):
             found.append((ship, interval))
     return found
 
@@ -96,19 +93,17 @@ def _intervals(ships: Sequence[int], now: float) -> dict[int, float]:
         return dict(cursor.fetchall())
 
 
-def _note(ship: Document, interval: float, now: dt.datetime) -> recording.Note:
-    minutes = round((now.timestamp() - ship["ts"]) / 60)
-    values: dict[str, Any] = {"interval_seconds": round(interval, 1), "minutes": minutes, "speed": ship.get("speed")}
-    values |= {name: ship[name] for name in ("name", "callsign") if ship.get(name)}
-    at = round(ship["ts"] * 1000)
-    return recording.Note(
-        EventKind.DARK, SUBJECT, str(ship["id"]), "", at, ship["lat"], ship["lon"], ship.get("source", ""), values
-    )
+def _note(ship: LiveShip, interval: float, now: dt.datetime) -> recording.Note:
+    minutes = round((now.timestamp() - ship.ts) / 60)
+    values: dict[str, Any] = {"interval_seconds": round(interval, 1), "minutes": minutes, "speed": ship.speed}
+    values |= {name: value for name in ("name", "callsign") if (value := getattr(ship, name))}
+    at = round(ship.ts * 1000)
+    return recording.Note(EventKind.DARK, SUBJECT, ship.id, "", at, ship.lat, ship.lon, ship.source, values)
 
 
-def _close(now: dt.datetime, ships: Sequence[Document]) -> int:
+def _close(now: dt.datetime, ships: Sequence[LiveShip]) -> int:
     """Those that are heard again, when they were, and those of whom nothing came for days."""
-    heard = {str(ship["id"]): ship["ts"] for ship in ships}
+    heard = {ship.id: ship.ts for ship in ships}
     over: list[recording.Over] = []
     for event in Event.objects.filter(until=None, kind=EventKind.DARK):
         last = heard.get(event.identity)

@@ -186,11 +186,15 @@ class LiveState:
         Goes by event time: whoever polls asks again for as many seconds as the slowest feed is late. Static values
         that come alone are no change, and a target that leaves the box is not told of.
         """
-        keys = _texts(get_redis_connection("live").zrange(self.active, f"({ts!r}", "+inf", byscore=True))
+        keys = self.keys_since(ts)
         if bbox is None:
             return list(islice(self._read(keys), limit))
         near = set(self._near(bbox))
         return list(islice(_within(bbox, self._read(key for key in keys if key in near)), limit))
+
+    def keys_since(self, ts: float) -> list[str]:
+        """Keys of the documents whose `ts` is after `ts` (epoch seconds), oldest first; some may have expired."""
+        return _texts(get_redis_connection("live").zrange(self.active, f"({ts!r}", "+inf", byscore=True))
 
     def count(self) -> int:
         """Number of live targets, by the server's clock; those the reaper has yet to forget are not counted."""

@@ -44,7 +44,7 @@ from tracking.truth.verdicts import IdentityVerdict
 logger = logging.getLogger(__name__)
 
 NOTES = 1000  # batches a pass
-EXPECTED_ROWS = 500_000  # read at once, at the pace of a ship
+EXPECTED_ROWS = 50_000  # read at once, at the pace of a ship: more would stay in a worker's memory, 0.3 KB a row
 _PACE_MS = 8000
 _LOCK = 0x7472_7468
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import struct
 import time
-from collections import Counter
 from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -26,43 +25,46 @@ from tracking.truth.fleets import LEAST, WINDOW_MS, ZONE_DEGREES
 from tracking.truth.live_rule import FULL, LiveOutcome, LiveTrack, decide
 from tracking.truth.live_steady import COARSE, TRACK, Reports, continued
 from tracking.truth.models import PositionKind
-from tracking.truth.notes import Key, milliseconds
+from tracking.truth.notes import Key
 from tracking.truth.steady import Flags, Floats, coarse
 
 PERIOD_SECONDS = 6 * 3600
 _LAYOUT = struct.Struct("<qdddBBH")  # of a track, its score with COARSE where it is
 _PLURAL = {PositionKind.VESSEL: "vessels", PositionKind.AIRCRAFT: "aircraft"}
-_SPEED = {PositionKind.VESSEL: "speed", PositionKind.AIRCRAFT: "ground_speed"}
-_COURSE = {PositionKind.VESSEL: "course", PositionKind.AIRCRAFT: "heading"}
-_WHOSE = {PositionKind.VESSEL: "vessel_id", PositionKind.AIRCRAFT: "aircraft_id"}
+_PLACED = ("timestamp", "latitude", "longitude")
+_VALUES = {
+    PositionKind.VESSEL: attrgetter("vessel_id", *_PLACED, "speed", "course", "score", "coarse"),
+    PositionKind.AIRCRAFT: attrgetter("aircraft_id", *_PLACED, "ground_speed", "heading", "score"),
+}
 
 _JUMPS = {LiveOutcome.BESIDE, LiveOutcome.CONFIRMED, LiveOutcome.TAKEN_OVER}
 _HIDDEN = {LiveOutcome.BESIDE, LiveOutcome.CONFIRMED, LiveOutcome.HIDDEN}
 
 # Names and values go and come as one argument each: packing thousands of them takes the client longer than the rest.
-_READ = """
-local names, sizes, values = cmsgpack.unpack(ARGV[1]), {}, {}
+# How many tracks a target has goes beside them, a byte each.
+_READ = f"""
+local names, counts, values = cmsgpack.unpack(ARGV[1]), {{}}, {{}}
 for first = 1, #names, 1000 do -- unpack() fails at about 8,000 values
   local last = math.min(first + 999, #names)
   local found = redis.call('HMGET', KEYS[1], unpack(names, first, last))
   for i = 1, last - first + 1 do
-    local value = found[i] or ''
-    sizes[#sizes + 1], values[#values + 1] = #value, value
+    local value = found[i] or redis.call('HGET', KEYS[2], names[first + i - 1]) or ''
+    counts[#counts + 1], values[#values + 1] = string.char(#value / {TRACK.itemsize}), value
   end
 end
-return {cmsgpack.pack(sizes), table.concat(values)}
+return {{table.concat(counts), table.concat(values)}}
 """
-_WRITE = """
-local given, at, fields = cmsgpack.unpack(ARGV[1]), 1, {}
-for i, name in ipairs(given[1]) do
-  local size = given[2][i]
-  fields[#fields + 1], fields[#fields + 2] = name, string.sub(ARGV[2], at, at + size - 1)
-  at = at + size
+_WRITE = f"""
+local names, at, fields = cmsgpack.unpack(ARGV[1]), 1, {{}}
+for i, name in ipairs(names) do
+  local past = at + string.byte(ARGV[2], i) * {TRACK.itemsize}
+  fields[2 * i - 1], fields[2 * i] = name, string.sub(ARGV[3], at, past - 1)
+  at = past
 end
 for first = 1, #fields, 1000 do
   redis.call('HSET', KEYS[1], unpack(fields, first, math.min(first + 999, #fields)))
 end
-redis.call('EXPIRE', KEYS[1], ARGV[3])
+redis.call('EXPIRE', KEYS[1], ARGV[4])
 """
 
 Tracks = Sequence[LiveTrack]
@@ -97,49 +99,58 @@ class _Filter:
     def __init__(self, subject: PositionKind, reports: Sequence[Any]) -> None:
         self.sifted = Sifted(set(), {}, {})
         self._subject = subject
-        values = attrgetter(
-            _WHOSE[subject], "timestamp", "latitude", "longitude", _SPEED[subject], _COURSE[subject], "score"
-        )
-        self._keys, times, *columns = zip(*map(values, reports), strict=True)
+        self._keys, times, *columns = zip(*map(_VALUES[subject], reports), strict=True)
         places = [np.array(column, np.float64) for column in columns[:4]]  # None becomes NaN
         self._columns = Reports(
-            np.array([milliseconds(at) for at in times], np.int64),
+            np.rint(np.array([at.timestamp() for at in times]) * 1000).astype(np.int64),
             *places,
             np.array(columns[4], np.int64),
-            _are_coarse(reports, *places[:3]),
+            _are_coarse(columns[5] if len(columns) > 5 else (), *places[:3]),
         )
         self._redis = get_redis_connection("live")
-        self._packed = self._load(list(set(self._keys)))
+        self._place = {key: place for place, key in enumerate(dict.fromkeys(self._keys))}
+        period = int(time.time() // PERIOD_SECONDS)
+        self._names = [f"v2:{_PLURAL[subject]}:filter:{number}" for number in (period, period - 1)]
+        counts, self._known = self._redis.register_script(_READ)(
+            keys=self._names, args=[msgspec.msgpack.encode(list(self._place))]
+        )
+        self._counts = np.frombuffer(counts, np.uint8).astype(np.int64)
+        self._starts = np.cumsum(self._counts) - self._counts
+        self._steady: tuple[list[Key], bytes] = [], b""
         self._changed: dict[Key, bytes] = {}
 
     def without_steady(self) -> list[int]:
         """Those that do not simply continue a steady target, in the order of their times; the others are done."""
-        count = Counter(self._keys)
+        left = np.ones(len(self._keys), bool)
         usual = VESSEL if self._subject is PositionKind.VESSEL else AIRCRAFT
-        steady = [
-            index
-            for index, key in enumerate(self._keys)
-            if count[key] == 1 and len(self._packed.get(key, b"")) == TRACK.itemsize and budget_of(key) == usual
-        ]
-        if steady:
-            where = np.array(steady)
-            known = [self._packed[self._keys[index]] for index in steady]
+        place = np.array([self._place[key] for key in self._keys])
+        alone = (np.bincount(place) == 1) & (self._counts == 1)
+        alone &= np.array([budget_of(key) is usual for key in self._place])
+        where = np.flatnonzero(alone[place])
+        if len(where):
+            known = np.frombuffer(self._known, TRACK)[self._starts[place[where]]]
             shown, after = continued(known, Reports(*(column[where] for column in self._columns)), usual)
-            for place in np.flatnonzero(shown).tolist():
-                self._changed[self._keys[steady[place]]] = after[place]
-            left = np.ones(len(self._keys), bool)
-            left[where[shown]] = False
-        else:
-            left = np.ones(len(self._keys), bool)
+            where = where[shown]
+            self._steady = [self._keys[index] for index in where.tolist()], after[shown].tobytes()
+            left[where] = False
         rest = np.flatnonzero(left)
         return [int(index) for index in rest[np.argsort(self._columns.ts[rest], kind="stable")]]
+
+    def _tracks(self, key: Key) -> Tracks:
+        """What is known of a target, with what this batch added."""
+        packed = self._changed.get(key)
+        if packed is None:
+            place = self._place[key]
+            first, count = int(self._starts[place]), int(self._counts[place])
+            packed = self._known[first * TRACK.itemsize : (first + count) * TRACK.itemsize]
+        return _unpacked(packed)
 
     def take(self, index: int) -> None:
         """Decide on one report."""
         key = self._keys[index]
         ts, latitude, longitude, speed, course, score, rough = (column[index].item() for column in self._columns)
         said = LiveTrack(ts, latitude, longitude, speed, 1, score, 0, rough)
-        before = _unpacked(self._packed.get(key, b""))
+        before = self._tracks(key)
         outcome, tracks = decide(before, said, budget_of(key), course)
         if outcome in _JUMPS and self._is_fleet(key, said):
             self.sifted.hidden.add(index)
@@ -147,7 +158,7 @@ class _Filter:
         if outcome in _HIDDEN:
             self.sifted.hidden.add(index)
         if tracks is not None:
-            self._packed[key] = self._changed[key] = _packed(tracks)
+            self._changed[key] = _packed(tracks)
             if len(tracks) > 1 or len(before) > 1:
                 self._count(key, before, tracks)
                 if outcome is LiveOutcome.BESIDE:
@@ -161,35 +172,19 @@ class _Filter:
 
     def save(self) -> None:
         """Write the tracks that changed."""
-        if not self._changed:
+        names, packed = self._steady
+        if not names and not self._changed:
             return
-        sizes = [list(self._changed), [len(packed) for packed in self._changed.values()]]
+        counts = bytes(len(one) // TRACK.itemsize for one in self._changed.values())
         self._redis.register_script(_WRITE)(
-            keys=[self._name(_period())],
-            args=[msgspec.msgpack.encode(sizes), b"".join(self._changed.values()), 2 * PERIOD_SECONDS],
+            keys=self._names[:1],
+            args=[
+                msgspec.msgpack.encode([*names, *self._changed]),
+                b"\1" * len(names) + counts,
+                packed + b"".join(self._changed.values()),
+                2 * PERIOD_SECONDS,
+            ],
         )
-
-    def _load(self, keys: list[Key]) -> dict[Key, bytes]:
-        """What is known of the targets; the period before is asked only of those that this one does not know."""
-        known: dict[Key, bytes] = {}
-        for period in (_period(), _period() - 1):
-            missing = [key for key in keys if key not in known] if known else keys
-            known |= self._ask(period, missing) if missing else {}
-        return known
-
-    def _ask(self, period: int, keys: list[Key]) -> dict[Key, bytes]:
-        """What is known of the targets in a period."""
-        asked = self._redis.register_script(_READ)
-        sizes, packed = asked(keys=[self._name(period)], args=[msgspec.msgpack.encode(keys)])
-        found, at = {}, 0
-        for key, size in zip(keys, msgspec.msgpack.decode(sizes), strict=True):
-            if size:
-                found[key] = packed[at : at + size]
-                at += size
-        return found
-
-    def _name(self, period: int) -> str:
-        return f"v2:{_PLURAL[self._subject]}:filter:{period}"
 
     def _is_fleet(self, key: Key, said: LiveTrack) -> bool:
         """Enter a jump, and say whether enough others jumped to its place."""
@@ -209,10 +204,6 @@ class _Filter:
         return f"v2:{_PLURAL[self._subject]}:jumps:{row}:{column}"
 
 
-def _period() -> int:
-    return int(time.time() // PERIOD_SECONDS)
-
-
 def _packed(tracks: Tracks) -> bytes:
     return b"".join(_LAYOUT.pack(*track[:5], track.score | track.coarse * COARSE, track.interval) for track in tracks)
 
@@ -222,8 +213,11 @@ def _unpacked(packed: bytes) -> Tracks:
     return [LiveTrack(*start, score & ~COARSE, interval, score >= COARSE) for *start, score, interval in unpacked]
 
 
-def _are_coarse(reports: Sequence[Any], latitude: Floats, longitude: Floats, speed: Floats) -> Flags:
-    """By the type of each message; where that is not told, by the look of the place."""
-    told = [getattr(report, "coarse", False) for report in reports]
-    looks = coarse(latitude, longitude, speed)
-    return np.array([look if said is None else said for said, look in zip(told, looks.tolist(), strict=True)], bool)
+def _are_coarse(told: Sequence[bool | None], latitude: Floats, longitude: Floats, speed: Floats) -> Flags:
+    """By the type of each message; where that is not told, by the look of the place. Aircraft have no such type."""
+    if not told:
+        return np.zeros(len(latitude), bool)
+    if None not in told:
+        return np.array(told, bool)
+    looks = coarse(latitude, longitude, speed).tolist()
+    return np.array([look if said is None else said for said, look in zip(told, looks, strict=True)], bool)

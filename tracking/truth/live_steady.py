@@ -7,7 +7,6 @@ worse source, neither coarse nor a repeat. All others are for `live_rule`, which
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +24,8 @@ TRACK = np.dtype(
         "formats": ["<i8", "<f8", "<f8", "<f8", "u1", "u1", "<u2"],
     }
 )
+PackedTracks = npt.NDArray[np.void]  # of TRACK
+
 _LONG, _POLAR = 5.0, 75.0  # beyond these degrees the plane is not trusted, and the rule looks closer
 
 
@@ -40,12 +41,11 @@ class Reports(NamedTuple):
     coarse: Flags
 
 
-def continued(known: Sequence[bytes], reports: Reports, budget: Budget) -> tuple[Flags, list[bytes]]:
-    """(whether each report is shown without further question, the packed tracks afterwards, of all).
+def continued(main: PackedTracks, reports: Reports, budget: Budget) -> tuple[Flags, PackedTracks]:
+    """(whether each report is shown without further question, the tracks afterwards, of all).
 
-    `known`: the packed track of each target, exactly one.
+    `main`: the track of each target, of which it has no other.
     """
-    main = np.frombuffer(b"".join(known), TRACK)
     seconds = (reports.ts - main["ts"]) / 1000
     north, east = reports.latitude - main["latitude"], reports.longitude - main["longitude"]
     shown = (
@@ -61,7 +61,7 @@ def continued(known: Sequence[bytes], reports: Reports, budget: Budget) -> tuple
         shown &= ~((north == 0) & (east == 0) & (reports.speed == main["speed"]) & (reports.speed >= budget.repeat_kn))
     else:
         shown &= ~_goes_back(north, east, distance, seconds, reports.course)
-    return shown, _packed(main, reports, seconds)
+    return shown, _joined(main, reports, seconds)
 
 
 def _allowed(one: Floats, other: Floats, seconds: Floats, budget: Budget) -> Floats:
@@ -79,7 +79,7 @@ def _goes_back(north: Floats, east: Floats, distance: Floats, seconds: Floats, c
     return behind & (seconds <= BACK_SECONDS) & (distance >= BACK_M)
 
 
-def _packed(main: npt.NDArray[np.void], reports: Reports, seconds: Floats) -> list[bytes]:
+def _joined(main: PackedTracks, reports: Reports, seconds: Floats) -> PackedTracks:
     """The tracks with the reports joined to them."""
     after = np.empty(len(main), TRACK)
     after["ts"], after["latitude"], after["longitude"] = reports.ts, reports.latitude, reports.longitude
@@ -88,5 +88,4 @@ def _packed(main: npt.NDArray[np.void], reports: Reports, seconds: Floats) -> li
     gap = np.minimum(MOST_INTERVAL, np.maximum(seconds, 0) * 10).astype(np.int64)
     interval = main["interval"].astype(np.int64)
     after["interval"] = np.where(interval > 0, (3 * interval + gap) // 4, gap)
-    whole, size = after.tobytes(), TRACK.itemsize
-    return [whole[at : at + size] for at in range(0, len(whole), size)]
+    return after

@@ -1,37 +1,46 @@
 """Positions read for the judge, many identities at once, as columns.
 
 Enter spans of identities; leaves their positions in order of identity and time: the last accepted ones before the span,
-all of it, those of the time after it, and the first beyond that. PostgreSQL packs a row into 50 bytes and all of them
-into one value: psycopg's own times cost twenty times as much. Borders of time stand in the statement as constants, so
-that only partitions of these days are opened.
+all of it, those of the time after it, and the first beyond that.
+
+Each identity is looked up by the primary key, in three ranges; or, where many have rows that came lately, all rows of
+the last minutes are read by time, which costs a fifth: by the index of blocks (BRIN) only the end of the table is read,
+because nothing that was stored earlier is newer. Both ways give the same. PostgreSQL packs a row into 48 bytes and all
+of them into one value: psycopg's own times cost twenty times as much. Borders of time stand in the statement as
+constants, so that only partitions of these days are opened.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from django.db import connection
 
+from resilience import clocks
 from tracking.postgresql import arrays
 from tracking.truth.models import PositionKind
-from tracking.truth.notes import Key, moment
+from tracking.truth.notes import Key, milliseconds, moment
 from tracking.truth.rule import MOST_TRACKS, TAIL, RefusalCode
-from tracking.truth.steady import PositionColumns
+from tracking.truth.steady import Flags, PositionColumns, Whole
 
 AFTER_MS = 3_600_000  # what is read after a span: nothing that was said longer ago is compared with
 BEFORE = dt.timedelta(days=1)  # the longest that TAIL positions of one track can take
 FOREVER_MS = 253_402_214_400_000  # the end of the year 9999, almost
 BEFORE_PART, WITHIN_PART, AFTER_PART, BEYOND_PART = range(4)
+MANY = 500  # identities, from which rows are read by time
+RECENT_MS = 900_000  # rows that were stored since lie together
+LEAD_MS = 45_000  # read before the spans: in it lie the last TAIL positions of most ships under way
+MOST_BY_TIME = 200_000  # rows
 
 _EPOCH_US = 946_684_800_000_000  # PostgreSQL counts from 2000
 _ROW = np.dtype(
     {
-        "names": ["whose", "part", "ts", "latitude", "longitude", "speed", "course", "number"],
-        "formats": [">i4", ">i2", ">i8", ">f8", ">f8", ">f8", ">f8", ">i2"],
+        "names": ["whose", "ts", "latitude", "longitude", "speed", "course", "number"],
+        "formats": [">i4", ">i8", ">f8", ">f8", ">f8", ">f8", ">i2"],
     }
 )
 _NOT_SEEN = (RefusalCode.REPEAT, RefusalCode.COARSE, RefusalCode.NULL_ISLAND, RefusalCode.BY_HAND)
@@ -83,45 +92,103 @@ class Read(NamedTuple):
 
 def read(source: SubjectTable, spans: Sequence[IdentitySpan]) -> Read:
     """The positions of the spans. Raises django.db errors."""
-    columns = [
-        [span.key for span in spans],
-        [moment(span.since) for span in spans],
-        [moment(min(span.until + AFTER_MS, FOREVER_MS)) for span in spans],
-        [span.before for span in spans],
-    ]
-    found = arrays.execute("default", _statement(source, spans), columns, prepare=False)
-    packed = np.frombuffer(found[0] if found and found[0] else b"", _ROW)
-    packed = packed[np.lexsort((packed["ts"], packed["whose"]))]
-    ts = (packed["ts"].astype(np.int64) + _EPOCH_US) // 1000
-    whose = packed["whose"].astype(np.int64) - 1
-    part = packed["part"].astype(np.int64)
-    until = np.array([span.until for span in spans], np.int64)
-    part[(part == WITHIN_PART) & (ts > until[whose])] = AFTER_PART
-    rows = PositionColumns(whose, ts, *(packed[name].astype(np.float64) for name in PositionColumns._fields[2:]))
-    return Read(rows, part, packed["number"].astype(np.int64))
+    columns = np.array([span[1:] for span in spans], np.int64).reshape(-1, 3)
+    since, until, before = columns.T
+    packed, complete = _read_by_time(source, spans, since, before)
+    if not complete.all():
+        packed = np.concatenate([packed, _look_up(source, spans, np.flatnonzero(~complete))])
+    ts, whose = _milliseconds(packed), packed["whose"].astype(np.int64)
+    order = np.lexsort((ts, whose))
+    packed, ts, whose = packed[order], ts[order], whose[order]
+    end = np.minimum(until + AFTER_MS, FOREVER_MS)[whose]
+    part = np.select(
+        [ts < since[whose], ts <= until[whose], ts <= end], [BEFORE_PART, WITHIN_PART, AFTER_PART], BEYOND_PART
+    )
+    first = np.ones(len(part), bool)  # of what lies beyond
+    first[1:] = (whose[1:] != whose[:-1]) | (part[:-1] != BEYOND_PART)
+    kept = (part != BEYOND_PART) | first
+    values = (packed[name][kept].astype(np.float64) for name in PositionColumns._fields[2:])
+    return Read(PositionColumns(whose[kept], ts[kept], *values), part[kept], packed["number"][kept].astype(np.int64))
 
 
-def _statement(source: SubjectTable, spans: Sequence[IdentitySpan]) -> str:
-    """For each span three ranges of the primary key."""
-    first = moment(min(span.since for span in spans)) - BEFORE
+def _read_by_time(
+    source: SubjectTable, spans: Sequence[IdentitySpan], since: Whole, before: Whole
+) -> tuple[npt.NDArray[np.void], Flags]:
+    """(rows, of which spans they are all): of those that begin lately, with most others, if these are many."""
+    nothing, none = np.empty(0, _ROW), np.zeros(len(spans), bool)
+    if len(spans) < MANY:
+        return nothing, none
+    first = int(np.quantile(since, 0.05))  # a few late rows must not make everything since them be read
+    if first < milliseconds(clocks.database_now()) - RECENT_MS:
+        return nothing, none
+    asked = np.flatnonzero(since >= first)
+    low = moment(first - LEAD_MS).isoformat()
+    statement = f"""
+        WITH s AS MATERIALIZED (
+            SELECT * FROM unnest(%b::{source.key_type}[], %b::integer[]) AS s(key, whose)
+        )
+        SELECT string_agg(packed, '') FROM (
+            SELECT int4send(s.whose) || {_sent(source)} AS packed FROM {source.table} p JOIN s ON s.key = p.{source.key}
+            WHERE p."timestamp" >= '{low}' LIMIT {MOST_BY_TIME}) r"""
+    rows = _packed(statement, [[spans[index].key for index in asked.tolist()], asked.tolist()])
+    if len(rows) == MOST_BY_TIME:
+        return nothing, none
+    rows = rows[np.lexsort((rows["ts"], rows["whose"]))]
+    whose, number = rows["whose"].astype(np.int64), rows["number"]
+    early = _milliseconds(rows) < since[whose]
+    accepted = ~early | ((number >= 0) & (number <= MOST_TRACKS))
+    rows, whose, early = rows[accepted], whose[accepted], early[accepted]
+    known = np.bincount(whose[early], minlength=len(spans))
+    complete = none
+    complete[asked] = known[asked] >= before[asked]
+    place = np.arange(len(rows)) - np.searchsorted(whose, whose)  # within its identity
+    return rows[complete[whose] & (~early | (place >= (known - before)[whose]))], complete
+
+
+def _look_up(source: SubjectTable, spans: Sequence[IdentitySpan], asked: Whole) -> npt.NDArray[np.void]:
+    """The rows of these spans: for each three ranges of the primary key."""
+    mine = [spans[index] for index in asked.tolist()]
+    first = moment(min(span.since for span in mine)) - BEFORE
     where = f"FROM {source.table} p WHERE p.{source.key} = s.key AND p.\"timestamp\" >= '{first.isoformat()}'"
+    sent = _sent(source)
+    statement = f"""
+        WITH s AS MATERIALIZED (
+            SELECT * FROM unnest(%b::{source.key_type}[], %b::integer[], %b::timestamptz[], %b::timestamptz[],
+                %b::smallint[]) AS s(key, whose, since, until, before)
+        )
+        SELECT string_agg(int4send(s.whose) || r.packed, '') FROM s CROSS JOIN LATERAL (
+            (SELECT {sent} AS packed {where}
+                AND p."timestamp" < s.since AND p."timestamp" >= s.since - interval '1 day'
+                AND p.track BETWEEN 0 AND {MOST_TRACKS} ORDER BY p."timestamp" DESC LIMIT s.before)
+            UNION ALL (SELECT {sent} {where} AND p."timestamp" >= s.since AND p."timestamp" <= s.until)
+            UNION ALL (SELECT {sent} {where} AND p."timestamp" > s.until ORDER BY p."timestamp" LIMIT 1)) r"""
+    columns = [
+        [span.key for span in mine],
+        asked.tolist(),
+        [moment(span.since) for span in mine],
+        [moment(min(span.until + AFTER_MS, FOREVER_MS)) for span in mine],
+        [span.before for span in mine],
+    ]
+    return _packed(statement, columns)
+
+
+def _sent(source: SubjectTable) -> str:
+    """The values of a row as _ROW has them, behind `whose`."""
     sent = 'timestamptz_send(p."timestamp") || float8send(p.latitude) || float8send(p.longitude)'
     for column in (source.speed, source.course):
         sent += f" || float8send(COALESCE(p.{column}, 'NaN'))"
-    sent += " || int2send(p.track)"
-    return f"""
-        WITH s AS MATERIALIZED (
-            SELECT * FROM unnest(%b::{source.key_type}[], %b::timestamptz[], %b::timestamptz[], %b::smallint[])
-            WITH ORDINALITY AS s(key, since, until, before, whose)
-        )
-        SELECT string_agg(int4send(s.whose::integer) || r.packed, '') FROM s CROSS JOIN LATERAL (
-            (SELECT int2send({BEFORE_PART}::smallint) || {sent} AS packed {where}
-                AND p."timestamp" < s.since AND p."timestamp" >= s.since - interval '1 day'
-                AND p.track BETWEEN 0 AND {MOST_TRACKS} ORDER BY p."timestamp" DESC LIMIT s.before)
-            UNION ALL (SELECT int2send({WITHIN_PART}::smallint) || {sent} {where}
-                AND p."timestamp" >= s.since AND p."timestamp" <= s.until)
-            UNION ALL (SELECT int2send({BEYOND_PART}::smallint) || {sent} {where}
-                AND p."timestamp" > s.until ORDER BY p."timestamp" LIMIT 1)) r"""
+    return sent + " || int2send(p.track)"
+
+
+def _packed(statement: str, columns: Sequence[Sequence[Any]]) -> npt.NDArray[np.void]:
+    """The rows that a statement gives as one value."""
+    found = arrays.execute("default", statement, columns, prepare=False)
+    return np.frombuffer(found[0] if found and found[0] else b"", _ROW)
+
+
+def _milliseconds(rows: npt.NDArray[np.void]) -> Whole:
+    times: Whole = (rows["ts"].astype(np.int64) + _EPOCH_US) // 1000
+    return times
 
 
 def seen_before(source: SubjectTable, spans: Sequence[IdentitySpan]) -> dict[Key, dict[tuple[float, ...], int]]:

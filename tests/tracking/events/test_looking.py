@@ -5,6 +5,7 @@ import math
 import time
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from redis import Redis
@@ -15,6 +16,7 @@ from tests.tracking.events.world import INSIDE, SHIP, derive, fence, hear, kinds
 from tracking import tasks
 from tracking.events import encounters, held, keeping, recording, silence, verdicts
 from tracking.events.models.event import Event, EventKind
+from tracking.events.ships import LiveShip
 from tracking.live.state import LiveKind, LiveState, LiveUpdate
 from tracking.truth.models import Dispute, Jump, PositionKind
 from tracking.truth.notes import moment
@@ -72,10 +74,11 @@ def test_without_others_around_nobody_is_called_dark():
 
 
 def test_a_ship_that_lies_still_has_not_gone_dark():
-    ship = {"id": "244660123", "ts": 0.0, "lat": 52.0, "lon": 4.0, "speed": 0.1, "source": "test"}
-    around = [dict(ship, id=str(mmsi), ts=1000.0) for mmsi in OTHERS]
-    assert silence.silent_among([ship, *around], 1000.0) == []
-    assert silence.silent_among([dict(ship, speed=9.0), *around], 1000.0) == [dict(ship, speed=9.0)]
+    still = LiveShip(id="244660123", ts=0.0, lat=52.0, lon=4.0, speed=0.1, source="test")
+    sailing = msgspec.structs.replace(still, speed=9.0)
+    around = [msgspec.structs.replace(still, id=str(mmsi), ts=1000.0) for mmsi in OTHERS]
+    assert silence.silent_among([still, *around], 1000.0) == []
+    assert silence.silent_among([sailing, *around], 1000.0) == [sailing]
 
 
 # --- encounters -------------------------------------------------------------------------------------------------------
@@ -96,7 +99,7 @@ HEAD_ON = [ship(211000001, 52.0, 4.0, 90.0), ship(211000002, 52.0, 4.05, 270.0)]
 
 def meeting(ships: list[dict[str, Any]], limit: float = 0.3, minutes: float = 10.0) -> list[tuple[float, float]]:
     """(CPA, TCPA) of the pairs that are an encounter."""
-    pairs = encounters.approaches(encounters.columns(ships, 1000.0), minutes)
+    pairs = encounters.approaches(encounters.columns([LiveShip(**one) for one in ships], 1000.0), minutes)
     return [(pairs.cpa_nm[n], pairs.tcpa_minutes[n]) for n in encounters._within(pairs, limit, minutes)]
 
 
@@ -137,7 +140,7 @@ def test_all_pairs_are_those_of_a_search_without_a_tree():
         ship(211000001 + n, 52 + north / 2, 4 + east, 360 * course, 3 + 17 * speed)
         for n, (north, east, course, speed) in enumerate(chance.random((150, 4)).tolist())
     ]
-    pairs = encounters.approaches(encounters.columns(ships, 1000.0), 10)
+    pairs = encounters.approaches(encounters.columns([LiveShip(**one) for one in ships], 1000.0), 10)
     told = {(pairs.first[n], pairs.second[n]) for n in encounters._within(pairs, 0.3, 10)}
     expected = {(n, m) for n in range(150) for m in range(n + 1, 150) if closest(ships[n], ships[m]) < 0.3}
     assert told == expected

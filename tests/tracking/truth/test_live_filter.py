@@ -221,7 +221,7 @@ def test_many_at_once_are_decided_as_one_by_one(kind: PositionKind, live_redis: 
         live_redis.flushdb()
         with monkeypatch.context() as patch:
             if one_by_one:
-                patch.setattr(live_filter, "continued", lambda known, reports, budget: (np.zeros(len(known), bool), []))
+                patch.setattr(live_filter, "continued", lambda main, reports, budget: (np.zeros(len(main), bool), main))
             hidden_of = [sift(kind, batch).hidden for batch in mixed(kind)]
         (name,) = live_redis.keys("v2:*:filter:*")
         found.append((hidden_of, live_redis.hgetall(name)))
