@@ -163,7 +163,7 @@ def _verdicts(source: SubjectTable, cases: list[_Case], found: Read) -> list[Ide
     spans = [cases[index].span for index in suspects]
     if not spans:
         return []
-    seen = seen_before(source, spans)
+    seen = seen_before(source, spans, found, suspects)
     starts, ends = (np.searchsorted(found.rows.whose, suspects, side) for side in ("left", "right"))
     return [
         _fold(cases[index], found, slice(start, end), seen.get(cases[index].span.key, {}), decisions)

@@ -25,7 +25,7 @@ from tracking.truth.fleets import LEAST, WINDOW_MS, ZONE_DEGREES
 from tracking.truth.live_rule import FULL, LiveOutcome, LiveTrack, decide
 from tracking.truth.live_steady import COARSE, TRACK, Reports, continued
 from tracking.truth.models import PositionKind
-from tracking.truth.notes import Key
+from tracking.truth.notes import Key, milliseconds_of
 from tracking.truth.steady import Flags, Floats, coarse
 
 PERIOD_SECONDS = 6 * 3600
@@ -102,7 +102,7 @@ class _Filter:
         self._keys, times, *columns = zip(*map(_VALUES[subject], reports), strict=True)
         places = [np.array(column, np.float64) for column in columns[:4]]  # None becomes NaN
         self._columns = Reports(
-            np.rint(np.array([at.timestamp() for at in times]) * 1000).astype(np.int64),
+            milliseconds_of(times),
             *places,
             np.array(columns[4], np.int64),
             _are_coarse(columns[5] if len(columns) > 5 else (), *places[:3]),

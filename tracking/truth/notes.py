@@ -6,11 +6,13 @@ So nothing that is committed is forgotten by a crash of either, and nothing is j
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 from django.db import connection
 
 from tracking.truth.models import PositionKind, Unjudged
@@ -44,19 +46,24 @@ def milliseconds(moment: dt.datetime) -> int:
     return round(moment.timestamp() * 1000)
 
 
+def milliseconds_of(moments: Sequence[dt.datetime]) -> npt.NDArray[np.int64]:
+    """Of many, in half the time."""
+    return np.rint(np.array([moment.timestamp() for moment in moments]) * 1000).astype(np.int64)
+
+
 def moment(ms: int) -> dt.datetime:
     """The same back, aware UTC."""
     return _EPOCH + ms * _MILLISECOND
 
 
-def note_rows(rows_by_model: Mapping[type[Any], Iterable[Any]]) -> None:
+def note_rows(rows_by_model: Mapping[type[Any], Sequence[Any]]) -> None:
     """Note what rows of positions touch, in the transaction that stores them. Raises django.db errors."""
     for model, rows in rows_by_model.items():
         subject, key = _NAMES[model.__name__]
-        said = list(map(attrgetter(key, "timestamp"), rows))
-        if not said:
+        keys = list(map(attrgetter(key), rows))
+        if not keys:
             continue
-        keys, times = [identity for identity, _ in said], [milliseconds(at) for _, at in said]
+        times: list[int] = milliseconds_of([row.timestamp for row in rows]).tolist()
         columns: list[list[Any]] = [keys, times, times]
         if len(set(keys)) < len(keys):
             spans: dict[Key, list[int]] = {}

@@ -191,22 +191,35 @@ def _milliseconds(rows: npt.NDArray[np.void]) -> Whole:
     return times
 
 
-def seen_before(source: SubjectTable, spans: Sequence[IdentitySpan]) -> dict[Key, dict[tuple[float, ...], int]]:
-    """What each identity said on the move within the hour before its span: (latitude, longitude, speed, course) with
-    the last time. Raises django.db errors."""
+def seen_before(
+    source: SubjectTable, spans: Sequence[IdentitySpan], found: Read, whose: Sequence[int]
+) -> dict[Key, dict[tuple[float, ...], int]]:
+    """Which of the positions that were read of each span (`whose` among all) were said on the move before: (latitude,
+    longitude, speed, course) with the last time within the hour before the span. Raises django.db errors."""
     low = (moment(min(span.since for span in spans)) - BEFORE).isoformat()
+    mine = np.flatnonzero(np.isin(found.rows.whose, np.array(whose)) & (found.part != BEYOND_PART))
+    names = dict(zip(whose, (span.key for span in spans), strict=True))
+    said = [
+        [names[index] for index in found.rows.whose[mine].tolist()],
+        found.rows.latitude[mine].tolist(),
+        found.rows.longitude[mine].tolist(),
+    ]
     statement = f"""
         SELECT s.key, (extract(epoch FROM p."timestamp") * 1000)::bigint, p.latitude, p.longitude, p.{source.speed},
                COALESCE(p.{source.course}, -1)
         FROM unnest(%s::{source.key_type}[], %s::timestamptz[]) AS s(key, since)
         JOIN {source.table} p ON p.{source.key} = s.key AND p."timestamp" < s.since
             AND p."timestamp" >= s.since - interval '1 hour' AND p."timestamp" >= '{low}'
-        WHERE p.track NOT IN ({_UNSEEN}) AND p.{source.speed} IS NOT NULL ORDER BY 1, 2"""
+        WHERE p.track NOT IN ({_UNSEEN}) AND p.{source.speed} IS NOT NULL
+            AND (p.{source.key}, p.latitude, p.longitude) IN (
+                SELECT * FROM unnest(%s::{source.key_type}[], %s::float8[], %s::float8[]))
+        ORDER BY 1, 2"""
     seen: dict[Key, dict[tuple[float, ...], int]] = {}
     with connection.cursor() as cursor:
-        cursor.execute(statement, [[span.key for span in spans], [moment(span.since) for span in spans]])
-        for key, ts, *said in cursor.fetchall():
-            seen.setdefault(key, {})[tuple(said)] = ts
+        asked = [[span.key for span in spans], [moment(span.since) for span in spans]]
+        cursor.execute(statement, [*asked, *said])
+        for key, ts, *values in cursor.fetchall():
+            seen.setdefault(key, {})[tuple(values)] = ts
     return seen
 
 

@@ -38,7 +38,11 @@ class LineFramer:
         taken = self._dropped + len(first) + 1
         lines = [(self._line(first), taken)]
         self._rest, self._dropped = b"", 0
-        lines += [(self._line(line), len(line) + 1) for line in complete[1:]]
+        if b"\r" in chunk:
+            lines += [(self._line(line), len(line) + 1) for line in complete[1:]]
+        else:  # nothing to strip: of a file of short lines this is a tenth of the work
+            limit = self._max
+            lines += [(line if len(line) <= limit else TOO_LONG, len(line) + 1) for line in complete[1:]]
         self._keep(rest)
         return lines
 
