@@ -54,7 +54,7 @@ def track(run: Run) -> Measured:
     begins = [FIRST + number * DAY for number in range(days)]
     partitions.make([begin.date() for begin in begins])
     for begin in begins:
-        _fill(begin, VESSELS * A_DAY, VESSELS)
+        fill(begin, VESSELS * A_DAY, VESSELS)
     _verify_plan(begins[0])
     times: dict[str, list[float]] = {"ours": [], "bare": []}
     chance = random.Random("tracks")
@@ -85,8 +85,8 @@ def big_day(run: Run) -> Measured:
     big = QUICK_BIG if run.quick else BIG
     full, empty = FIRST - 2 * DAY, FIRST - DAY
     partitions.make([full.date(), empty.date()])
-    _fill(full, big, 20_000)
-    _fill(empty, SMALL, 20_000)
+    fill(full, big, 20_000)
+    fill(empty, SMALL, 20_000)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
         backend = cursor.fetchone()[0]
@@ -115,7 +115,7 @@ def big_day(run: Run) -> Measured:
     )
 
 
-def _fill(begin: dt.datetime, rows: int, vessels: int) -> None:
+def fill(begin: dt.datetime, rows: int, vessels: int) -> None:
     """`rows` rows of `vessels` vessels in the day's first 22 hours, in the order in which traffic comes."""
     with connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = 0")

@@ -1,7 +1,8 @@
 """Clients of live state in a process of their own: streams and pollers on boxes side by side, and what they received.
 
-`python -m tests.benchmarks.listeners WEB_PORT STREAM_PORT SECONDS`: prints one object of JSON. How old a row is when it
-arrives is the client's clock minus the time at which its position was heard, to a tenth of a second.
+`python -m tests.benchmarks.listeners WEB_PORT STREAM_PORT SECONDS STREAMS POLL_SECONDS POLL_SECONDS`: so many streams,
+and 200 pollers that pause for a time between the two; prints one object of JSON. How old a row is when it arrives is
+the client's clock minus the time at which its position was heard, to a tenth of a second.
 """
 
 from __future__ import annotations
@@ -17,8 +18,7 @@ from typing import Any
 import httpx
 import msgspec
 
-STREAMS, POLLERS, SLICES = 100, 200, 10
-POLL_SECONDS = (1.0, 2.0)
+POLLERS, SLICES = 200, 10
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -27,23 +27,26 @@ class Received:
 
     def __init__(self) -> None:
         self.ages: list[float] = []
-        self.rows = [0] * STREAMS  # by stream
+        self.took: list[float] = []  # seconds of an answer
+        self.bytes = 0  # of bodies, as they were sent
+        self.rows = [0] * SLICES
         self.outside = self.missed = self.errors = 0
         self.wait_until = 0.0
 
-    def take(self, body: dict[str, Any], west: float, number: int | None) -> None:
+    def take(self, body: dict[str, Any], west: float, number: int, took: float = 0.0, size: int = 0) -> None:
         """An answer of a client whose box begins at `west`."""
         now, told = time.time(), body["vessel"]
         if body["reset"] or now < self.wait_until:
             return
+        self.took.append(took)
+        self.bytes += size
         self.ages += [now - body["now"] + age / 10 for age in told["age"]]
         self.missed += body.get("missed", 0)
         longitude = 0
         for difference in told["lon"]:
             longitude += difference
             self.outside += not west * 1e5 - 1e5 <= longitude <= (west + 360 / SLICES) * 1e5 + 1e5
-        if number is not None:
-            self.rows[number] += len(told["id"])
+        self.rows[number % SLICES] += len(told["id"])
 
 
 def _box(number: int) -> tuple[float, str]:
@@ -63,50 +66,72 @@ async def _listen(client: httpx.AsyncClient, port: int, number: int, received: R
                 received.take(_decode(line[6:]), west, number)
 
 
-async def _poll(client: httpx.AsyncClient, port: int, number: int, received: Received) -> None:
+async def _poll(
+    client: httpx.AsyncClient, port: int, number: int, received: Received, pauses: tuple[float, float]
+) -> None:
     west, query = _box(number)
     since = ""
     while True:
-        await asyncio.sleep(random.uniform(*POLL_SECONDS))
+        await asyncio.sleep(random.uniform(*pauses))
+        began = time.perf_counter()
         response = await client.get(f"http://127.0.0.1:{port}/api/live/changes/?{query}{since}")
         if response.status_code != 200:
             received.errors += 1
             continue
         body = _decode(response.content)
-        received.take(body, west, None)
+        received.take(body, west, number, time.perf_counter() - began, response.num_bytes_downloaded)
         since = f"&since={body['next']}"
 
 
-async def _run(web: int, stream: int, seconds: float, warm_up: float = 10.0) -> dict[str, Any]:
+async def _run(
+    web: int, stream: int, seconds: float, count: int, pauses: tuple[float, float], warm_up: float = 10.0
+) -> dict[str, Any]:
     streams, polls = Received(), Received()
     streams.wait_until = polls.wait_until = time.time() + warm_up
-    limits = httpx.Limits(max_connections=STREAMS + POLLERS, max_keepalive_connections=STREAMS + POLLERS)
+    limits = httpx.Limits(max_connections=count + POLLERS, max_keepalive_connections=count + POLLERS)
     async with httpx.AsyncClient(timeout=60, limits=limits) as client:
-        tasks = [asyncio.create_task(_listen(client, stream, number, streams)) for number in range(STREAMS)]
-        tasks += [asyncio.create_task(_poll(client, web, number, polls)) for number in range(POLLERS)]
+        tasks = [asyncio.create_task(_listen(client, stream, number, streams)) for number in range(count)]
+        tasks += [asyncio.create_task(_poll(client, web, number, polls, pauses)) for number in range(POLLERS)]
         await asyncio.sleep(warm_up + seconds)
         failed = [repr(task.exception()) for task in tasks if task.done() and task.exception()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     return {
-        "streams": _said(streams),
-        "polls": _said(polls),
-        "silent": sum(not sum(streams.rows[number::SLICES]) for number in range(SLICES)),
-        "rows_a_second": sum(streams.rows) / (STREAMS / SLICES) / seconds,
+        "streams": _said(streams, count, seconds),
+        "polls": _said(polls, POLLERS, seconds),
         "failed": failed,
     }
 
 
-def _said(received: Received) -> dict[str, Any]:
-    p50, p95 = 0.0, 0.0
-    if len(received.ages) > 20:
-        quantiles = statistics.quantiles(received.ages, n=20)
-        p50, p95 = quantiles[9], quantiles[18]
-    counts = {"outside": received.outside, "missed": received.missed, "errors": received.errors}
-    return {"p50": p50, "p95": p95, "rows": len(received.ages), **counts}
+def _said(received: Received, clients: int, seconds: float) -> dict[str, Any]:
+    p50, p95 = _quantiles(received.ages)
+    took_p50, took_p95 = _quantiles(received.took)
+    return {
+        "p50": p50,
+        "p95": p95,
+        "took_p50": took_p50,
+        "took_p95": took_p95,
+        "rows": len(received.ages),
+        "rows_a_second": sum(received.rows) / max(1, clients / SLICES) / seconds,  # of all boxes once
+        "silent": received.rows.count(0),
+        "answers": len(received.took),
+        "bytes": received.bytes,
+        "outside": received.outside,
+        "missed": received.missed,
+        "errors": received.errors,
+    }
+
+
+def _quantiles(samples: list[float]) -> tuple[float, float]:
+    """(median, 95th percentile), 0 where there are too few."""
+    if len(samples) <= 20:
+        return 0.0, 0.0
+    found = statistics.quantiles(samples, n=20)
+    return found[9], found[18]
 
 
 if __name__ == "__main__":
-    said = asyncio.run(_run(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])))
+    ports, times = [int(one) for one in sys.argv[1:3]], [float(one) for one in sys.argv[3:]]
+    said = asyncio.run(_run(*ports, times[0], int(times[1]), (times[2], times[3])))
     sys.stdout.write(json.dumps(said) + "\n")

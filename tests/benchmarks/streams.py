@@ -1,4 +1,7 @@
-"""100 streams and 200 pollers beside 2,000 positions a second through the whole pipeline.
+"""Clients of live state beside 2,000 positions a second through the whole pipeline.
+
+`streams`: 100 streams, and 200 pollers that pause for one to two seconds: how old what they are told is. `map`: 200
+pollers a second, as many open maps: how long they wait for an answer.
 
 Simulated ships (`sim://`) report once a second through collector, queue, workers and PostgreSQL into live state;
 clients listen and poll in a process of their own, on ten boxes side by side. An age is counted from when the collector
@@ -15,7 +18,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django_q.brokers import get_broker
@@ -34,9 +37,47 @@ START_SECONDS = 120.0  # at most, until all processes have started and ships are
 WAITING = 30  # batches of the queue, of 20 or so a second
 
 
+class Clients(NamedTuple):
+    """Streams, and for how long each of 200 pollers pauses, seconds."""
+
+    streams: int
+    pauses: tuple[float, float]
+
+
 @benchmark("streams", "100 streams and 200 pollers beside 2,000 positions a second: how old what they are told is")
 def measure(run: Run) -> Measured:
     """Ages of rows at the clients, seconds, in one round."""
+    said, rate = _listened(run, Clients(100, (1.0, 2.0)))
+    streams, polls = said["streams"], said["polls"]
+    figures = [
+        Figure("positions booked", [rate], "/s", 2000 * 0.95),
+        Figure("streams: p95 from receipt to client", [streams["p95"]], "s", 1.0, True),
+        Figure("streams: median", [streams["p50"]], "s"),
+        Figure("streams: reports that later ones replaced", [streams["missed"]], ""),
+        Figure("pollers: p95 from receipt to client", [polls["p95"]], "s", 3.0, True),
+        Figure("pollers: median", [polls["p50"]], "s"),
+    ]
+    return Measured(f"{rate:,.0f} positions a second, {streams['rows']:,} rows of streams", figures)
+
+
+@benchmark("map", "200 polls a second beside 2,000 positions a second: how long they wait")
+def polls(run: Run) -> Measured:
+    """Milliseconds of an answer, in one round."""
+    said, rate = _listened(run, Clients(0, (0.95, 1.0)))
+    seconds = QUICK_SECONDS if run.quick else MEASURED_SECONDS
+    polls = said["polls"]
+    figures = [
+        Figure("positions booked", [rate], "/s", 2000 * 0.95),
+        Figure("answers", [polls["answers"] / seconds], "/s", 190),
+        Figure("an answer: median", [polls["took_p50"] * 1000], "ms", 30, True),
+        Figure("an answer: p95", [polls["took_p95"] * 1000], "ms", 250, True),
+        Figure("bytes an answer", [polls["bytes"] / polls["answers"]], "B"),
+    ]
+    return Measured(f"{rate:,.0f} positions a second, {polls['rows']:,} rows", figures)
+
+
+def _listened(run: Run, clients: Clients) -> tuple[dict[str, Any], float]:
+    """(what the clients say, positions booked a second). Raises Unverified."""
     embedded.start(settings.DATA_DIR)
     seconds = QUICK_SECONDS if run.quick else MEASURED_SECONDS
     with database(TEMPLATE):
@@ -51,24 +92,11 @@ def measure(run: Run) -> Measured:
             running.enter_context(_process(name, "ingest", source, "--format", "nmea", "--live"))
             _until_heard(name)
             before, began = _positions(name), time.monotonic()
-            said = _listeners(web, stream, seconds)
+            said = _listeners(web, stream, seconds, clients)
             rate = (_positions(name) - before) / (time.monotonic() - began)
             waiting = _waiting()
-    _verify(said, rate, waiting)
-    return Measured(
-        f"{rate:,.0f} positions a second, {said['streams']['rows']:,} rows of streams", _figures(said, rate)
-    )
-
-
-def _figures(said: dict[str, Any], rate: float) -> list[Figure]:
-    return [
-        Figure("positions booked", [rate], "/s", 2000 * 0.95),
-        Figure("streams: p95 from receipt to client", [said["streams"]["p95"]], "s", 1.0, True),
-        Figure("streams: median", [said["streams"]["p50"]], "s"),
-        Figure("streams: reports that later ones replaced", [said["streams"]["missed"]], ""),
-        Figure("pollers: p95 from receipt to client", [said["polls"]["p95"]], "s", 3.0, True),
-        Figure("pollers: median", [said["polls"]["p50"]], "s"),
-    ]
+    _verify(said["streams" if clients.streams else "polls"], rate, waiting, said)
+    return said, rate
 
 
 @contextmanager
@@ -97,8 +125,9 @@ def _process(name: str, *arguments: str) -> Iterator[None]:
         process.wait(60)
 
 
-def _listeners(web: int, stream: int, seconds: float) -> dict[str, Any]:
-    command = [sys.executable, "-m", "tests.benchmarks.listeners", str(web), str(stream), str(seconds)]
+def _listeners(web: int, stream: int, seconds: float, clients: Clients) -> dict[str, Any]:
+    given = [web, stream, seconds, clients.streams, *clients.pauses]
+    command = [sys.executable, "-m", "tests.benchmarks.listeners", *map(str, given)]
     ended = run_child(command, {}, settings.DATA_DIR, SECONDS)
     if ended.code:
         raise Unverified(f"the clients ended with {ended.code}: {ended.errors}")
@@ -127,14 +156,15 @@ def _waiting() -> int:
     return int(sum(depth.waiting + depth.pending for depth in depths.values()))
 
 
-def _verify(said: dict[str, Any], rate: float, waiting: int) -> None:
-    if not said["streams"]["rows"] or not rate:
+def _verify(heard: dict[str, Any], rate: float, waiting: int, said: dict[str, Any]) -> None:
+    """Raises Unverified. `heard`: of the clients that are measured."""
+    if not heard["rows"] or not rate:
         raise Unverified(f"nothing was told, {rate:,.0f} positions a second booked: {said}")
-    told = said["rows_a_second"] + said["streams"]["missed"] / said["streams"]["rows"] * said["rows_a_second"]
+    told = heard["rows_a_second"] * (1 + heard["missed"] / heard["rows"])
     wrong = {
         "clients failed": bool(said["failed"]) or said["streams"]["errors"] + said["polls"]["errors"] > 0,
         "rows outside of their box": said["streams"]["outside"] + said["polls"]["outside"] > 0,
-        "hardly a box with rows": said["silent"] > 5,
+        "hardly a box with rows": heard["silent"] > 5,
         f"{told:,.0f} reports a second told, {rate:,.0f} booked": not 0.9 < told / rate < 1.1,
         f"{waiting} batches wait": waiting > WAITING,
     }
