@@ -23,7 +23,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 from ingest.feeds import trial
 from ingest.feeds.connecting_admin import ConnectingPages
 from ingest.formats.registry import refusal
-from ingest.health.admin import HealthPages
+from ingest.health.shown.admin import HealthPages
 from ingest.ledger.admin import AccountPages
 from ingest.models import Batch, Feed, RefusedMessage
 from ingest.push import receivers

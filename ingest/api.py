@@ -17,14 +17,14 @@ from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
-from ingest.health.api import HealthSerializer, MinuteSerializer, represent, represent_minute
 from ingest.health.reading import attach, health_of, minutes
+from ingest.health.shown.api import HealthSerializer, MinuteSerializer, represent, represent_minute
 from ingest.ledger.api import FeedStatistics
 from ingest.models import Feed
 from ingest.push.view import Push
 from ingest.sources.common import urls as feed_urls
-from tracking.api.errors import Unavailable, documented
-from tracking.api.pagination import IdentityCursor
+from tracking.api.common.errors import Unavailable, documented
+from tracking.api.common.pagination import IdentityCursor
 
 MINUTES = 60
 

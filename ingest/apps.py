@@ -40,14 +40,14 @@ class IngestConfig(AppConfig):
 
     def status_sections(self) -> list[dict[str, Any]]:
         """What the status page asks (see `status.py`)."""
-        from ingest.health import sections as feeds
+        from ingest.health.shown import sections as feeds
         from ingest.relays import sections as relays
 
         return feeds.sections() + relays.sections()
 
     def dashboard_panels(self) -> list[Any]:
-        """What the operator's desk shows (see `ingest/health/panels.py`)."""
-        from ingest.health import panels as health
+        """What the operator's desk shows (see `ingest/health/shown/panels.py`)."""
+        from ingest.health.shown import panels as health
         from ingest.ledger import panel as ledger
         from ingest.relays import panel as relays
 
@@ -61,26 +61,26 @@ class IngestConfig(AppConfig):
 
     def dashboard_badges(self) -> list[dict[str, Any]]:
         """The numbers beside feeds and relays."""
-        from ingest.health import panels as health
+        from ingest.health.shown import panels as health
         from ingest.relays import panel as relays
 
         return health.badges() + relays.badges()
 
     def feed_standings(self) -> list[dict[str, Any]]:
         """What the map asks of feeds; so are the next ones (see `tracking/map/offers.py`)."""
-        from ingest.health import sections
+        from ingest.health.shown import sections
 
         return sections.standings()
 
     def heard_by(self, feed: str) -> set[str]:
         """Whom a feed has heard lately."""
-        from ingest.health import heard
+        from ingest.health.shown import heard
 
         return heard.by_feed(feed)
 
     def feeds_that_heard(self, key: str) -> list[str]:
         """Which feeds have heard an identity lately."""
-        from ingest.health import heard
+        from ingest.health.shown import heard
 
         return heard.feeds_of(key)
 

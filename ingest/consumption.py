@@ -29,7 +29,7 @@ from ingest.health.recorder import recorder
 from ingest.models import Batch
 from ingest.pipeline import process
 from ingest.reports import MessageBatch
-from ingest.stages.booking import insert_once, ledger_entry
+from ingest.stages.storing.booking import insert_once, ledger_entry
 from resilience import clocks, memory
 from resilience.breaker.registry import CircuitOpen, Phase, get_breaker
 from resilience.database.deadline import deadline

@@ -12,7 +12,7 @@ from typing import Any
 from django.urls import reverse
 
 from ingest.replay import HANDLERS
-from ingest.stages.store import MESSAGE_KIND
+from ingest.stages.storing.store import MESSAGE_KIND
 from resilience.letters.handlers import Undecodable
 from resilience.models import DeadLetter
 

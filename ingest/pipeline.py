@@ -25,7 +25,7 @@ from ingest.stages.judge import judge
 from ingest.stages.live import write_live
 from ingest.stages.partitions import make_partitions
 from ingest.stages.relayed import hand_over
-from ingest.stages.store import store
+from ingest.stages.storing.store import store
 from ingest.stages.watch import watch_events
 from ingest.stages.work import Breakers, Work
 from resilience.breaker.registry import get_breaker

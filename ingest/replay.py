@@ -19,7 +19,7 @@ from ingest.formats.registry import FORMATS
 from ingest.models import Batch
 from ingest.pipeline import process
 from ingest.reports import Message, MessageBatch
-from ingest.stages.store import MESSAGE_KIND, book, store_again
+from ingest.stages.storing.store import MESSAGE_KIND, book, store_again
 from resilience.letters.handlers import Handler, Undecodable
 from resilience.models import DeadLetter
 from resilience.pages.readable import as_text

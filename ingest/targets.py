@@ -15,7 +15,7 @@ from django.urls import reverse
 
 from ingest.mentions import speaks_of
 from ingest.models import Batch
-from ingest.stages.store import MESSAGE_KIND
+from ingest.stages.storing.store import MESSAGE_KIND
 from resilience.models import DeadLetter
 from resilience.pages.readable import moment
 from tracking.desk.targets import Linked, Subject, TargetTable

@@ -6,7 +6,7 @@ from ingest import consumption
 from ingest.acceptance import places as housekeeping
 from ingest.ledger import closed_days, reckoning
 from ingest.scorecards import making
-from ingest.stages import samples
+from ingest.stages.storing import samples
 from tracking.history.retention import RetentionRefused
 
 

@@ -31,7 +31,7 @@ class TrackingConfig(AppConfig):
 
     def status_sections(self) -> list[Any]:
         """What the status page asks (see `tracking/status/sections.py`)."""
-        from tracking.history import standing
+        from tracking.history.archiving import standing
         from tracking.status import sections as status
 
         return [*status.sections(), *standing.sections()]

@@ -24,8 +24,8 @@ from resilience.pages.confirmation import Question, ask
 from tracking import search, theme
 from tracking.models import AircraftPosition, ArchivedDay, VesselPosition
 from tracking.positions import codes
-from tracking.truth import quarantine
 from tracking.truth.models import PositionKind
+from tracking.truth.quarantine import decisions as quarantine
 
 DAYS_OFFERED = 8
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")

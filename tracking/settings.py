@@ -74,7 +74,7 @@ INSTALLED_APPS = [
     "resilience",
 ]
 MIDDLEWARE = [
-    "tracking.api.compression.CompressedApi",
+    "tracking.api.common.compression.CompressedApi",
     "django.middleware.security.SecurityMiddleware",
     "tracking.web.headers.describe_responses",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -284,10 +284,10 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_SCHEMA_CLASS": "tracking.api.documented.DocumentedErrors",
+    "DEFAULT_SCHEMA_CLASS": "tracking.api.common.documented.DocumentedErrors",
     "DEFAULT_FILTER_BACKENDS": ["tracking.api.filters.StrictFilters"],
     "DEFAULT_PARSER_CLASSES": [
-        "tracking.api.parsers.StrictJSON",
+        "tracking.api.common.parsers.StrictJSON",
         "rest_framework.parsers.FormParser",
         "rest_framework.parsers.MultiPartParser",
     ],
@@ -295,8 +295,11 @@ REST_FRAMEWORK = {
         "rest_framework.renderers.JSONRenderer",
         "rest_framework.renderers.BrowsableAPIRenderer",
     ],
-    "DEFAULT_THROTTLE_CLASSES": ["tracking.api.throttles.AnonymousRate", "tracking.api.throttles.UserRate"],
-    "EXCEPTION_HANDLER": "tracking.api.errors.handle",
+    "DEFAULT_THROTTLE_CLASSES": [
+        "tracking.api.common.throttles.AnonymousRate",
+        "tracking.api.common.throttles.UserRate",
+    ],
+    "EXCEPTION_HANDLER": "tracking.api.common.errors.handle",
     "NUM_PROXIES": 1 if BEHIND_PROXY else 0,  # as `networks.client_address`
     "DEFAULT_THROTTLE_RATES": {
         "anon": env.str("API_RATE_ANONYMOUS", default="120/min"),

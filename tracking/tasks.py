@@ -7,7 +7,8 @@ from django.conf import settings
 
 from tracking.events import keeping, silence, verdicts
 from tracking.events.notices import sending
-from tracking.history import archiver, partitions, replay, retention
+from tracking.history import partitions, replay, retention
+from tracking.history.archiving import archiver
 from tracking.history.engine import ArchiveUnread
 from tracking.truth import forgetting, judge
 from tracking.truth.models import PositionKind

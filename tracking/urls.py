@@ -28,7 +28,7 @@ urlpatterns = [
 ]
 
 # JSON below /api/, Django's pages elsewhere.
-handler400 = "tracking.api.errors.bad_request"
-handler403 = "tracking.api.errors.forbidden"
-handler404 = "tracking.api.errors.not_found"
-handler500 = "tracking.api.errors.server_error"
+handler400 = "tracking.api.common.errors.bad_request"
+handler403 = "tracking.api.common.errors.forbidden"
+handler404 = "tracking.api.common.errors.not_found"
+handler500 = "tracking.api.common.errors.server_error"

@@ -38,7 +38,7 @@ from ingest.reports import MessageBatch
 from ingest.stages.decode import decode
 from ingest.stages.fusion import fuse
 from ingest.stages.judge import judge
-from ingest.stages.store import store
+from ingest.stages.storing.store import store
 from ingest.stages.work import Work
 from resilience.breaker.registry import Breaker, CircuitOpen, in_process_breaker
 from resilience.database.sqlstate import Verdict, classify

@@ -15,8 +15,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from ingest.ledger.accounts import COUNTS, Account, AccountSelection, by_day, violations
-from tracking.api.errors import documented
-from tracking.api.query import StrictQuery
+from tracking.api.common.errors import documented
+from tracking.api.common.query import StrictQuery
 
 DEFAULT_DAYS = 7
 DAYS_MAX = 366

@@ -48,7 +48,7 @@ from ingest.push import receivers
 from ingest.push.receivers import PushFeed
 from ingest.reports import BATCH_BYTES, Message, MessageBatch
 from resilience.spool.spool import SpoolRefusal
-from tracking.api.errors import ErrorBody, Unavailable
+from tracking.api.common.errors import ErrorBody, Unavailable
 
 logger = logging.getLogger(__name__)
 

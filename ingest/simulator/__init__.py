@@ -5,24 +5,15 @@ sentences or SBS-1 lines with the moment each was sent, and who heard it. Nothin
 database; whoever reads `sim://` paces it.
 
 Read in this order:
-    options      sim://?ships=60&seed=7 and what may stand in it
     simulation   START HERE: the due transmissions of a fleet, in order of time
+    traffic      a room of its own: ships, aircraft and receivers
     emitters     ships and AIS, aircraft and SBS: what is sent, and by whom it is heard
-    reception    receivers with ranges, clocks, losses and damaged lines, and what they counted
-    ships        a fleet of ships, and where each of them is at any moment
-    identities   names, flags, call signs, MMSI and IMO numbers that belong to nobody
-    track        a course line drawn through waypoints: bends, distance, both directions
-    lanes        the sea routes and anchorages themselves: data
     sentences    one report or static message as AIVDM sentences, tag blocks
-    aircraft     a fleet of aircraft: addresses, callsigns, flights
-    flights      climb, cruise and descent, and the way back
-    airways      the great circle between two airports
-    airports     the airports themselves: data
     basestation  one report or callsign as SBS-1 lines
 """
 
-from ingest.simulator.options import SimulatorOptions, parse_url
-from ingest.simulator.reception import Hearing, Reception, SimulatedReceiver
 from ingest.simulator.simulation import Simulation, Transmission
+from ingest.simulator.traffic.options import SimulatorOptions, parse_url
+from ingest.simulator.traffic.reception import Hearing, Reception, SimulatedReceiver
 
 __all__ = ["Hearing", "Reception", "SimulatedReceiver", "Simulation", "SimulatorOptions", "Transmission", "parse_url"]

@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from random import Random
 
-from ingest.simulator.aircraft import SimulatedAircraft
-from ingest.simulator.flights import FlightPoint
+from ingest.simulator.traffic.aircraft import SimulatedAircraft
+from ingest.simulator.traffic.flights import FlightPoint
 
 # Everything in front of the times is as long in every line, and so are the times.
 _SESSION_AT, _TIMES_AT = 6, 19

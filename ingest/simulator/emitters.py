@@ -7,11 +7,11 @@ format: ships send AIVDM sentences, aircraft SBS-1 lines. When something is due 
 from typing import NamedTuple, Protocol
 
 from ingest.simulator import basestation
-from ingest.simulator.aircraft import SimulatedAircraft, build_aircraft
-from ingest.simulator.options import SimulatorOptions
-from ingest.simulator.reception import Hearing, Reception
 from ingest.simulator.sentences import Moment, Sentences, damaged, tagged
-from ingest.simulator.ships import SimulatedShip, TransmissionKind, build_fleet
+from ingest.simulator.traffic.aircraft import SimulatedAircraft, build_aircraft
+from ingest.simulator.traffic.options import SimulatorOptions
+from ingest.simulator.traffic.reception import Hearing, Reception
+from ingest.simulator.traffic.ships import SimulatedShip, TransmissionKind, build_fleet
 
 # What an aircraft sends: how it is written, and its period in ms. Real ones send a position twice a second; one in 5 s
 # is what a busy receiver passes on.

@@ -11,7 +11,7 @@ from random import Random
 from typing import NamedTuple
 
 from ingest.formats.ais.sentence import checksum
-from ingest.simulator.ships import ShipPoint, SimulatedShip, TransmissionKind
+from ingest.simulator.traffic.ships import ShipPoint, SimulatedShip, TransmissionKind
 
 # A rate of turn below this is noise to a gyro compass; degrees a minute.
 _STEADY_TURN = 0.5

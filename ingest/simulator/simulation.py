@@ -15,12 +15,12 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, NamedTuple
 
-from ingest.simulator.aircraft import SimulatedAircraft
 from ingest.simulator.emitters import AirTraffic, SeaTraffic, Traffic
-from ingest.simulator.options import SimulatorOptions
-from ingest.simulator.reception import Hearing, Reception
 from ingest.simulator.sentences import Moment
-from ingest.simulator.ships import SimulatedShip
+from ingest.simulator.traffic.aircraft import SimulatedAircraft
+from ingest.simulator.traffic.options import SimulatorOptions
+from ingest.simulator.traffic.reception import Hearing, Reception
+from ingest.simulator.traffic.ships import SimulatedShip
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ host. It may refuse single messages, counted under a reason. Whatever it raises 
 asks a server, the live Redis, for what other batches said: behind a breaker, with the same answer when asked again, and
 without one the reports stay as they are.
 
-Booked (`partitions`, `store` with `booking` and `halving`): runs behind the breaker "database" and may block up to
+Booked (`partitions`, and `storing`, a room of its own): runs behind the breaker "database" and may block up to
 DATABASE_DEADLINE_SECONDS. It may be run twice for one batch and must then change nothing. What it raises says that
 nothing of the batch was booked.
 

@@ -1,7 +1,7 @@
 """The stage that writes live state: one update a target, the newest position with the age of each value that is older.
 
 Enters what `ingest/stages/fusion.py` leaves, only for batches that write live state; what cannot be true is left out
-(`tracking/truth/live_filter.py`). Leaves documents in the live Redis by `tracking/live/state.py`. Live state is
+(`tracking/truth/live/filter.py`). Leaves documents in the live Redis by `tracking/live/state.py`. Live state is
 derived: its failure holds no batch, and the keeper makes up for it (`tracking/live/keeper.py`).
 """
 
@@ -18,8 +18,8 @@ from resilience.database.sqlstate import is_outage
 from tracking.live import missed
 from tracking.live.state import LiveKind, LiveState, LiveUpdate
 from tracking.positions.identities import AircraftSighting, StationSighting, VesselSighting
-from tracking.truth.live_filter import Sifted, sift
-from tracking.truth.live_rule import MOST_TRACKS
+from tracking.truth.live.filter import Sifted, sift
+from tracking.truth.live.rule import MOST_TRACKS
 from tracking.truth.models import PositionKind
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def write_live(work: Work) -> None:
 
 
 def sifted(fused: Fused) -> Sifted:
-    """What may be shown of the positions, by their indexes (`tracking/truth/live_filter.py`)."""
+    """What may be shown of the positions, by their indexes (`tracking/truth/live/filter.py`)."""
     found = Sifted(set(), {}, {})
     for subject, kind in ((PositionKind.VESSEL, VesselReport), (PositionKind.AIRCRAFT, AircraftReport)):
         mine = [index for index, (_, report) in enumerate(fused.positions) if isinstance(report, kind)]

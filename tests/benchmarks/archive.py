@@ -22,11 +22,13 @@ from django.core.management import call_command
 from django.db import connections
 
 from tests.benchmarks.frame import Figure, Measured, Run, Unverified, benchmark
-from tracking.history import archiver, days, door, files, partitions, replay, restore
-from tracking.history.archive import Done
-from tracking.history.columns import columns_of
+from tracking.history import days, door, partitions, replay
+from tracking.history.archiving import archiver, restore
+from tracking.history.archiving.archive import Done
 from tracking.history.door import HistorySpan
-from tracking.history.storage import storage
+from tracking.history.files import parquet as files
+from tracking.history.files.columns import columns_of
+from tracking.history.files.storage import storage
 from tracking.models import ArchivedDay, VesselPosition
 
 FIRST = dt.date(2026, 2, 1)

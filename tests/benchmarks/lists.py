@@ -85,7 +85,9 @@ def _prepare(days: int) -> None:
         cursor.execute("ANALYZE tracking_vessel, tracking_aircraft")
     now = time.time()
     ships = [_update(str(200_000_000 + n), n, now, {"speed": 12.3, "course": 271.5}) for n in range(SHIPS)]
-    planes = [_update(f"{n + 4_000_000:06x}", n, now, {"ground_speed": 431.0, "heading": 90.0}) for n in range(AIRCRAFT)]
+    planes = [
+        _update(f"{n + 4_000_000:06x}", n, now, {"ground_speed": 431.0, "heading": 90.0}) for n in range(AIRCRAFT)
+    ]
     for kind, updates in ((LiveKind.VESSEL, ships), (LiveKind.AIRCRAFT, planes)):
         state = LiveState(kind)
         state.clear()

@@ -33,8 +33,8 @@ def main(arguments: list[str]) -> None:
     from ingest.formats.registry import FORMATS
     from ingest.pipeline import process
     from ingest.reports import MessageBatch
-    from ingest.stages import store
     from ingest.stages.live import write_live
+    from ingest.stages.storing import store
     from resilience.breaker.registry import in_process_breaker
     from tests.benchmarks.measuring import process_cpu
 

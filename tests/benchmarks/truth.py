@@ -22,8 +22,9 @@ from django.db import connection, transaction
 from django_redis import get_redis_connection
 
 from ingest.reports import Decoded, LineCounts, Message, MessageBatch, VesselReport
-from ingest.stages import live, store
+from ingest.stages import live
 from ingest.stages.fusion import folded
+from ingest.stages.storing import store
 from ingest.stages.work import Work
 from resilience.breaker.registry import in_process_breaker
 from tests.benchmarks.frame import Figure, Measured, Run, Unverified, benchmark
@@ -31,8 +32,9 @@ from tests.benchmarks.measuring import process_cpu
 from tests.benchmarks.positions_table import prepare
 from tracking.history import partitions
 from tracking.models import VesselPosition
-from tracking.truth import judge, live_filter
-from tracking.truth.live_filter import Sifted
+from tracking.truth import judge
+from tracking.truth.live import filter as live_filter
+from tracking.truth.live.filter import Sifted
 from tracking.truth.models import PositionKind, RefusedPosition
 from tracking.truth.notes import note_rows
 

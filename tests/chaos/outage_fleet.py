@@ -22,7 +22,7 @@ from typing import Self
 
 from ingest.formats.ais.sentence import checksum
 from ingest.simulator.sentences import Moment, Sentences
-from ingest.simulator.ships import SimulatedShip, TransmissionKind, build_fleet
+from ingest.simulator.traffic.ships import SimulatedShip, TransmissionKind, build_fleet
 
 # Of forty messages one is static data and two are positions of ships that are seldom heard, a sixth of the fleet.
 _STATIC_OF, _QUIET_OF = 40, 20

@@ -14,7 +14,7 @@ from ingest import pipeline
 from ingest.acceptance.queue import enqueue
 from ingest.consumption import make_dead_letter
 from ingest.reports import MessageBatch
-from ingest.stages import store
+from ingest.stages.storing import store
 from ingest.stages.work import Work
 from resilience import memory
 from resilience.breaker.registry import get_breaker

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from ingest import targets
 from ingest.models import Batch
-from ingest.stages.store import MESSAGE_KIND
+from ingest.stages.storing.store import MESSAGE_KIND
 from tests.support.letters import make_letter
 from tests.support.messages import position
 from tracking.models import Aircraft, Vessel, VesselPosition

@@ -18,7 +18,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 
 from ingest.formats.ais.sentence import checksum
-from ingest.simulator.ships import SimulatedShip
+from ingest.simulator.traffic.ships import SimulatedShip
 from tests.chaos.outage_fleet import position
 
 HOSTILE = "127.0.0.2"  # from where all of it comes

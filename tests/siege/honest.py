@@ -20,7 +20,7 @@ from contextlib import closing, suppress
 from itertools import cycle
 
 from ingest.simulator.sentences import Moment, Sentences, tagged
-from ingest.simulator.ships import SimulatedShip, TransmissionKind
+from ingest.simulator.traffic.ships import SimulatedShip, TransmissionKind
 from tests.chaos.outage_fleet import position
 
 TICK_SECONDS = 0.1

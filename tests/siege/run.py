@@ -18,7 +18,7 @@ import redis
 
 from ingest.models import Feed, Format
 from ingest.push.receivers import hashed, new_key
-from ingest.simulator.ships import SimulatedShip, build_fleet
+from ingest.simulator.traffic.ships import SimulatedShip, build_fleet
 from resilience.breaker.registry import all_snapshots
 from resilience.breaker.state import Phase
 from resilience.queue.broker import StreamsBroker

@@ -17,8 +17,8 @@ from pyais.encode import encode_dict
 from ingest.formats.ais.sentence import checksum
 from ingest.simulator import Simulation, SimulatorOptions, Transmission
 from ingest.simulator.sentences import Moment, _class_a_position, _class_b_position
-from ingest.simulator.ships import ShipPoint, SimulatedShip
-from ingest.simulator.track import moved
+from ingest.simulator.traffic.ships import ShipPoint, SimulatedShip
+from ingest.simulator.traffic.track import moved
 
 START = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 SHIPS = 400

@@ -10,8 +10,8 @@ from drf_spectacular.utils import extend_schema, extend_schema_field, extend_sch
 from rest_framework import serializers
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
-from tracking.api.errors import documented
-from tracking.api.pagination import IdentityCursor
+from tracking.api.common.errors import documented
+from tracking.api.common.pagination import IdentityCursor
 from tracking.truth.models import Dispute, OpenTrack
 
 

@@ -11,7 +11,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from tracking.api.throttles import AnonymousRate, SuspendedWithoutCache, UserRate
+from tracking.api.common.throttles import AnonymousRate, SuspendedWithoutCache, UserRate
 from tracking.exports.http import ExportRenderer
 
 REST = (

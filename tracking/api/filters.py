@@ -15,7 +15,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from tracking import search
-from tracking.api.query import InstantField, refuse_unknown
+from tracking.api.common.query import InstantField, refuse_unknown
 from tracking.models import Aircraft, Station, Vessel
 from tracking.positions.identities import AIRCRAFT_FIELDS, KEPT_VESSEL_FIELDS
 

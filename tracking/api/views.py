@@ -21,7 +21,9 @@ from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from tracking import search
 from tracking.api import serializers
-from tracking.api.errors import documented
+from tracking.api.common.errors import documented
+from tracking.api.common.pagination import IdentityCursor
+from tracking.api.common.query import SEEN_EXACT_TO, TrackQuery
 from tracking.api.export_rate import EXPORT_RATES
 from tracking.api.filters import (
     AircraftChangeFilter,
@@ -30,8 +32,6 @@ from tracking.api.filters import (
     VesselChangeFilter,
     VesselFilter,
 )
-from tracking.api.pagination import IdentityCursor
-from tracking.api.query import SEEN_EXACT_TO, TrackQuery
 from tracking.exports import http
 from tracking.history import door, tracks
 from tracking.history.door import HistorySpan

@@ -18,7 +18,7 @@ from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
 
 from tracking import search
-from tracking.api.throttles import ChangesRate
+from tracking.api.common.throttles import ChangesRate
 from tracking.clients import adsbx, readsb, ships, signalk, traces
 from tracking.live_api.live import LiveView, answers, respond
 

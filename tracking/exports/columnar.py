@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tracking.exports.fields import UNITS, ExportFields, Row
-from tracking.history.columns import KINDS, schema_of
+from tracking.history.files.columns import KINDS, schema_of
 
 ROW_GROUP = 50_000
 

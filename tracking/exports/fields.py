@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tracking.history.columns import columns_of, key_of, kind_of
+from tracking.history.files.columns import columns_of, key_of, kind_of
 from tracking.models import Position
 
 Row = dict[str, Any]

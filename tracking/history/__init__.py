@@ -1,9 +1,12 @@
 """Positions over time, in PostgreSQL and in the archive.
 
-partitions  makes and drops days            retention  says which are too old
-archive     closed days to Parquet          restore    a day back            archiver  runs both, hourly
-days        a day between the two           columns    what is archived      wire      rows as bytes and columns
-files       Parquet, written and read       storage    where the files lie
-tracks      the line of one identity, thinned for reading
-panel       bytes a day, for the desk
+    door        START HERE: what is asked of past and present as one
+    engine      the questions to the archive's files
+    tracks      the line of one identity, thinned for reading
+    replay      an hour of the world as one film
+    partitions  makes and drops days            retention  says which are too old
+    days        a day between PostgreSQL and the archive
+    panel       bytes a day, for the desk
+
+Rooms of their own: `files`, a day as a Parquet file; `archiving`, days in and out.
 """

@@ -24,8 +24,8 @@ from typing import Any, TypeVar
 from django.db import connections, transaction
 
 from tracking.history import engine
-from tracking.history.columns import columns_of, key_of, kind_of
 from tracking.history.engine import ArchiveUnread, literal
+from tracking.history.files.columns import columns_of, key_of, kind_of
 from tracking.models import ArchivedDay, Position
 from tracking.positions.upsert import upsert_of
 

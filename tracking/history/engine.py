@@ -20,9 +20,9 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 from django.conf import settings
 
-from tracking.history import files
-from tracking.history.columns import KINDS, columns_of, schema_of
-from tracking.history.storage import storage
+from tracking.history.files import parquet as files
+from tracking.history.files.columns import KINDS, columns_of, schema_of
+from tracking.history.files.storage import storage
 from tracking.models import Position
 
 SESSIONS = 4

@@ -23,10 +23,10 @@ import pyarrow.parquet as pq
 from django.db import connections, transaction
 
 from tracking.history import door, engine
-from tracking.history.columns import KINDS, kind_of
 from tracking.history.door import Box, HistorySpan
 from tracking.history.engine import literal
-from tracking.history.storage import storage
+from tracking.history.files.columns import KINDS, kind_of
+from tracking.history.files.storage import storage
 from tracking.models import Position
 
 logger = logging.getLogger(__name__)

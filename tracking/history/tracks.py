@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from tracking.history import door
-from tracking.history.columns import columns_of
 from tracking.history.door import HistorySpan
+from tracking.history.files.columns import columns_of
 
 Point = dict[str, Any]
 

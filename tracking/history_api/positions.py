@@ -17,9 +17,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from tracking.api.errors import documented
+from tracking.api.common.errors import documented
+from tracking.api.common.query import WORLD, BoxField, InstantField, StrictQuery
 from tracking.api.export_rate import EXPORT_RATES
-from tracking.api.query import WORLD, BoxField, InstantField, StrictQuery
 from tracking.exports import http
 from tracking.exports.fields import fields_of
 from tracking.history import door

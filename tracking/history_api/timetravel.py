@@ -17,8 +17,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from tracking.api.errors import documented
-from tracking.api.query import WORLD, BoxField, InstantField, StrictQuery
+from tracking.api.common.errors import documented
+from tracking.api.common.query import WORLD, BoxField, InstantField, StrictQuery
 from tracking.api.serializers import AircraftPositionSerializer, VesselPositionSerializer
 from tracking.history import door, replay
 from tracking.models import Aircraft, AircraftPosition, Position, Vessel, VesselPosition

@@ -14,10 +14,10 @@ from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from tracking.api.compression import takes_gzip
-from tracking.api.errors import documented
-from tracking.api.query import LiveQuery
-from tracking.api.throttles import ChangesRate
+from tracking.api.common.compression import takes_gzip
+from tracking.api.common.errors import documented
+from tracking.api.common.query import LiveQuery
+from tracking.api.common.throttles import ChangesRate
 from tracking.live.log import number
 from tracking.live.mirror import mirror
 from tracking.live.state import LiveKind

@@ -21,9 +21,9 @@ from rest_framework.views import APIView
 
 from tracking.access.api_keys import Scope
 from tracking.access.key_copies import CopiedKey, CopiedSession
-from tracking.api.compression import takes_gzip
-from tracking.api.errors import documented
-from tracking.api.query import WITHIN_NM, WORLD, LiveListQuery
+from tracking.api.common.compression import takes_gzip
+from tracking.api.common.errors import documented
+from tracking.api.common.query import WITHIN_NM, WORLD, LiveListQuery
 from tracking.api.serializers import LivePageSerializer
 from tracking.live.nearest import nearest
 from tracking.live.state import LiveKind, LiveState

@@ -16,8 +16,8 @@ from rest_framework.exceptions import NotFound
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 
-from tracking.api.errors import Unavailable, documented
-from tracking.api.throttles import ChangesRate
+from tracking.api.common.errors import Unavailable, documented
+from tracking.api.common.throttles import ChangesRate
 from tracking.live.state import LiveKind
 from tracking.live_api.changes import ChangesQuery
 from tracking.live_api.live import LiveView

@@ -16,9 +16,9 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from tracking.api.errors import documented
-from tracking.api.query import StrictQuery
-from tracking.api.throttles import ChangesRate
+from tracking.api.common.errors import documented
+from tracking.api.common.query import StrictQuery
+from tracking.api.common.throttles import ChangesRate
 from tracking.live.mirror import mirror
 from tracking.live_api.live import LiveView, answers, respond
 from tracking.map import blindness

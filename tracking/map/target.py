@@ -19,9 +19,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from tracking import search
-from tracking.api.errors import documented
+from tracking.api.common.errors import documented
+from tracking.api.common.throttles import ChangesRate
 from tracking.api.serializers import LiveSerializer
-from tracking.api.throttles import ChangesRate
 from tracking.history import tracks
 from tracking.history.door import HistorySpan
 from tracking.live.state import LiveKind, LiveState

@@ -26,7 +26,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from tracking import search
-from tracking.api.errors import documented
+from tracking.api.common.errors import documented
 from tracking.live.state import LiveKind, LiveState
 from tracking.map.offers import Finding, asked, finding
 from tracking.models import Aircraft, AircraftPosition, Vessel, VesselPosition

@@ -67,7 +67,7 @@ class SectionQuestion(TypedDict):
 
 
 def sections() -> list[SectionQuestion]:
-    """Those of this app, but for the archive's, which `tracking/history/standing.py` has."""
+    """Those of this app, but for the archive's, which `tracking/history/archiving/standing.py` has."""
     return [
         {
             "name": "postgresql",

@@ -5,10 +5,9 @@
     steady       the same rule for many identities at once: which of them need the fold
     fleets       places to which many identities jump: spoofed or jammed satellite navigation
     notes        what batches touched          judge, reading, verdicts    history: read, decided, written
-    live_rule    the rule for live state       live_steady                 the same for many targets at once
-    live_filter  both, asked of the live Redis for a batch
-    quarantine   what operators say            around                      what lies around a refused position
     forgetting   what is too old to be listed
+
+Rooms of their own: `live`, the rule in the order of arrival; `quarantine`, refused positions and who decides on them.
 
 History is judged from the set of its rows, so neither order nor cut into batches is seen in a verdict.
 """

@@ -8,7 +8,7 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
-from ingest.simulator.options import parse_url as parse_simulator_url
+from ingest.simulator.traffic.options import parse_url as parse_simulator_url
 from ingest.sources.common.aisstream_options import parse_url as parse_aisstream_url
 
 MASK = "***"

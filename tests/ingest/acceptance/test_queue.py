@@ -22,7 +22,7 @@ from ingest.acceptance.queue import QueueAcceptance
 from ingest.ledger.accounts import account, violations
 from ingest.ledger.waiting import Outstanding
 from ingest.models import Batch
-from ingest.stages import store
+from ingest.stages.storing import store
 from resilience.breaker.registry import get_breaker
 from resilience.models import DeadLetter
 from resilience.queue.streams import Streams
@@ -129,7 +129,7 @@ def test_through_the_queue_in_any_order_and_twice_gives_the_rows_of_inline(queue
 @pytest.mark.parametrize("outage", [OperationalError("the server is away"), None])
 def test_a_batch_that_meets_an_outage_goes_back_and_is_not_booked(queue, monkeypatch, outage):
     if outage:
-        monkeypatch.setattr("ingest.stages.store.book", lambda *args: (_ for _ in ()).throw(outage))
+        monkeypatch.setattr("ingest.stages.storing.store.book", lambda *args: (_ for _ in ()).throw(outage))
     else:
         get_breaker("database").trip("a test", "to see it refuse")
     QueueAcceptance(threading.Event()).accept(batch([position()], recorded=False))
@@ -145,7 +145,9 @@ def test_a_batch_that_meets_an_outage_goes_back_and_is_not_booked(queue, monkeyp
 @pytest.fixture
 def no_column(monkeypatch):
     """Code and schema disagree, until `undo`."""
-    monkeypatch.setattr("ingest.stages.store.book", lambda *args: (_ for _ in ()).throw(ProgrammingError("no column")))
+    monkeypatch.setattr(
+        "ingest.stages.storing.store.book", lambda *args: (_ for _ in ()).throw(ProgrammingError("no column"))
+    )
     return monkeypatch
 
 
@@ -211,7 +213,7 @@ def test_a_batch_that_passes_in_between_speaks_for_us(queue, monkeypatch):
             raise ProgrammingError("no column")
         book(work)
 
-    monkeypatch.setattr("ingest.stages.store.book", refuses_some)
+    monkeypatch.setattr("ingest.stages.storing.store.book", refuses_some)
     for number in range(3 * consumption.FAILING_BATCHES):
         label = "good" if number % 3 == 2 else f"broken-{number % 3}"
         QueueAcceptance(threading.Event()).accept(batch([position()], recorded=False, source=label))
@@ -221,7 +223,7 @@ def test_a_batch_that_passes_in_between_speaks_for_us(queue, monkeypatch):
 
 
 def test_a_host_that_fails_blames_nobody(queue, monkeypatch):
-    monkeypatch.setattr("ingest.stages.store.book", lambda *args: (_ for _ in ()).throw(MemoryError()))
+    monkeypatch.setattr("ingest.stages.storing.store.book", lambda *args: (_ for _ in ()).throw(MemoryError()))
     QueueAcceptance(threading.Event()).accept(batch([position()], recorded=False))
     (task,) = entries("live")
     with pytest.raises(MemoryError):

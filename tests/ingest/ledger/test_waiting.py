@@ -8,7 +8,7 @@ from django.db import connection
 from ingest.ledger import waiting
 from ingest.ledger.waiting import Outstanding
 from ingest.reports import Message, MessageBatch
-from ingest.stages import booking
+from ingest.stages.storing import booking
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
 

@@ -19,13 +19,13 @@ from ingest.formats.sbs import decoder as sbs
 from ingest.formats.sbs.assembly import SbsAssembly
 from ingest.reports import MessageBatch
 from ingest.simulator import Simulation, Transmission
-from ingest.simulator.aircraft import airways_for, build_aircraft
-from ingest.simulator.airports import AIRPORTS, Airport
-from ingest.simulator.airways import Airway
-from ingest.simulator.flights import JET, TURBOPROP, Flight
-from ingest.simulator.identities import MOST_AIRCRAFT
-from ingest.simulator.ships import KNOT
-from ingest.simulator.track import distance_m
+from ingest.simulator.traffic.aircraft import airways_for, build_aircraft
+from ingest.simulator.traffic.airports import AIRPORTS, Airport
+from ingest.simulator.traffic.airways import Airway
+from ingest.simulator.traffic.flights import JET, TURBOPROP, Flight
+from ingest.simulator.traffic.identities import MOST_AIRCRAFT
+from ingest.simulator.traffic.ships import KNOT
+from ingest.simulator.traffic.track import distance_m
 
 START = datetime(2026, 3, 1, 12, 0, 7, 345_000, tzinfo=UTC)
 LOWEST_AIRPORT_FT = min(airport.elevation_ft for airport in AIRPORTS)

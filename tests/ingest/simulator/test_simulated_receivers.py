@@ -23,8 +23,8 @@ from ingest.formats.common.contract import Setup
 from ingest.formats.sbs.assembly import SbsAssembly
 from ingest.reports import MessageBatch
 from ingest.simulator import Simulation, SimulatorOptions, Transmission, parse_url
-from ingest.simulator.ships import ShipStatus, build_fleet
-from ingest.simulator.track import distance_m
+from ingest.simulator.traffic.ships import ShipStatus, build_fleet
+from ingest.simulator.traffic.track import distance_m
 
 START = datetime(2026, 3, 1, 12, 0, 7, 345_000, tzinfo=UTC)
 START_MS = int(START.timestamp() * 1000)

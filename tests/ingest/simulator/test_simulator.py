@@ -14,10 +14,10 @@ import pytest
 from pyais import NMEAMessage, decode
 
 from ingest.simulator import Simulation, SimulatorOptions, Transmission, parse_url
-from ingest.simulator.identities import MOST_SHIPS, imo_number
-from ingest.simulator.lanes import ANCHORAGES, LANES
-from ingest.simulator.ships import ShipStatus, build_fleet
-from ingest.simulator.track import moved
+from ingest.simulator.traffic.identities import MOST_SHIPS, imo_number
+from ingest.simulator.traffic.lanes import ANCHORAGES, LANES
+from ingest.simulator.traffic.ships import ShipStatus, build_fleet
+from ingest.simulator.traffic.track import moved
 
 # Not a whole second: nothing may depend on a tidy start.
 START = datetime(2026, 3, 1, 12, 0, 7, 345_000, tzinfo=UTC)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ingest.reports import AircraftReport, AircraftStatic, Decoded, StationReport, VesselReport, VesselStatic
 from ingest.stages.fusion import folded
 from ingest.stages.live import live_updates
-from ingest.stages.store import _store_rows
+from ingest.stages.storing.store import _store_rows
 from ingest.stages.work import Counts
 from tests.support.messages import NOON
 from tests.support.properties import examples

@@ -14,8 +14,8 @@ from ingest.formats.ais import decoder as ais
 from ingest.formats.registry import FORMATS
 from ingest.ledger.accounts import account, violations
 from ingest.models import Batch
-from ingest.stages import store
 from ingest.stages.decode import NothingPasses
+from ingest.stages.storing import store
 from resilience.breaker.registry import CircuitOpen, in_process_breaker
 from resilience.models import UNGROUPED, DeadLetter
 from tests.support.messages import NOON, NOON_MS, batch, position, sentences, static

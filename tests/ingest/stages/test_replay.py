@@ -13,7 +13,7 @@ from ingest.formats.registry import FORMATS
 from ingest.ledger.accounts import account, violations
 from ingest.models import Batch
 from ingest.reports import MessageBatch
-from ingest.stages import store
+from ingest.stages.storing import store
 from resilience.letters import dead_letters, editing, expiry
 from resilience.letters.failures import fingerprint
 from resilience.letters.handlers import Undecodable

@@ -11,7 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from tests.support.keys import header, make_key
-from tracking.api import throttles, views
+from tracking.api import views
+from tracking.api.common import throttles
 from tracking.connections import redis_pool_options
 from tracking.models import Aircraft, AircraftPosition, Station, Vessel, VesselPosition
 

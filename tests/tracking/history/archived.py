@@ -9,8 +9,9 @@ import pytest
 from django.db import connection
 
 from tests.support.reports import NOON, drop_partitions
-from tracking.history import archive, archiver, days, partitions
-from tracking.history.columns import columns_of
+from tracking.history import days, partitions
+from tracking.history.archiving import archive, archiver
+from tracking.history.files.columns import columns_of
 from tracking.models import AircraftPosition, ArchivedDay, Position, VesselPosition
 
 DAY = NOON.date()
@@ -86,7 +87,7 @@ def archive_all(before: dt.date = dt.date(2026, 6, 1)) -> list[Any]:
 
 def restore_all() -> None:
     """Bring every archived day back."""
-    from tracking.history import restore
+    from tracking.history.archiving import restore
 
     with days.alone():
         for row in ArchivedDay.objects.filter(restored_at=None):

@@ -8,7 +8,7 @@ import pytest
 from tests.faults.test_disk_full import disk, may_mount
 from tests.faults.test_disk_full import fill as fill_up
 from tests.tracking.history.archived import archive_all, archive_dir, fill, restore_all, stored
-from tracking.history import standing
+from tracking.history.archiving import standing
 from tracking.models import AircraftPosition, VesselPosition
 
 __all__ = ["archive_dir", "disk"]

@@ -11,7 +11,7 @@ from tests.tracking.history.archived import archive_all, archive_dir, fill, rest
 from tests.tracking.history.test_door import TWO_DAYS
 from tracking.history import door, engine, replay
 from tracking.history.door import HistorySpan
-from tracking.history.storage import storage
+from tracking.history.files.storage import storage
 from tracking.models import ArchivedDay, VesselPosition
 
 __all__ = ["archive_dir"]

@@ -12,7 +12,7 @@ from tests.support.reports import NOON, Report, upsert
 from tests.tracking.history.archived import MIDNIGHT, NEXT, archive_all, archive_dir, fill
 from tracking import tasks
 from tracking.history import replay
-from tracking.history.storage import storage
+from tracking.history.files.storage import storage
 from tracking.models import AircraftPosition, Vessel, VesselPosition
 
 __all__ = ["archive_dir"]

@@ -11,8 +11,8 @@ from django.test import Client
 from django_redis import get_redis_connection
 from redis import RedisError
 
-from ingest.health import sections
-from ingest.stages.store import MESSAGE_KIND
+from ingest.health.shown import sections
+from ingest.stages.storing.store import MESSAGE_KIND
 from tests.support.feeds_world import heard
 from tests.support.letters import make_letter
 from tests.support.past_world import remember

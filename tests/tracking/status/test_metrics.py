@@ -12,7 +12,7 @@ from prometheus_client import parser
 from prometheus_client.openmetrics import parser as openmetrics_parser
 
 from ingest.health import keys as health_keys
-from ingest.health import sections as ingest_status
+from ingest.health.shown import sections as ingest_status
 from resilience.breaker.registry import get_breaker
 from resilience.spool.spool import get_spool
 from tracking.connections import redis_pool_options

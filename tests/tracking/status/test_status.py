@@ -14,7 +14,7 @@ from django.test import Client
 from django_redis import get_redis_connection
 
 from ingest.health import keys as health_keys
-from ingest.health import sections as ingest_status
+from ingest.health.shown import sections as ingest_status
 from resilience.breaker.registry import CircuitOpen, get_breaker
 from resilience.queue.streams import LIVE, Streams
 from tests.support.own_servers import Servers, own_servers

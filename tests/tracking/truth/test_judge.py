@@ -14,9 +14,10 @@ from resilience.breaker.registry import in_process_breaker
 from tests.support.messages import NOON_MS, batch, position
 from tracking import tasks
 from tracking.models import AircraftPosition, VesselPosition
-from tracking.truth import budget, judge, quarantine, rule
+from tracking.truth import budget, judge, rule
 from tracking.truth.models import Dispute, PositionKind, RefusedPosition, Unjudged
 from tracking.truth.notes import note_rows
+from tracking.truth.quarantine import decisions as quarantine
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "direct"])
 

@@ -13,7 +13,7 @@ from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from rest_framework.test import APIRequestFactory
 
-from tracking.api.throttles import AnonymousRate
+from tracking.api.common.throttles import AnonymousRate
 from tracking.web import headers
 from tracking.web.networks import client_address
 

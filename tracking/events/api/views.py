@@ -19,11 +19,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
-from tracking.api.errors import documented
+from tracking.api.common.errors import documented
+from tracking.api.common.pagination import IdentityCursor
+from tracking.api.common.query import WORLD, Box, BoxField, StrictQuery
+from tracking.api.common.throttles import ChangesRate
 from tracking.api.filters import InstantFilter
-from tracking.api.pagination import IdentityCursor
-from tracking.api.query import WORLD, Box, BoxField, StrictQuery
-from tracking.api.throttles import ChangesRate
 from tracking.events.models.event import Event, EventKind
 from tracking.events.notices import messages
 

@@ -1,7 +1,7 @@
 """`manage.py archive`: closed days of positions from PostgreSQL to Parquet in ARCHIVE_URL.
 
 Enters an edge; leaves a file a day and kind, a line for each, and fewer partitions. The work is in
-`tracking/history/archive.py`; a signal ends it after the day at hand, and a killed one loses nothing.
+`tracking/history/archiving/archive.py`; a signal ends it after the day at hand, and a killed one loses nothing.
 """
 
 import datetime as dt
@@ -14,9 +14,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 from django.template.defaultfilters import filesizeformat
 
-from tracking.history import archive, archiver, days, retention
-from tracking.history.archive import Done
-from tracking.history.columns import kind_of
+from tracking.history import days, retention
+from tracking.history.archiving import archive, archiver
+from tracking.history.archiving.archive import Done
+from tracking.history.files.columns import kind_of
 from tracking.management.commands.partitions import day_of
 
 

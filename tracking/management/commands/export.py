@@ -15,9 +15,9 @@ from django.db import OperationalError
 from tracking.exports.fields import fields_of
 from tracking.exports.formats import FORMATS, ExportFormat
 from tracking.history import door
-from tracking.history.columns import KINDS
 from tracking.history.door import HistorySpan
 from tracking.history.engine import ArchiveUnread
+from tracking.history.files.columns import KINDS
 from tracking.management.commands.partitions import day_of
 
 

@@ -1,7 +1,7 @@
 """`manage.py restore DAY`: an archived day back from ARCHIVE_URL to PostgreSQL, where it stays for a week.
 
-Enters days (UTC); leaves their partitions. The work is in `tracking/history/restore.py`. History is read from the
-archive as well: a day is restored to be changed, or to be asked by SQL.
+Enters days (UTC); leaves their partitions. The work is in `tracking/history/archiving/restore.py`. History is read
+from the archive as well: a day is restored to be changed, or to be asked by SQL.
 """
 
 from argparse import ArgumentParser
@@ -10,9 +10,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 
-from tracking.history import days, restore
-from tracking.history.columns import KINDS
+from tracking.history import days
+from tracking.history.archiving import restore
 from tracking.history.days import ArchiveFailed
+from tracking.history.files.columns import KINDS
 from tracking.management.commands.partitions import day_of
 
 

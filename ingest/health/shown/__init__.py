@@ -1,0 +1,6 @@
+"""The health of feeds, shown.
+
+admin     the page of a feed         api      the same as JSON, and statistics
+panels    on the desk                sections on `/status` and `/metrics`
+heard     which feeds were heard lately, for the map
+"""
