@@ -22,9 +22,9 @@ from tracking.access import key_admin  # noqa: F401  likewise
 from tracking.desk import targets
 from tracking.events.admin import events, rules  # noqa: F401  likewise
 from tracking.events.admin import targets as told_admin  # noqa: F401  likewise
-from tracking.truth.quarantine import admin as quarantine_admin  # noqa: F401  likewise
 from tracking.models import Aircraft, Station, Vessel
 from tracking.positions import codes
+from tracking.truth.quarantine import admin as quarantine_admin  # noqa: F401  likewise
 
 theme.register()
 
