@@ -1,7 +1,8 @@
 """Objects of AIS services to messages: objects a line, lists, collections of GeoJSON, server-sent events.
 
 Enters documents; leaves their objects, each with when it was heard: by its own time, else by that of the document, else
-when it arrived. What an object is called by its service decides how its numbers are meant; that is `added`:
+when it arrived; of a line of GeoJSON its points (`tracks.py`). What an object is called by its service decides how its
+numbers are meant; that is `added`:
 
     {"unit":"ais"}      AISHub with format=0, gpsd without scaling: 600,000ths of degrees, tenths of knots and degrees
     {"unit":"tenths"}   draught in tenths of metres: BarentsWatch, Digitraffic
@@ -18,6 +19,7 @@ from typing import Any
 import msgspec
 
 from ingest.errors import Malformed
+from ingest.formats.ais_json import tracks
 from ingest.formats.common import times
 from ingest.formats.common.contract import Setup
 from ingest.formats.common.documents import DocumentAssembly, Entry, epoch_ms
@@ -39,6 +41,7 @@ _LISTS = ("features", "groups", "msgs", "vessels", "messages", "data")
 _EVENT = re.compile(rb"^(?:data:|(?:event|id|retry|):[^\n]*(?:\n|\Z))", re.MULTILINE)
 _BEGUN_FIELD = re.compile(rb"d|da|dat|data|[eir][a-z]{0,4}|(?:event|id|retry|):.*", re.DOTALL)
 _LONGEST_FIELD = 1024
+_NAMES = {"vessel_id": "mmsi"}  # as this project exports it
 _MMSI = rb'"(?:mmsi|MMSI)"\s*:'
 _LOOKS = re.compile(
     rb"^(?:(?:event|id|retry)?:[^\n]*\n|\s)*(?:data:\s*)?(?:\[\s*)*\{(?:.{0,3000}?)"
@@ -117,6 +120,8 @@ def _entries(document: bytes, added: bytes, time: int | None, depth: int) -> Ite
     )
     if nested is not None and "mmsi" not in known:
         yield from _entries(nested, added, _time(said) or time, depth + 1)
+    elif (points := tracks.points(said)) is not None:
+        yield from points
     elif is_report(known):
         yield Entry(document, _time_of(document) or time, _added(known, added))
 
@@ -173,5 +178,5 @@ def flat(said: Any) -> dict[str, Any]:
             if isinstance(place, list) and len(place) >= 2 and value.get("type") == "Point":
                 found |= {"longitude": place[0], "latitude": place[1]}
         else:
-            found.setdefault(name.lower(), value)
+            found.setdefault(_NAMES.get(name.lower(), name.lower()), value)
     return found

@@ -22,6 +22,7 @@ from ingest.clocks import moment
 from ingest.errors import Rejected
 from ingest.formats.ais.decoder import LONG_RANGE_QUALITY
 from ingest.formats.ais.static import eta_of
+from ingest.formats.ais_json import tracks
 from ingest.formats.ais_json.assembly import SCALED, TENTHS, flat
 from ingest.formats.common import times
 from ingest.formats.common.context import Context
@@ -41,7 +42,12 @@ _read = msgspec.json.Decoder(dict[str, Any]).decode
 
 def decode(message: Message, context: Context) -> Decoded:
     """A position, static data, both, or a station."""
-    return said_by(flat(read(_read, message.raw)), message, context)
+    if message.raw.startswith(b"["):
+        return tracks.decode(message, context)
+    said = flat(read(_read, message.raw))
+    if "aircraft_id" in said:
+        return tracks.of_aircraft(said, message, context)
+    return said_by(said, message, context)
 
 
 def said_by(said: dict[str, Any], message: Message, context: Context) -> Decoded:

@@ -28,11 +28,13 @@ _FIRST_IN_MS = 1e11  # as seconds: year 5138, as milliseconds: 1973
 
 
 class Entry(NamedTuple):
-    """One message of a document: `raw` as it was received, empty where it is broken; `time` when it was heard (ms)."""
+    """One message of a document: `raw` as it was received, empty where it is broken; `time` when it was heard (ms);
+    `reason`: why it is refused, empty where it is not."""
 
     raw: bytes
     time: int | None
     added: bytes = b""
+    reason: str = ""
 
 
 def epoch_ms(value: float | None) -> int | None:
@@ -93,8 +95,8 @@ class DocumentAssembly(Counting, ABC):
         entries = self._entries(frame)
         broken = 0
         while (entry := self._next(entries, frame)) is not None:
-            if not entry.raw or len(entry.raw) > MAX_ENTRY_BYTES:
-                self._refuse("entry_too_long" if entry.raw else "entry_broken")
+            if reason := _why_not(entry):
+                self._refuse(reason)
                 broken += 1
                 if broken >= MAX_BROKEN:
                     self._refuse("too_many_broken_entries")  # one line more, for all that is left
@@ -150,6 +152,13 @@ class DocumentAssembly(Counting, ABC):
         heard = possible(self._clock(self.index, entry.time, arrival))
         self.index += 1
         return Message(heard, entry.raw, entry.added)
+
+
+def _why_not(entry: Entry) -> str:
+    """Why an entry is no message, empty where it is one."""
+    if entry.reason:
+        return entry.reason
+    return "" if 0 < len(entry.raw) <= MAX_ENTRY_BYTES else "entry_too_long" if entry.raw else "entry_broken"
 
 
 def raw_of(entry: msgspec.Raw, opening: bytes) -> bytes:

@@ -22,19 +22,13 @@ from ingest.formats.common import times
 from ingest.formats.common.contract import Setup
 from ingest.formats.common.framing import TOO_LONG
 from ingest.formats.common.lines import LineAssembly
+from ingest.formats.common.track_points import TrackOf, is_name
 from ingest.reports import Message
 
 MAX_POINT_BYTES = 4096
 _TAG = re.compile(rb"<(/?)(?:\w+:)?(\w+)[^<>]*?(/?)>\Z", re.DOTALL)
 _TIME = re.compile(rb"<time>\s*([^<>]{1,64}?)\s*</time>")
 _LOOKS = re.compile(rb"^\s*(?:<\?xml[^>]*>\s*)?(?:<!--.{0,1000}?-->\s*)?<gpx[\s>]", re.DOTALL)
-_MMSI, _ICAO = re.compile(rb"\d{9}"), re.compile(rb"~?[0-9a-fA-F]{6}")
-
-
-class TrackOf(msgspec.Struct, gc=False):
-    """What is added to a point: the name of its track."""
-
-    name: str
 
 
 class TagFramer:
@@ -121,7 +115,8 @@ class GpxAssembly(LineAssembly):
         return name == b"trkpt" and bool(closing or alone)
 
     def _message(self, point: bytes, arrival: int | None) -> Message:
-        if not (_MMSI.fullmatch(self._name) or _ICAO.fullmatch(self._name)):
+        name = self._name.decode(errors="replace")
+        if not is_name(name):
             raise Malformed("identity_missing")
         if (said := _TIME.search(point)) is None:
             raise Malformed("time_missing")
@@ -129,4 +124,4 @@ class GpxAssembly(LineAssembly):
         if time is None:
             raise Malformed("time_unreadable")
         self.count_part()
-        return self.message(point, time, arrival, msgspec.json.encode(TrackOf(self._name.decode())))
+        return self.message(point, time, arrival, msgspec.json.encode(TrackOf(name)))

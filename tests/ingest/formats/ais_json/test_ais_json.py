@@ -14,6 +14,9 @@ from ingest.formats.ais_json.assembly import AisJsonAssembly
 from ingest.formats.common.contract import Setup
 from ingest.reports import Decoded
 from tests.support.documents import assert_accounted, context
+from tracking.exports import text
+from tracking.exports.fields import fields_of
+from tracking.models import AircraftPosition, VesselPosition
 
 NOW = 1_700_000_000_000
 BARENTSWATCH = (
@@ -96,3 +99,53 @@ def test_it_is_recognised_and_nothing_else_is() -> None:
         assert AisJsonAssembly.looks_like(data)
     for other in (b"", b'{"now":1,"aircraft":[]}', b'{"class":"AIS","nmea":["!AIVDM,1,1,,A,15,0*00"]}', b"!AIVDM,"):
         assert not AisJsonAssembly.looks_like(other)
+
+
+# --- tracks of GeoJSON ------------------------------------------------------------------------------------------------
+def line(coordinates: str, properties: str, kind: str = "LineString") -> bytes:
+    return (
+        f'{{"type":"FeatureCollection","features":[{{"type":"Feature","geometry":{{"type":"{kind}",'
+        f'"coordinates":{coordinates}}},"properties":{properties}}}]}}'
+    ).encode()
+
+
+TWO = '"coordTimes":["2023-11-01T12:00:00Z","2023-11-01T12:00:10+00:00"]'
+PLACES = "[[10.25,54.5],[10.26,54.51,3048]]"
+
+
+@pytest.mark.parametrize("step", [1 << 20, 7])
+def test_each_point_of_a_line_with_times_is_a_position(step: int) -> None:
+    (first, one), (second, other) = said(line(PLACES, f'{{"mmsi":2110001,{TWO}}}'), step)
+    assert (second - first, one.position.vessel_id) == (10_000, 2110001)  # type: ignore[union-attr]
+    assert (other.position.latitude, other.position.longitude) == (54.51, 10.26)  # type: ignore[union-attr]
+
+
+def test_lines_of_aircraft_have_heights_and_several_lines_several_lists_of_times() -> None:
+    beside = '{"name":"3C6444","coordinateProperties":{"times":[[1698840000],[1698840010]]}}'
+    (_, low), (at, high) = said(line("[[[10.25,54.5]],[[10.26,54.51,3048]]]", beside, "MultiLineString"))
+    assert (low.position.altitude, high.position.altitude) == (None, 10000)  # type: ignore[union-attr]
+    assert (high.position.aircraft_id, at) == ("3c6444", 1698840010_000)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("properties", "reasons"), [
+    ('{"mmsi":211000001}', {"time_missing": 2}), (f"{{{TWO}}}", {"identity_missing": 2}),
+    ('{"mmsi":211000001,"times":["2023-11-01T12:00:00Z"]}', {"time_missing": 2}),
+    ('{"mmsi":211000001,"times":["2023-11-01T12:00:00Z","noon"]}', {"time_unreadable": 1}),
+])  # fmt: skip
+def test_what_a_line_lacks_is_the_reason_of_its_points(properties: str, reasons: dict[str, int]) -> None:
+    assembly = AisJsonAssembly(Setup(arrival_clock))
+    messages = [*assembly.feed(line(PLACES, properties), NOW), *assembly.flush(NOW)]
+    assert assembly.counts().malformed == reasons
+    assert len(messages) == 2 - sum(reasons.values())
+    assert_accounted(assembly)
+
+
+def test_what_was_exported_comes_in_again() -> None:
+    at = dt.datetime(2023, 11, 1, 12, tzinfo=dt.UTC)
+    ship = {"vessel_id": 2110001, "timestamp": at, "latitude": 54.1, "longitude": -10.5, "speed": 7.5, "heading": 91}
+    plane = {"aircraft_id": "3c6444", "timestamp": at, "latitude": 1.5, "longitude": 2.5, "altitude": 33000}
+    for model, row in ((VesselPosition, ship), (AircraftPosition, plane)):
+        fields = fields_of(model)
+        exported = b"".join(text.geojson(fields, [dict.fromkeys(fields.names) | row]))
+        ((_, one),) = said(exported)
+        assert {name: getattr(one.position, name) for name in row} == row
