@@ -64,6 +64,11 @@ class LiveSerializer(serializers.Serializer[Any]):
         help_text="under how many targets this identity is shown; the others have /1 or /2 behind their id",
     )
     source = serializers.CharField(required=False, help_text="label of the feed")
+    heard_by = serializers.ListField(
+        child=serializers.CharField(),
+        required=False,
+        help_text="of one target alone: the feeds that have heard its identity within 20 to 30 minutes, sorted",
+    )
     country = serializers.CharField(required=False, help_text="of aircraft: ISO 3166 country of the address's block")
     silhouette = serializers.CharField(required=False, help_text="of aircraft: jet, heavy, prop, light, heli or glider")
     register = serializers.DictField(

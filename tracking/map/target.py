@@ -1,18 +1,22 @@
 """One live target: its whole document, and its last track, for the card of the map.
 
-As public as live state is. The document comes from Redis alone; the track is of PostgreSQL and answers 503 while that
-is away. Only who is live has a track here, of the last 24 hours and at most TRACK_POINTS: more is history, and that
-takes a key.
+As public as live state is. The document comes from Redis alone, and so do the feeds that heard the target, which are
+left out while the queue's Redis is away; the track is of PostgreSQL and answers 503 while that is away. Only who is
+live has a track here, of the last 24 hours and at most TRACK_POINTS: more is history, and that takes a key. Where
+several targets share an identity, the track is that of the one whose last position lies nearest to the document's.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import logging
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django.conf import settings
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from redis import RedisError
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -24,10 +28,15 @@ from tracking.api.common.throttles import ChangesRate
 from tracking.api.serializers import LiveSerializer
 from tracking.history import tracks
 from tracking.history.door import HistorySpan
+from tracking.history.tracks import Point
 from tracking.live.state import LiveKind, LiveState
 from tracking.live_api.live import LiveView
+from tracking.map.offers import asked
 from tracking.models import AircraftPosition, Position, VesselPosition
 from tracking.registry import documents
+from tracking.truth.budget import metres
+
+logger = logging.getLogger(__name__)
 
 TRACK_HOURS = 24
 TRACK_POINTS = 600
@@ -59,7 +68,7 @@ class LiveTarget(LiveView):
     @extend_schema(parameters=[_KEY], responses={200: LiveSerializer, **documented(404, 503)})
     def get(self, request: Request, key: str) -> Response:
         """Everything that is known of a live target, with the ages of its values."""
-        return Response(_document(self.kind, key))
+        return Response(_with_feeds(_document(self.kind, key)))
 
 
 class LiveBeside(LiveView):
@@ -70,7 +79,7 @@ class LiveBeside(LiveView):
     @extend_schema(parameters=[_KEY, _NUMBER], responses={200: LiveSerializer, **documented(404, 503)})
     def get(self, request: Request, key: str, number: int) -> Response:
         """What is known of a second or third target with this MMSI or address: see `tracks`."""
-        return Response(_document(self.kind, key, f"/{number}"))
+        return Response(_with_feeds(_document(self.kind, key, f"/{number}")))
 
 
 class TargetTrack(LiveView):
@@ -84,14 +93,19 @@ class TargetTrack(LiveView):
     @extend_schema(parameters=[_KEY], responses={200: TrackColumns, **documented(404, 503)})
     def get(self, request: Request, key: str) -> Response:
         """Its last 24 hours in at most 600 points that show the same line."""
-        document = _document(self.kind, key)
+        return self.answer(_document(self.kind, key))
+
+    def answer(self, document: dict[str, Any]) -> Response:
+        """The track of a document's target."""
         end = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=1)  # a sender's clock may be ahead
         start = end - dt.timedelta(hours=TRACK_HOURS)
-        fields = ("timestamp", "latitude", "longitude", *self.values.values())
-        span = HistorySpan(self.model, start, end, self.identity(document["id"]))
+        fields = ("timestamp", "latitude", "longitude", "track", *self.values.values())
+        span = HistorySpan(self.model, start, end, self.identity(document["id"].partition("/")[0]))
         points = tracks.points(span, fields, limit=TRACK_POINTS + 1)
         if len(points) > TRACK_POINTS:
             points = tracks.outline(span, fields, limit=TRACK_POINTS)
+        if document.get("tracks", 1) > 1 or "/" in document["id"]:
+            points = _of_one(points, document)
         return Response(
             {
                 "at": [round(point["timestamp"].timestamp(), 1) for point in points],
@@ -104,6 +118,41 @@ class TargetTrack(LiveView):
     def identity(self, key: str) -> Any:
         """What the column holds of a target: its MMSI as a number."""
         return int(key)
+
+
+class BesideTrack(TargetTrack):
+    """The last track of another target under the same identity."""
+
+    @extend_schema(parameters=[_KEY, _NUMBER], responses={200: TrackColumns, **documented(404, 503)})
+    def get(self, request: Request, key: str, number: int) -> Response:  # type: ignore[override]
+        """As of the first one."""
+        return self.answer(_document(self.kind, key, f"/{number}"))
+
+
+def _of_one(points: Sequence[Point], document: dict[str, Any]) -> list[Point]:
+    """The points of one of several targets, and those before there were others."""
+    last = {point["track"]: point for point in points}
+    if "lat" not in document or len(last) < 2:
+        return list(points)
+    away = {
+        number: metres(point["latitude"], point["longitude"], document["lat"], document["lon"])
+        for number, point in last.items()
+    }
+    mine = min(away, key=away.__getitem__)
+    others = min(point["timestamp"] for point in points if point["track"] != 0)
+    return [
+        point for point in points if point["track"] == mine or (point["track"] == 0 and point["timestamp"] < others)
+    ]
+
+
+def _with_feeds(document: dict[str, Any]) -> dict[str, Any]:
+    """The document, and which feeds have heard its identity lately, if that can be asked."""
+    try:
+        feeds = sorted(asked("feeds_that_heard", document["id"].partition("/")[0]))
+    except RedisError as error:
+        logger.warning("which feeds heard %s is not known: %s", document["id"], error)
+        return document
+    return document | {"heard_by": feeds}
 
 
 def _document(kind: LiveKind, text: str, beside: str = "") -> dict[str, Any]:
@@ -150,23 +199,37 @@ class LiveStation(LiveTarget):
     kind = LiveKind.STATION
 
 
-@extend_schema_view(get=extend_schema(operation_id="live_vessel_track"))
-class LiveVesselTrack(TargetTrack):
-    """The track of a ship."""
-
+class _OfVessel(TargetTrack):
     kind = LiveKind.VESSEL
-    model, column = VesselPosition, "vessel_id"
+    model = VesselPosition
     values = {"speed": "speed", "course": "course"}
 
 
-@extend_schema_view(get=extend_schema(operation_id="live_aircraft_track"))
-class LiveAircraftTrack(TargetTrack):
-    """The track of an aircraft."""
-
+class _OfAircraft(TargetTrack):
     kind = LiveKind.AIRCRAFT
-    model, column = AircraftPosition, "aircraft_id"
+    model = AircraftPosition
     values = {"speed": "ground_speed", "course": "heading", "altitude": "altitude", "ground": "on_ground"}
 
     def identity(self, key: str) -> Any:
         """The ICAO address."""
         return key
+
+
+@extend_schema_view(get=extend_schema(operation_id="live_vessel_track"))
+class LiveVesselTrack(_OfVessel):
+    """The track of a ship."""
+
+
+@extend_schema_view(get=extend_schema(operation_id="live_vessel_beside_track"))
+class LiveVesselBesideTrack(BesideTrack, _OfVessel):
+    """The track of another ship under the same MMSI."""
+
+
+@extend_schema_view(get=extend_schema(operation_id="live_aircraft_track"))
+class LiveAircraftTrack(_OfAircraft):
+    """The track of an aircraft."""
+
+
+@extend_schema_view(get=extend_schema(operation_id="live_aircraft_beside_track"))
+class LiveAircraftBesideTrack(BesideTrack, _OfAircraft):
+    """The track of another aircraft under the same address."""

@@ -17,5 +17,15 @@ urlpatterns: list[URLPattern] = [
     path("api/live/aircraft/<str:key>/track/", target.LiveAircraftTrack.as_view(), name="live-aircraft-track"),
     path("api/live/vessels/<str:key>/<int:number>/", target.LiveVesselBeside.as_view(), name="live-vessel-beside"),
     path("api/live/aircraft/<str:key>/<int:number>/", target.LiveAircraftBeside.as_view(), name="live-aircraft-beside"),
+    path(
+        "api/live/vessels/<str:key>/<int:number>/track/",
+        target.LiveVesselBesideTrack.as_view(),
+        name="live-vessel-beside-track",
+    ),
+    path(
+        "api/live/aircraft/<str:key>/<int:number>/track/",
+        target.LiveAircraftBesideTrack.as_view(),
+        name="live-aircraft-beside-track",
+    ),
     path("api/live/stations/<str:key>/", target.LiveStation.as_view(), name="live-station"),
 ]

@@ -5,7 +5,9 @@ import time
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.test import Client
+from redis import RedisError
 
 from tracking.live.state import LiveKind, LiveState, LiveUpdate
 from tracking.models import Aircraft, AircraftPosition, Vessel, VesselPosition
@@ -50,7 +52,45 @@ def test_a_document_is_whole_and_asks_no_database(client: Client) -> None:
         "speed": 12.3,
         "name": NAME,
         "ages": {},
+        "heard_by": [],
     }
+
+
+def test_it_tells_which_feeds_heard_it_unless_the_queue_is_away(client: Client, monkeypatch: Any) -> None:
+    heard()
+    config = type(apps.get_app_config("ingest"))
+    monkeypatch.setattr(config, "feeds_that_heard", lambda self, key: ["roof", "pier"] if key == "244660123" else [])
+    assert client.get("/api/live/vessels/244660123/").json()["heard_by"] == ["pier", "roof"]
+    heard(key="244660123/1")
+    assert client.get("/api/live/vessels/244660123/1/").json()["heard_by"] == ["pier", "roof"]
+
+    def broken(*args: Any) -> None:
+        raise RedisError
+
+    monkeypatch.setattr(config, "feeds_that_heard", broken)
+    assert "heard_by" not in client.get("/api/live/vessels/244660123/").json()
+
+
+@pytest.mark.django_db
+def test_of_two_ships_under_one_mmsi_each_has_its_own_track(client: Client) -> None:
+    stored(5)
+    now = dt.datetime.now(dt.UTC)
+    VesselPosition.objects.bulk_create(
+        VesselPosition(
+            vessel_id=244660123, timestamp=now - dt.timedelta(seconds=age), received_at=now, source="roof",
+            score=50, latitude=-33.0, longitude=151.0, track=1,
+        )
+        for age in (30, 100, 170)
+    )  # fmt: skip
+    ts = time.time()
+    both = {"tracks": 2, "name": NAME}
+    ships = [("244660123", 52.0, 4.0), ("244660123/1", -33.0, 151.0)]
+    LiveState(LiveKind.VESSEL).write([LiveUpdate(key, ts, lat, lon, static=both) for key, lat, lon in ships])
+    assert client.get("/api/live/vessels/244660123/track/").json()["lat"] == [51.996, 51.997, 51.998, 51.999, 52.0]
+    beside = client.get("/api/live/vessels/244660123/1/track/").json()
+    assert beside["lat"][-3:] == [-33.0] * 3
+    assert set(beside["lat"][:-3]) <= {51.996, 51.997}, "what was before there were two"
+    assert client.get("/api/live/vessels/244660123/2/track/").status_code == 404
 
 
 @pytest.mark.parametrize("key", ["244660999", "x", "0"])

@@ -51,6 +51,7 @@ export class Card {
       ["Speed", Number.isFinite(store.speed[row]) ? speed(store.speed[row]) : null, old(store.kind[row] === AIRCRAFT ? "ground_speed" : "speed"), feed],
       ["Heading", Number.isFinite(store.heading[row]) ? course(store.heading[row]) : null, old("heading"), feed],
       ["Altitude", Number.isFinite(store.altitude[row]) ? altitude(store.altitude[row]) : null, old("altitude"), feed],
+      ["Heard by", document.heard_by?.length > 1 ? document.heard_by.map(clean).join(", ") : null],
       ["Trust of the feed", document.score ? `${document.score} of 100` : null],
     ];
   }
