@@ -48,7 +48,12 @@ def visit(
     contexts = []
 
     def opened(
-        fragment: str = "#7/52.4/3.4", width: int = 1000, height: int = 700, member: User | None = None, **options: Any
+        fragment: str = "#7/52.4/3.4",
+        width: int = 1000,
+        height: int = 700,
+        member: User | None = None,
+        script: str = "",
+        **options: Any,
     ) -> Page:
         context = chromium.new_context(
             base_url=live_server.url,
@@ -62,6 +67,8 @@ def visit(
             session = client.cookies[settings.SESSION_COOKIE_NAME].value
             context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": live_server.url}])
         page = context.new_page()
+        if script:  # before any of the page's own
+            page.add_init_script(script)
         page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
         page.on(
             "console",
@@ -71,7 +78,9 @@ def visit(
         )
         page.on("request", lambda asked: foreign(asked.url))
         page.goto(f"/{fragment}")
-        page.locator("#state:is([data-state=live], [data-state=past])").wait_for(timeout=PATIENCE_SECONDS * 1000)
+        page.locator("#state:is([data-state=live], [data-state=past])").wait_for(
+            state="attached", timeout=PATIENCE_SECONDS * 1000
+        )
         page.locator("#list .row").first.wait_for(state="attached", timeout=PATIENCE_SECONDS * 1000)
         return page
 

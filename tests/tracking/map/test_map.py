@@ -88,13 +88,13 @@ def scripts(*pages: str) -> dict[str, bytes]:
         assert path, name
         found[name] = Path(str(path)).read_bytes()
         if "/vendor/" not in name:
-            imported = re.findall(r'from "(\.[^"]+)"', found[name].decode())
+            imported = re.findall(r'(?:from |import\()"(\.[^"]+)"', found[name].decode())
             wanted += [os.path.normpath(Path(name).parent / other) for other in imported]
     return found
 
 
 def test_every_script_of_the_page_is_there_and_small_enough_for_a_slow_line() -> None:
-    found = scripts("main", "around")
+    found = scripts("start", "around")
     ours = {Path(name).relative_to("map/js").as_posix() for name in found if "/vendor/" not in name}
     there = Path(str(finders.find("map/js/main.js"))).parent
     assert ours == {path.relative_to(there).as_posix() for path in there.rglob("*.js")}

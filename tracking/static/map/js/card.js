@@ -21,7 +21,7 @@ export class Card {
     render(html`<header>${glyph(store, row)}<span><h2>${titleOf(store, row)}</h2><small>${kindWord(store, row)} · ${store.id[row].toUpperCase()}</small></span>
         <button class="icon" title="Close (Esc)" aria-label="Close" @click=${() => actions.close()}>×</button></header>
       ${store.alarm[row] ? html`<p class="alarm">${store.alarm[row]}</p>` : nothing}
-      <p class="buttons">${this.#button("Follow", "f", actions.following(), actions.follow)}${this.#button("Track", "t", actions.tracking(), actions.track)}${this.#button("Copy link", "c", false, actions.copy)}</p>
+      ${actions.drawn === false ? nothing : html`<p class="buttons">${this.#button("Follow", "f", actions.following(), actions.follow)}${this.#button("Track", "t", actions.tracking(), actions.track)}${this.#button("Copy link", "c", false, actions.copy)}</p>`}
       <dl class="figures">${kind === STATION ? nothing : html`<div><dt>Speed</dt><dd>${speed(store.speed[row])}</dd></div>
         ${kind === AIRCRAFT ? html`<div><dt>Altitude</dt><dd>${store.ground[row] ? "on ground" : altitude(store.altitude[row])}</dd></div><div><dt>Track</dt><dd>${course(store.heading[row])}</dd></div><div><dt>Climb</dt><dd>${climb(store.climb[row])}</dd></div>`
           : html`<div><dt>Course</dt><dd>${course(store.course[row])}</dd></div><div><dt>Heading</dt><dd>${course(store.heading[row])}</dd></div><div><dt>Heard</dt><dd>${age(heard)} ago</dd></div>`}`}</dl>

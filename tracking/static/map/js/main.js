@@ -403,6 +403,6 @@ $("b-filters").addEventListener("click", (event) => { const open = $("filterbox"
 
 document.documentElement.dataset.theme = theme; store.dark = theme === "dark";
 if (begun.kiosk === "1") document.body.classList.add("kiosk");
-layer.big = +begun.scale || 1;
+layer.big = labels.big = Math.min(4, Math.max(0.5, +begun.scale || 1));
 fit(); drawKinds(); drawFilters(); drawHealth(); watchServers();
 setInterval(drawHealth, 1000); setInterval(watchServers, 15000); setInterval(() => { listSoon(); drawCard(); }, 2000);
