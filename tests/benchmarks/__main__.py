@@ -33,6 +33,7 @@ MODULES = {
     "lists": "lists",
     "archive": "archive",
     "truth": "truth",
+    "load": "load",
     "pipeline": "pipeline",
     "backfill": "backfill",
     "worker_memory": "worker_memory",

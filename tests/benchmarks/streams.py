@@ -86,21 +86,21 @@ def _listened(run: Run, clients: Clients) -> tuple[dict[str, Any], float]:
         with fresh(TEMPLATE) as name, ExitStack() as running:
             running.enter_context(workers(name))
             web, stream = free_port(), free_port()
-            running.enter_context(_process(name, "web", f"--port={web}"))
-            running.enter_context(_process(name, "stream", f"--port={stream}"))
+            running.enter_context(managed(name, "web", f"--port={web}"))
+            running.enter_context(managed(name, "stream", f"--port={stream}"))
             source = f"sim://?ships={SHIPS}&interval=1&moored=0"
-            running.enter_context(_process(name, "ingest", source, "--format", "nmea", "--live"))
-            _until_heard(name)
-            before, began = _positions(name), time.monotonic()
+            running.enter_context(managed(name, "ingest", source, "--format", "nmea", "--live"))
+            until_heard(name)
+            before, began = positions_booked(name), time.monotonic()
             said = _listeners(web, stream, seconds, clients)
-            rate = (_positions(name) - before) / (time.monotonic() - began)
-            waiting = _waiting()
+            rate = (positions_booked(name) - before) / (time.monotonic() - began)
+            waiting = waiting_batches()
     _verify(said["streams" if clients.streams else "polls"], rate, waiting, said)
     return said, rate
 
 
 @contextmanager
-def _process(name: str, *arguments: str) -> Iterator[None]:
+def managed(name: str, *arguments: str) -> Iterator[None]:
     """`manage.py` with these arguments on that database, until the end."""
     environment = {
         **os.environ,
@@ -135,23 +135,25 @@ def _listeners(web: int, stream: int, seconds: float, clients: Clients) -> dict[
     return said
 
 
-def _until_heard(name: str) -> None:
-    """Wait until positions are booked."""
+def until_heard(name: str, positions: int = SHIPS) -> None:
+    """Wait until so many positions are booked."""
     until = time.monotonic() + START_SECONDS
-    while _positions(name) < SHIPS:
+    while positions_booked(name) < positions:
         if time.monotonic() > until:
             raise Unverified("no positions are booked")
         time.sleep(0.5)
 
 
-def _positions(name: str) -> int:
+def positions_booked(name: str) -> int:
+    """Of the whole ledger."""
     with connected(name) as connection:
         row = connection.execute("SELECT coalesce(sum(positions), 0) FROM ingest_batch").fetchone()
     assert row is not None, "a sum is one row"
     return int(row[0])
 
 
-def _waiting() -> int:
+def waiting_batches() -> int:
+    """In the queue."""
     depths = get_broker().depths()
     return int(sum(depth.waiting + depth.pending for depth in depths.values()))
 

@@ -23,7 +23,7 @@ import numpy as np
 from django.conf import settings
 from django_redis import get_redis_connection
 
-from tracking.live.columns import EVERYWHERE, STATICS, VALUES, Columns, Drawn, decode, static_of, values_of
+from tracking.live.columns import EVERYWHERE, STATICS, VALUES, Columns, Drawn, drawn, static_of, values_of
 from tracking.live.log import SEQUENCE_BITS, number, text
 from tracking.live.state import CHANGES, DOCUMENTS_PER_READ, LiveKind, LiveState
 from tracking.registry.lookup import UNKNOWN as UNKNOWN_AIRCRAFT
@@ -205,7 +205,7 @@ class Mirror:
             for key, reply in zip(some, replies, strict=True):
                 if reply is not None:
                     self._take(
-                        kind, key, entries[key], decode(reply)[0], registered.get(address_of(key), UNKNOWN_AIRCRAFT)
+                        kind, key, entries[key], drawn(reply), registered.get(address_of(key), UNKNOWN_AIRCRAFT)
                     )
 
     def _take(self, kind: LiveKind, key: str, entry: int, document: Drawn, registered: Registered) -> None:

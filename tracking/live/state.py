@@ -11,7 +11,8 @@ behind the cache alias "live" (here vessels; aircraft and stations alike):
 
 A document is {"id", "ts", "lat", "lon", dynamic fields, "ages", static fields}. `ts` is the event time of the newest
 dynamic value, epoch seconds; `ages` holds the event time of each field (or "position") whose value is older than `ts`,
-so a field without an age is as fresh as `ts`. A document lives until `ts` + LIVE_TTL_SECONDS, by the server's clock.
+so a field without an age is as fresh as `ts`. Who reads gets no value that is LIVE_TTL_SECONDS older than `ts`: fields
+expire one by one, as documents do. A document lives until `ts` + LIVE_TTL_SECONDS, by the server's clock.
 One that lies ahead of that clock loses to a report that is not and is nearer to it, so a clock set back freezes no
 target. A target known by static reports alone has the `ts` of the newest of them and no position, and takes any dynamic
 value that follows, even a slightly older one. Numbers come back as they were written up to 15 significant digits;
@@ -52,6 +53,7 @@ _WRITE_SHA = hashlib.sha1(WRITE.encode(), usedforsecurity=False).hexdigest()
 class _DocumentPosition(msgspec.Struct):
     """What a document says of its position, and whether it has what every document leaves with."""
 
+    ts: float
     id: str | None = None
     lat: float | None = None
     lon: float | None = None
@@ -65,13 +67,19 @@ class _DocumentPosition(msgspec.Struct):
         return any(west <= self.lon <= east for west, east in _spans(box))
 
     def completed(self, key: str, document: bytes) -> bytes:
-        """The document's JSON with `id` and `ages`, which are not always kept."""
+        """The document's JSON with `id` and `ages`, which are not always kept, and without what has expired."""
+        if len(ages := bytes(self.ages)) > 2 and (expired := expired_of(self.ts, _times.decode(ages))):
+            if "position" in expired:
+                self.lat = self.lon = None
+            return msgspec.json.encode(_without(expired, {"id": key} | _document.decode(document)))
         missing = b"" if self.id is not None else b'"id":' + msgspec.json.encode(key) + b","
         missing += b"" if bytes(self.ages) else b'"ages":{},'
         return b"{" + missing + document[1:] if missing else document
 
 
 _places = msgspec.json.Decoder(list[_DocumentPosition])
+_times = msgspec.json.Decoder(dict[str, float])
+_document = msgspec.json.Decoder(Document)
 _documents = msgspec.json.Decoder(list[Document])
 
 
@@ -224,7 +232,9 @@ class LiveState:
             replies = client.execute_command("JSON.MGET", *(self.prefix + key for key in some), "$")
             for key, reply in zip(some, replies, strict=True):
                 if reply is not None:
-                    yield {"id": key, "ages": {}} | _documents.decode(reply)[0]
+                    document = {"id": key, "ages": {}} | _documents.decode(reply)[0]
+                    ages = document["ages"]
+                    yield _without(expired_of(document["ts"], ages), document) if ages else document
 
     def encoded(self, keys: Iterable[str]) -> Iterator[tuple[bytes, "_DocumentPosition"]]:
         """The documents that live, each as JSON and its position."""
@@ -234,7 +244,8 @@ class LiveState:
             for key, reply in zip(some, replies, strict=True):
                 if reply is not None:
                     place = _places.decode(reply)[0]
-                    yield place.completed(key, reply[1:-1]), place
+                    document = place.completed(key, reply[1:-1])
+                    yield document, place
 
     def _near(self, box: Box) -> Iterable[str]:
         """Keys of all the targets in the box and of a few beside it."""
@@ -247,6 +258,21 @@ class LiveState:
             pipeline.zrange(self.polar, south, north, byscore=True)
         # A cell of GEOSEARCH can come twice, and so can what lies in both halves of a box over the antimeridian.
         return dict.fromkeys(key for keys in pipeline.execute() for key in _texts(keys))
+
+
+def expired_of(ts: float, ages: Mapping[str, float]) -> list[str]:
+    """The fields, or "position", whose value is a TTL older than the newest of their document."""
+    limit = ts - settings.LIVE_TTL_SECONDS
+    return [name for name, at in ages.items() if at <= limit]
+
+
+def _without(expired: Iterable[str], document: Document) -> Document:
+    """The document without these fields and their ages."""
+    for name in expired:
+        del document["ages"][name]
+        for field in ("lat", "lon") if name == "position" else (name,):
+            document.pop(field, None)
+    return document
 
 
 def _target(kind: LiveKind, update: LiveUpdate) -> tuple[Any, ...]:

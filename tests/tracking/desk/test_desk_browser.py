@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from ingest.models import Feed
+from tests.support.axe import faults
 from tests.support.browser import launched
 from tests.support.letters import make_letter
 from tests.support.patience import PATIENCE_SECONDS
@@ -77,6 +78,17 @@ def test_the_desk_says_what_is_wrong_and_shows_every_panel_as_text(visit: Visit)
     titles = page.locator(".desk h2, .desk h3").all_text_contents()
     assert {"Live targets", "Queue", "Accounts, today", "Circuit breakers", "Stored a day"} <= set(titles)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_axe_finds_nothing_on_the_desk(visit: Visit, scheme: Any, width: int) -> None:
+    page = visit.page
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 900})
+    page.reload()
+    page.locator(".verdict").wait_for(timeout=PATIENCE_SECONDS * 1000)
+    assert faults(page) == []
 
 
 def test_the_page_asks_again_by_itself_and_not_while_it_is_paused_or_hidden(visit: Visit) -> None:

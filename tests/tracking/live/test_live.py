@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -441,3 +442,23 @@ def test_the_script_itself_refuses_a_position_before_its_first_write(vessels, li
     with pytest.raises(Exception, match="position out of range: 212"):
         vessels.write([at(now), at(now, 10.0, 180.5, "212")])
     assert live_redis.dbsize() == 0
+
+
+def test_fields_expire_one_by_one_for_whoever_reads(vessels: LiveState, settings: Any) -> None:
+    now = time.time()
+    vessels.write([LiveUpdate("1", now - 400, 54.0, 10.0, {"heading": 91, "speed": 5.0}, static={"name": "A"})])
+    vessels.write([LiveUpdate("1", now - 200, None, None, {"speed": 6.0})])
+    vessels.write([LiveUpdate("1", now, None, None, {"course": 7.0})])
+
+    def read() -> tuple[dict[str, Any], dict[str, Any]]:
+        (encoded, _), *none = vessels.encoded(["1"])
+        assert not none
+        return vessels.get("1") or {}, json.loads(encoded)
+
+    whole, encoded = read()
+    assert whole == encoded and whole["ages"].keys() == {"position", "heading", "speed"}
+    settings.LIVE_TTL_SECONDS = 300
+    one, other = read()
+    left = {"id": "1", "ts": now, "speed": 6.0, "course": 7.0, "name": "A", "ages": {"speed": pytest.approx(now - 200)}}
+    assert one == other == left
+    assert vessels.in_box(9, 53, 11, 55) == vessels.encoded_in_box(9, 53, 11, 55, 10) == []

@@ -1,27 +1,18 @@
 """The map for everybody: axe finds nothing in dark or light, and the keyboard reaches all of it."""
 
 import datetime as dt
-from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.models import User
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
+from tests.support.axe import faults
 from tests.support.past_world import remember
 from tests.support.patience import PATIENCE_SECONDS
 from tests.tracking.map.conftest import Visit, picture
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, databases=["default", "direct"])]
 expect.set_options(timeout=PATIENCE_SECONDS * 1000)
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-
-
-def faults(page: Page) -> list[tuple[str, str]]:
-    """What axe finds: the rule and the element."""
-    options: dict[str, Any] = {"runOnly": {"type": "tag", "values": RULES}, "resultTypes": ["violations"]}
-    found = Axe().run(page, options=options).response["violations"]
-    return [(one["id"], node["html"][:160]) for one in found for node in one["nodes"]]
 
 
 @pytest.fixture

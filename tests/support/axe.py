@@ -1,0 +1,15 @@
+"""What axe finds on a page, by the rules of WCAG 2.2 AA and its own best practice."""
+
+from typing import Any
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+def faults(page: Page) -> list[tuple[str, str]]:
+    """Each violation: the rule and the element."""
+    options: dict[str, Any] = {"runOnly": {"type": "tag", "values": RULES}, "resultTypes": ["violations"]}
+    found = Axe().run(page, options=options).response["violations"]
+    return [(one["id"], node["html"][:160]) for one in found for node in one["nodes"]]
