@@ -44,8 +44,9 @@ def _first_days(today: dt.date) -> dict[PositionKind, dt.date]:
 
 
 def judge_history() -> str:
-    """Judge what was stored since the last time; the counts as text. Raises django.db errors."""
-    done = judge.judge_all()
+    """Judge what was stored since the last time, as much as fits into a run; the counts as text. Raises django.db
+    errors."""
+    done = judge.judge_all(seconds=judge.RUN_SECONDS)
     return f"{done.rows} positions of {done.identities} targets read, {done.changed} numbers changed"
 
 

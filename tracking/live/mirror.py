@@ -204,9 +204,7 @@ class Mirror:
             registered = register.remembered({address_of(key) for key in some}) if kind is LiveKind.AIRCRAFT else {}
             for key, reply in zip(some, replies, strict=True):
                 if reply is not None:
-                    self._take(
-                        kind, key, entries[key], drawn(reply), registered.get(address_of(key), UNKNOWN_AIRCRAFT)
-                    )
+                    self._take(kind, key, entries[key], drawn(reply), registered.get(address_of(key), UNKNOWN_AIRCRAFT))
 
     def _take(self, kind: LiveKind, key: str, entry: int, document: Drawn, registered: Registered) -> None:
         if document.lat is None or document.lon is None:

@@ -16,6 +16,8 @@ One judge at a time, by a lock of PostgreSQL. Raw rows are never changed otherwi
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -43,7 +45,8 @@ from tracking.truth.verdicts import IdentityVerdict
 
 logger = logging.getLogger(__name__)
 
-NOTES = 1000  # batches a pass
+NOTES = 200  # batches a pass, which must end long before the time-out of a task
+RUN_SECONDS = 20.0  # of passes; what is left is for the next run, so that a backlog keeps no worker from its batches
 EXPECTED_ROWS = 50_000  # read at once, at the pace of a ship: more would stay in a worker's memory, 0.3 KB a row
 _PACE_MS = 8000
 _LOCK = 0x7472_7468
@@ -79,10 +82,11 @@ def judge(limit: int = NOTES) -> Judged | None:
         return Judged(len(taken.ids), *counts)
 
 
-def judge_all(limit: int = NOTES) -> Judged:
-    """Passes until nothing is left; their sums. Raises django.db errors."""
+def judge_all(limit: int = NOTES, seconds: float = math.inf) -> Judged:
+    """Passes until nothing is left, or none is begun after so many seconds; their sums. Raises django.db errors."""
     done = Judged(0, 0, 0, 0)
-    while (one := judge(limit)) is not None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and (one := judge(limit)) is not None:
         done = Judged(*map(sum, zip(done, one, strict=True)))
     return done
 

@@ -32,7 +32,7 @@ BEFORE = dt.timedelta(days=1)  # the longest that TAIL positions of one track ca
 FOREVER_MS = 253_402_214_400_000  # the end of the year 9999, almost
 BEFORE_PART, WITHIN_PART, AFTER_PART, BEYOND_PART = range(4)
 MANY = 500  # identities, from which rows are read by time
-RECENT_MS = 900_000  # rows that were stored since lie together
+RECENT_MS = 240_000  # rows stored since lie together; whoever is further behind has more of each identity
 LEAD_MS = 45_000  # read before the spans: in it lie the last TAIL positions of most ships under way
 MOST_BY_TIME = 200_000  # rows
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
+from tracking.postgresql import arrays
 from tracking.truth import notes
 from tracking.truth.fleets import WINDOW_MS, fleets
 from tracking.truth.fleets import FleetJump as Jumped
@@ -21,7 +22,22 @@ from tracking.truth.notes import Touched, milliseconds, moment
 from tracking.truth.reading import AFTER_MS, IdentitySpan, SubjectTable, as_key
 from tracking.truth.rule import ACCEPTED, Fold, RefusalCode
 
+ROWS_AT_ONCE = 5_000
+
 _NEVER = 2**62
+_ENTER = f"""
+    INSERT INTO {RefusedPosition._meta.db_table} AS t (
+        subject, identity, "timestamp", latitude, longitude, source, reason, distance_m, seconds, budget_m,
+        decision, note
+    )
+    SELECT '{{subject}}', *, {RefusedPosition.Decision.NONE.value}, '' FROM unnest(
+        %b::text[], %b::timestamptz[], %b::float8[], %b::float8[], %b::text[], %b::smallint[],
+        %b::float8[], %b::float8[], %b::float8[]
+    )
+    ON CONFLICT (subject, identity, "timestamp") DO UPDATE SET
+        reason = excluded.reason, latitude = excluded.latitude, longitude = excluded.longitude,
+        source = excluded.source, distance_m = excluded.distance_m, seconds = excluded.seconds,
+        budget_m = excluded.budget_m"""
 
 
 class IdentityVerdict(NamedTuple):
@@ -90,6 +106,7 @@ def _write_disputes(source: SubjectTable, verdicts: Sequence[IdentityVerdict]) -
     _delete(source, verdicts, Dispute._meta.db_table, '(t.since BETWEEN v.first AND v.last OR t."until" IS NULL)')
     Dispute.objects.bulk_create(
         rows,
+        ROWS_AT_ONCE,
         update_conflicts=True,
         unique_fields=["subject", "identity", "since"],
         update_fields=["until", "judged_until", "state"],
@@ -115,6 +132,7 @@ def _write_jumps(source: SubjectTable, verdicts: Sequence[IdentityVerdict]) -> l
     gone = _delete(source, verdicts, Jump._meta.db_table, "t.at BETWEEN v.first AND v.last", "t.at")
     Jump.objects.bulk_create(
         rows,
+        ROWS_AT_ONCE,
         update_conflicts=True,
         unique_fields=["subject", "identity", "at"],
         update_fields=["latitude", "longitude", "from_latitude", "from_longitude", "number"],
@@ -210,35 +228,19 @@ def _write_numbers(source: SubjectTable, numbers: Iterable[tuple[IdentityVerdict
 
 def _write_refused(source: SubjectTable, changed: Sequence[_Changed], folds: dict[str, Fold]) -> None:
     """Enter what is refused now, and take out what is not, unless an operator has said something of it."""
-    rows = []
-    for row in changed:
-        if row.number < 0:
-            measure = folds[row.identity].measures.get(milliseconds(row.at))
-            rows.append(_refused(source, row, *(measure or (None, None, None))))
     _take_out(source, [row for row in changed if row.number >= 0])
-    RefusedPosition.objects.bulk_create(
-        rows,
-        update_conflicts=True,
-        unique_fields=["subject", "identity", "timestamp"],
-        update_fields=["reason", "latitude", "longitude", "source", "distance_m", "seconds", "budget_m"],
-    )
+    refused = [row for row in changed if row.number < 0]
+    for start in range(0, len(refused), ROWS_AT_ONCE):
+        rows = [_refused(row, folds[row.identity]) for row in refused[start : start + ROWS_AT_ONCE]]
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        # By arrays: Django's own bulk_create takes twenty times as long, and a kilobyte a row.
+        arrays.execute("default", _ENTER.format(subject=source.subject.value), columns)
 
 
-def _refused(
-    source: SubjectTable, row: _Changed, distance: float | None, seconds: float | None, budget: float | None
-) -> RefusedPosition:
-    return RefusedPosition(
-        subject=source.subject,
-        identity=row.identity,
-        timestamp=row.at,
-        latitude=row.latitude,
-        longitude=row.longitude,
-        source=row.source,
-        reason=row.number,
-        distance_m=distance,
-        seconds=seconds,
-        budget_m=budget,
-    )
+def _refused(row: _Changed, fold: Fold) -> tuple[Any, ...]:
+    """A row of _ENTER."""
+    measure = fold.measures.get(milliseconds(row.at)) or (None, None, None)
+    return row.identity, row.at, row.latitude, row.longitude, row.source, row.number, *measure
 
 
 def _take_out(source: SubjectTable, rows: Sequence[_Changed]) -> None:

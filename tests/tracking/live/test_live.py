@@ -445,7 +445,7 @@ def test_the_script_itself_refuses_a_position_before_its_first_write(vessels, li
 
 
 def test_fields_expire_one_by_one_for_whoever_reads(vessels: LiveState, settings: Any) -> None:
-    now = time.time()
+    now = round(time.time(), 3)
     vessels.write([LiveUpdate("1", now - 400, 54.0, 10.0, {"heading": 91, "speed": 5.0}, static={"name": "A"})])
     vessels.write([LiveUpdate("1", now - 200, None, None, {"speed": 6.0})])
     vessels.write([LiveUpdate("1", now, None, None, {"course": 7.0})])

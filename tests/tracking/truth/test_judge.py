@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 from io import StringIO
+from types import SimpleNamespace
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -244,3 +245,17 @@ def test_the_api_lists_disputes_with_the_last_place_of_each_open_track(admin_cli
     assert admin_client.get("/api/disputes/?open=false").json()["results"] == []
     assert admin_client.get("/api/disputes/?identity=1").json()["results"] == []
     assert admin_client.get("/api/disputes/?identities=1").status_code == 400
+
+
+def test_a_run_that_has_no_time_left_leaves_the_rest_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    for one in sail(10, teleports=(5,)):
+        process(one)
+    ticks = iter(range(100))
+    monkeypatch.setattr(judge, "time", SimpleNamespace(monotonic=lambda: float(next(ticks))))
+    assert judge.judge_all(limit=2, seconds=3.0).notes == 4
+    monkeypatch.setattr(judge, "RUN_SECONDS", 0.0)
+    assert tasks.judge_history() == "0 positions of 0 targets read, 0 numbers changed"
+    assert Unjudged.objects.count() == 6
+    monkeypatch.setattr(judge, "RUN_SECONDS", 50.0)
+    tasks.judge_history()
+    assert (Unjudged.objects.count(), tracks().count(-1)) == (0, 1)

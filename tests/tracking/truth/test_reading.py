@@ -31,7 +31,7 @@ def now() -> Iterator[int]:
 
 
 def sow(now: int, keys: list[Key]) -> None:
-    """Rows of the last quarter of an hour, some refused, some of a second track; a few of an hour ago."""
+    """Rows of the last minutes, some refused, some of a second track; a few of an hour ago."""
     chance = random.Random(3)
     fields = (
         ("vessel_id", "speed", "course") if isinstance(keys[0], int) else ("aircraft_id", "ground_speed", "heading")

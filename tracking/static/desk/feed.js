@@ -17,7 +17,7 @@ let timer = 0;
 
 function chart(title, values, tone, since) {
   const top = Math.max(...values);
-  return html`<section class="card tile"><h3>${title}</h3>
+  return html`<section class="card tile"><h2>${title}</h2>
     <p class="figure"><b>${count(values.at(-1))}</b>at most ${count(top)}</p>
     ${spark(values, `${title}, last hour`, tone)}<p class="ends"><span>${clock(since)}</span><span>now (UTC)</span></p></section>`;
 }

@@ -26,7 +26,7 @@ export function desk({ figures, age, paused, late, pointed, queued, on }) {
 function verdict(found, age, paused, late, on) {
   const shown = found.troubles.slice(0, 4), more = found.troubles.length - shown.length;
   return html`<section class="verdict ${late ? "late" : found.state}" aria-label="Verdict">
-    <div><h2 role="status">${late ? "No news from the server." : found.headline}</h2>
+    <div role="status"><h2>${late ? "No news from the server." : found.headline}</h2>
       ${shown.length ? html`<ul>${shown.map((each) => html`<li>${capital(each.text)}${each.url ? html` · <a href=${each.url}>look</a>` : nothing}</li>`)}
         ${more > 0 ? html`<li>and ${more} more</li>` : nothing}</ul>` : nothing}</div>
     <p class="fresh"><span>${paused ? "Paused" : `Refreshed ${span(age)} ago`}</span><button type="button" aria-pressed=${paused} @click=${on.pause}>${paused ? "Go on" : "Pause"}</button></p>
@@ -56,8 +56,8 @@ function tiles({ feeds: found, live, queue }, queued) {
 const spool = (found) => (!found ? "spool unusable" : found.entries ? `${count(found.entries)} in the spool` : "spool empty");
 
 function tile(title, figure, unit, panel, about, drawing) {
-  if (panel.error) return html`<section class="card tile"><h3>${title}</h3>${away(panel)}</section>`;
-  return html`<section class="card tile"><h3>${title}</h3><p class="figure"><b>${figure}</b>${unit}</p>
+  if (panel.error) return html`<section class="card tile"><h2>${title}</h2>${away(panel)}</section>`;
+  return html`<section class="card tile"><h2>${title}</h2><p class="figure"><b>${figure}</b>${unit}</p>
     <p class="about">${about().filter(Boolean).join(" · ")}</p>${drawing() || nothing}</section>`;
 }
 
