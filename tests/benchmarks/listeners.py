@@ -35,7 +35,7 @@ class Received:
 
     def take(self, body: dict[str, Any], west: float, number: int, took: float = 0.0, size: int = 0) -> None:
         """An answer of a client whose box begins at `west`."""
-        now, told = time.time(), body["vessel"]
+        now, told = time.time(), body["aircraft"]
         if body["reset"] or now < self.wait_until:
             return
         self.took.append(took)
@@ -52,7 +52,7 @@ class Received:
 def _box(number: int) -> tuple[float, str]:
     """The west edge of a client's box, and the box."""
     west = -180 + number % SLICES * 360 / SLICES
-    return west, f"bbox={west:g},-90,{west + 360 / SLICES:g},90&kinds=vessel"
+    return west, f"bbox={west:g},-90,{west + 360 / SLICES:g},90&kinds=aircraft"
 
 
 async def _listen(client: httpx.AsyncClient, port: int, number: int, received: Received) -> None:
