@@ -1,21 +1,16 @@
 """What django-q2 calls: housekeeping of the position tables, in `history`, their judging, in `truth`, and `events`."""
 
 import datetime as dt
-import logging
 
 from django.conf import settings
 
 from tracking.events import keeping, silence, verdicts
 from tracking.events.notices import sending
-from tracking.history import partitions, replay, retention
-from tracking.history.archiving import archiver
-from tracking.history.engine import ArchiveUnread
+from tracking.history import partitions, retention
+from tracking.models import ArchivedDay
 from tracking.truth import forgetting, judge
 from tracking.truth.models import PositionKind
 from tracking.truth.reading import SOURCES
-
-FILM_SECONDS = 10.0  # of the minute that the task has
-logger = logging.getLogger(__name__)
 
 
 def keep_house() -> str:
@@ -30,10 +25,9 @@ def keep_house() -> str:
         return f"{made} partitions made, nothing dropped: {refusal}"
     dropped = retention.apply(today)
     forgotten = forgetting.forget(dt.datetime.combine(today, dt.time(), dt.UTC), _first_days(today))
-    archived = f"{_drop_archived(today)}, {_keep_films()}, {archiver.start(today)}"
     return (
         f"{made} partitions made, {dropped.partitions} dropped, {dropped.left} left for the next run, "
-        f"{dropped.rows} rows of the default partitions deleted, {forgotten} verdicts forgotten, {archived}"
+        f"{dropped.rows} rows of the default partitions deleted, {forgotten} verdicts forgotten, {_keep_archive(today)}"
     )
 
 
@@ -41,6 +35,15 @@ def _first_days(today: dt.date) -> dict[PositionKind, dt.date]:
     """The first day of positions that is kept, of those subjects that do not keep all."""
     edges = retention.edges(today)
     return {subject: edges[source.table] for subject, source in SOURCES.items() if source.table in edges}
+
+
+def _keep_archive(today: dt.date) -> str:
+    """What is done for the archive, where there is one: reading Parquet takes 60 MB of a worker."""
+    if not settings.ARCHIVE_AFTER_DAYS and not ArchivedDay.objects.exists():
+        return "archiving is off"
+    from tracking.history.archiving import house
+
+    return house.keep(today)
 
 
 def judge_history() -> str:
@@ -63,23 +66,3 @@ def send_notifications() -> str:
     """Send what is due; the counts as text. Raises django.db errors."""
     done = sending.send_due()
     return f"{done.sent} sent, {done.later} put off, {done.unknown} unknown, {done.given_up} given up"
-
-
-def _keep_films() -> str:
-    """Make the replay of closed hours; a storage that is away waits for the next run, and the replay does without."""
-    if not settings.ARCHIVE_AFTER_DAYS:
-        return "no hours kept"
-    try:
-        return f"{replay.keep_hours(dt.datetime.now(dt.UTC), FILM_SECONDS)} hours kept"
-    except (OSError, ArchiveUnread) as error:
-        logger.warning("the replay of closed hours was not made: %s", error)
-        return "hours not kept, the storage is away"
-
-
-def _drop_archived(today: dt.date) -> str:
-    """Drop archived days that are too old; a storage that is away waits for the next run."""
-    try:
-        return f"{archiver.drop_before(today)} archived days dropped"
-    except OSError as error:
-        logger.warning("archived days were not dropped: %s", error)
-        return "archived days not dropped, the storage is away"

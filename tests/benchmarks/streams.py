@@ -5,8 +5,9 @@ pollers a second, as many open maps: how long they wait for an answer.
 
 Simulated aircraft (`sim://`) report once a second through collector, queue, workers and PostgreSQL into live state;
 clients listen and poll in a process of their own, on ten boxes side by side. An age is counted from when a position was
-sent until a client has its row: lines of SBS tell that to a millisecond, those of ships only to a second. Verified: no client was refused, no row lies outside its box, most boxes
-had rows, as many rows a second arrive as the ledger books positions, within a tenth, and the queue did not grow.
+sent until a client has its row: lines of SBS tell that to a millisecond, those of ships only to a second. Verified: no
+client was refused, no row lies outside its box, most boxes had rows, as many rows a second arrive as the ledger books
+positions, within a tenth (who polls is told of the last report alone), and the queue did not grow.
 """
 
 from __future__ import annotations
