@@ -45,7 +45,8 @@ class Received:
         longitude = 0
         for difference in told["lon"]:
             longitude += difference
-            self.outside += not west * 1e5 - 1e5 <= longitude <= (west + 360 / SLICES) * 1e5 + 1e5
+            # One that has just left is told once more, and may be across 180 degrees.
+            self.outside += (longitude - (west - 1) * 1e5) % 360e5 > (360 / SLICES + 2) * 1e5
         self.rows[number % SLICES] += len(told["id"])
 
 

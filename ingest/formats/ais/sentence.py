@@ -24,6 +24,7 @@ from ingest.formats.common import times
 _BEGINNING = re.compile(rb"[!$][^!$]{2}VD[MO],|(?<![^\s,;:|\\\"'>)\]])[A-Z]{2}VD[MO],(?=[1-9],[1-9],)")
 _OTHER = re.compile(rb"\$(?!..VD[MO],)[A-Z]{4,6},[^*$!]{0,90}\*[0-9A-Fa-f]{2}")
 _STATION_BEHIND = re.compile(rb"(?:^|,)([rb][0-9A-Za-z_-]{2,})(?=,|\s*$)")
+_MARK, _ALONE = ord("!"), (b"VDM,", b"VDO,")
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 
 
@@ -65,7 +66,9 @@ def parse_all(line: bytes) -> list[Sentence | str]:
     and what stands between two belongs to the second; else a time between them is that of the first. A sentence that
     says no time has that of the one before.
     """
-    starts = [found.start() for found in _BEGINNING.finditer(line)]
+    # Most lines are one sentence and nothing in front, which needs no search.
+    alone = line[3:7] in _ALONE and line[0] == _MARK and line.count(b"VD") == line.count(b"!") == 1 and b"$" not in line
+    starts = [0] if alone else [found.start() for found in _BEGINNING.finditer(line)]
     if not starts:
         return []
     if len(starts) == 1:

@@ -74,7 +74,8 @@ class LineAssembly(Counting, ABC):
         return Message(heard, raw, added)
 
     def _each(self, lines: list[tuple[bytes, int]], arrival: int | None) -> Iterator[Message]:
-        for line, size in self._apart(lines):
+        several = type(self).parts is not LineAssembly.parts
+        for line, size in self._apart(lines) if several else lines:
             self.offset += size
             self.lines += 1
             before = self.foreign, self.sentences
