@@ -15,7 +15,7 @@ from ingest.simulator import Simulation, parse_url
 from ingest.simulator.simulation import Transmission, milliseconds
 from ingest.sources.common.contract import Chunk, LiveSource, SourceError
 
-TICK_SECONDS = 0.25
+TICK_SECONDS = 0.1
 CHUNK_MS = 10  # what is sent within this time travels together
 LATE_SECONDS = 10
 
