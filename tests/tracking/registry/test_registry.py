@@ -252,6 +252,7 @@ def test_the_live_api_shows_it_beside_what_was_heard(client: Client, settings: A
     assert (known["country"], known["silhouette"]) == ("IE", "jet")
     assert not {"register", "country", "silhouette"} & unknown.keys()
     one = client.get("/api/live/aircraft/4ca2d6/").json()
+    assert one.pop("heard_by") == []
     assert one == known
 
 
