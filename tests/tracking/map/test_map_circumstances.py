@@ -83,6 +83,30 @@ def test_on_both_sides_of_180_degrees_targets_are_seen_and_pointed_at(visit: Vis
         expect(page.locator("#tip")).to_contain_text(name)
 
 
+SMALL = """() => {
+    const shown = [...document.querySelectorAll("button, input:not([type=checkbox]), select")]
+        .filter((one) => one.checkVisibility());
+    const sized = shown.map((one) => [one.getBoundingClientRect(), one.id || one.textContent.trim()]);
+    const small = sized.filter(([box]) => box.width && Math.min(box.width, box.height) < 40);
+    return small.map(([box, name]) => `${name} ${Math.round(box.width)}x${Math.round(box.height)}`);
+}"""
+
+
+def test_on_a_phone_everything_can_be_hit_with_a_finger(visit: Visit) -> None:
+    page = visit("#7/52.4/3.4", 390, 844, has_touch=True, is_mobile=True)
+    small = {"map": page.evaluate(SMALL)}
+    page.locator("#b-list").tap()
+    page.locator("#b-filters").tap()
+    small["filters"] = page.evaluate(SMALL)
+    page.locator("#b-filters").tap()
+    page.locator("#list .row").first.tap()
+    expect(page.locator("#card")).to_be_visible()
+    small["card"] = page.evaluate(SMALL)
+    picture(page, "finger")
+    assert small == {"map": [], "filters": [], "card": []}
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 def test_a_wall_shows_the_map_alone_in_large_type(visit: Visit) -> None:
     page = visit("#7/52.4/3.4&kiosk=1&scale=1.5", 2560, 1440)
     for panel in ("#top", "#side", "#replay", ".tools"):
