@@ -21,43 +21,47 @@ from ingest.errors import Rejected
 from ingest.formats.common import aircraft, json_values, times
 from ingest.formats.common.context import Context
 from ingest.formats.common.documents import Entry, epoch_ms
+from ingest.formats.common.ranges import MMSI_MAX
 from ingest.formats.common.track_points import TrackOf, TrackPoint, is_name, reported
 from ingest.reports import AircraftReport, Decoded, Message
 
 NAMES = ("mmsi", "icao", "icao24", "hex", "name", "id")
 TIMES = ("coordTimes", "times", "timestamps")
 MAX_POINT_BYTES = 512
+GREATEST = 1e15  # of any number that is meant
 _NUMBERS = ("latitude", "longitude", "altitude", "ground_speed", "heading", "vertical_rate")
 
 
-class _LineString(msgspec.Struct):
-    coordinates: list[msgspec.Raw]
+class _Geometry(msgspec.Struct):
+    type: str
+    coordinates: msgspec.Raw
 
 
-class _Lines(msgspec.Struct):
-    coordinates: list[list[msgspec.Raw]]
-
-
-_read_line, _read_lines = msgspec.json.Decoder(_LineString).decode, msgspec.json.Decoder(_Lines).decode
-_read = msgspec.json.Decoder(dict[str, Any]).decode
+_read_geometry = msgspec.json.Decoder(_Geometry).decode
+_read_line = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_read_lines = msgspec.json.Decoder(list[list[msgspec.Raw]]).decode
+_read_properties = msgspec.json.Decoder(dict[str, Any] | None).decode
 _read_point = msgspec.json.Decoder(list[float]).decode
 _read_track = msgspec.json.Decoder(TrackOf).decode
 
 
 def points(feature: Mapping[str, Any]) -> Iterator[Entry] | None:
-    """The points of a feature's line; None where its geometry is none. Raises what is in `json_values.BROKEN`."""
-    geometry = bytes(feature.get("geometry", b""))
-    if b"LineString" not in geometry[:200] + geometry[-200:]:
+    """The points of a feature's line; None where its geometry is none. One that cannot be read costs itself alone."""
+    raw = bytes(feature.get("geometry", b""))
+    if b"LineString" not in raw[:200] + raw[-200:]:
         return None
-    kind = _read(geometry).get("type")
-    if kind not in ("LineString", "MultiLineString"):
-        return None
-    lines = [_read_line(geometry).coordinates] if kind == "LineString" else _read_lines(geometry).coordinates
-    said = _read(bytes(feature.get("properties") or b"{}"))
-    given = _times(said)
-    if kind == "LineString":
-        given = [given]
-    return _entries(lines, given, _name(feature, said))
+    try:
+        geometry = _read_geometry(raw)
+        if geometry.type not in ("LineString", "MultiLineString"):
+            return None
+        said = _read_properties(bytes(feature.get("properties", b"null"))) or {}
+        times_of, coordinates = _times(said), bytes(geometry.coordinates)
+        name = _name(feature, said)
+        if geometry.type == "LineString":
+            return _entries([_read_line(coordinates)], [times_of], name)
+        return _entries(_read_lines(coordinates), times_of, name)
+    except json_values.BROKEN:
+        return iter([Entry(b"", None)])
 
 
 def _entries(lines: Sequence[Sequence[msgspec.Raw]], given: Sequence[Any], name: str) -> Iterator[Entry]:
@@ -95,14 +99,20 @@ def _name(feature: Mapping[str, Any], said: Mapping[str, Any]) -> str:
     """Whose track it is, empty where nothing says that."""
     values = {name: msgspec.json.decode(bytes(value)) for name, value in feature.items() if name in NAMES}
     values |= {name.lower(): value for name, value in said.items()}
-    names = (f"{value:09}" if type(value) is int else str(value) for value in map(values.get, NAMES))
-    return next(filter(is_name, names), "")
+    return next(filter(is_name, map(_as_name, map(values.get, NAMES))), "")
+
+
+def _as_name(value: Any) -> str:
+    """An MMSI as a number has no leading zeros. Bounded first: a number of JSON may have thousands of digits."""
+    if type(value) is int and 0 < value <= MMSI_MAX:
+        return f"{value:09}"
+    return value if isinstance(value, str) else ""
 
 
 def of_aircraft(said: Mapping[str, Any], message: Message, context: Context) -> Decoded:
     """A position of an aircraft as this project exports it, its keys in lower case. Raises Rejected."""
     values: dict[str, Any] = {name: said.get(name) for name in _NUMBERS}
-    if any(isinstance(value, bool) or not isinstance(value, int | float | None) for value in values.values()):
+    if not all(value is None or _is_number(value) for value in values.values()):
         raise Rejected("undecodable")
     latitude, longitude = values["latitude"], values["longitude"]
     if latitude is None or longitude is None:
@@ -116,11 +126,15 @@ def of_aircraft(said: Mapping[str, Any], message: Message, context: Context) -> 
     return Decoded(report)
 
 
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) < GREATEST
+
+
 def decode(message: Message, context: Context) -> Decoded:
     """A point to its position. Raises Rejected."""
     name = json_values.read(_read_track, message.added).name
     place = json_values.read(_read_point, message.raw)
-    if len(place) < 2:
+    if len(place) < 2 or not all(map(_is_number, place)):
         raise Rejected("undecodable")
     height = place[2] if len(place) > 2 else None
     return Decoded(reported(name, TrackPoint(place[1], place[0], height=height), message, context))

@@ -140,6 +140,29 @@ def test_what_a_line_lacks_is_the_reason_of_its_points(properties: str, reasons:
     assert_accounted(assembly)
 
 
+def test_a_line_that_cannot_be_read_costs_itself_alone() -> None:
+    good = line(PLACES, f'{{"mmsi":211000001,{TWO}}}')[:-2]
+    broken = b"".join(
+        b',{"type":"Feature","geometry":{"type":"LineString","coordinates":%b},"properties":%b}' % pair
+        for pair in ((b"null", b"{}"), (b"[[1,2]]", b"null"), (b"[[1,2]]", b'{"mmsi":1%b}' % (b"0" * 5000)))
+    )
+    assembly = AisJsonAssembly(Setup(arrival_clock))
+    messages = [*assembly.feed(good + broken + b"]}", NOW), *assembly.flush(NOW)]
+    assert assembly.counts().malformed == {"entry_broken": 2, "identity_missing": 1}
+    assert len(messages) == 2
+    assert_accounted(assembly)
+
+
+@pytest.mark.parametrize("number", [b"1e308", b"1" + b"0" * 400])
+def test_numbers_that_nobody_means_are_refused(number: bytes) -> None:
+    place = b'{"type":"Point","coordinates":[2.5,1.5]}'
+    told = b'"aircraft_id":"3c6444","timestamp":"2023-11-01T12:00:00Z","altitude":%b' % number
+    feature = b'{"type":"Feature","geometry":%b,"properties":{%b}}' % (place, told)
+    for data in (feature, line(f"[[10,54,{number.decode()}]]", '{"mmsi":211000001,"times":[1698840000]}')):
+        with pytest.raises(Rejected):
+            said(data)
+
+
 def test_what_was_exported_comes_in_again() -> None:
     at = dt.datetime(2023, 11, 1, 12, tzinfo=dt.UTC)
     ship = {"vessel_id": 2110001, "timestamp": at, "latitude": 54.1, "longitude": -10.5, "speed": 7.5, "heading": 91}
