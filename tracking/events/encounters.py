@@ -100,7 +100,7 @@ def tell(heard: Sequence[LiveShip], now: float) -> int:
 
 def columns(heard: Sequence[LiveShip], now: float) -> Ships:
     """The ships with a position that is not too old, carried forward by speed and course."""
-    rows = array("d")  # a ninth of what tuples take
+    rows = array("d")  # a fifth of what tuples take
     for ship in heard:
         age = now - ship.placed_at
         if ship.lat is None or ship.lon is None or age > OLDEST_SECONDS or abs(ship.lat) > 85 or not ship.is_ship:

@@ -1,4 +1,4 @@
-"""Live ships as events look at them: a few values of each document, in a quarter of the memory that the whole takes."""
+"""Live ships as events look at them: a few values of each document, in half of the memory that the whole takes."""
 
 from __future__ import annotations
 

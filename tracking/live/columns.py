@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from tracking.live.state import LiveKind, expired_of
+from tracking.live.state import LiveKind, expired_of, members_of
 from tracking.registry.lookup import UNKNOWN as UNREGISTERED
 from tracking.registry.lookup import Registered
 from tracking.registry.silhouettes import silhouette_of
@@ -56,9 +56,9 @@ def drawn(reply: bytes) -> Drawn:
     """A document of RedisJSON, without what has expired."""
     document = _decode(reply)[0]
     for name in expired_of(document.ts, document.ages):
-        for field in ("lat", "lon") if name == "position" else (name,):
-            if field in Drawn.__struct_fields__:
-                setattr(document, field, None)
+        for member in members_of(name):
+            if member in Drawn.__struct_fields__:
+                setattr(document, member, None)
     return document
 
 

@@ -244,8 +244,7 @@ class LiveState:
             for key, reply in zip(some, replies, strict=True):
                 if reply is not None:
                     place = _places.decode(reply)[0]
-                    document = place.completed(key, reply[1:-1])
-                    yield document, place
+                    yield place.completed(key, reply[1:-1]), place  # in this order: what has expired has no place
 
     def _near(self, box: Box) -> Iterable[str]:
         """Keys of all the targets in the box and of a few beside it."""
@@ -266,12 +265,17 @@ def expired_of(ts: float, ages: Mapping[str, float]) -> list[str]:
     return [name for name, at in ages.items() if at <= limit]
 
 
+def members_of(name: str) -> tuple[str, ...]:
+    """What a document calls a field, or "position"."""
+    return ("lat", "lon") if name == "position" else (name,)
+
+
 def _without(expired: Iterable[str], document: Document) -> Document:
     """The document without these fields and their ages."""
     for name in expired:
         del document["ages"][name]
-        for field in ("lat", "lon") if name == "position" else (name,):
-            document.pop(field, None)
+        for member in members_of(name):
+            document.pop(member, None)
     return document
 
 

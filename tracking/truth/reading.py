@@ -4,7 +4,7 @@ Enter spans of identities; leaves their positions in order of identity and time:
 all of it, those of the time after it, and the first beyond that.
 
 Each identity is looked up by the primary key, in three ranges; or, where many have rows that came lately, all rows of
-the last minutes are read by time, which costs a fifth: by the index of blocks (BRIN) only the end of the table is read,
+the last minutes are read by time, which costs less: by the index of blocks (BRIN) only the end of the table is read,
 because nothing that was stored earlier is newer. Both ways give the same. PostgreSQL packs a row into 48 bytes and all
 of them into one value: psycopg's own times cost twenty times as much. Borders of time stand in the statement as
 constants, so that only partitions of these days are opened.
@@ -130,7 +130,10 @@ def _read_by_time(
         SELECT string_agg(packed, '') FROM (
             SELECT int4send(s.whose) || {_sent(source)} AS packed FROM {source.table} p JOIN s ON s.key = p.{source.key}
             WHERE p."timestamp" >= '{low}' LIMIT {MOST_BY_TIME}) r"""
+    # How many identities there are the planner cannot know: for few it would read the last minutes once for each.
+    _allow_joins_by_loop_or_merge(False)
     rows = _packed(statement, [[spans[index].key for index in asked.tolist()], asked.tolist()])
+    _allow_joins_by_loop_or_merge(True)
     if len(rows) == MOST_BY_TIME:
         return nothing, none
     rows = rows[np.lexsort((rows["ts"], rows["whose"]))]
@@ -143,6 +146,15 @@ def _read_by_time(
     complete[asked] = known[asked] >= before[asked]
     place = np.arange(len(rows)) - np.searchsorted(whose, whose)  # within its identity
     return rows[complete[whose] & (~early | (place >= (known - before)[whose]))], complete
+
+
+def _allow_joins_by_loop_or_merge(allowed: bool) -> None:
+    """For the rest of the transaction, at most."""
+    setting = "on" if allowed else "off"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT set_config('enable_nestloop', %s, true), set_config('enable_mergejoin', %s, true)", [setting] * 2
+        )
 
 
 def _look_up(source: SubjectTable, spans: Sequence[IdentitySpan], asked: Whole) -> npt.NDArray[np.void]:
