@@ -93,6 +93,12 @@ def test_axe_finds_nothing_on_the_desk(visit: Visit, scheme: Any, width: int) ->
     assert faults(page, but=THEME) == []
 
 
+def test_the_theme_takes_no_panel_for_a_chart_of_its_own(visit: Visit) -> None:
+    """It draws all charts once when the page is loaded, which may be before or after the panels are there."""
+    visit.page.get_by_role("heading", name="Messages a minute by feed").wait_for()
+    visit.page.evaluate("renderCharts()")
+
+
 def test_the_page_asks_again_by_itself_and_not_while_it_is_paused_or_hidden(visit: Visit) -> None:
     page = visit.page
     wait_for_another(visit, len(visit.asked))

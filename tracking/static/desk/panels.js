@@ -69,7 +69,7 @@ function chart(panel, time, pointed, on) {
   if (!panel) return nothing;
   const chosen = panel.messages?.chart.window;
   const buttons = html`<div class="windows" role="group" aria-label="Time shown">${WINDOWS.map(([window, text]) => html`<button type="button" aria-pressed=${window === on.window()} @click=${() => on.choose(window)}>${text}</button>`)}</div>`;
-  return card("Messages a minute by feed", buttons, panel, () => stacked(panel.messages.chart, Date.parse(time), pointed, on.point), `chart w${chosen}`);
+  return card("Messages a minute by feed", buttons, panel, () => stacked(panel.messages.chart, Date.parse(time), pointed, on.point), `rates w${chosen}`);
 }
 
 function accounts(panel) {
