@@ -6,6 +6,7 @@ from tracking.map import feeds, target, views, why
 
 urlpatterns: list[URLPattern] = [
     path("", views.page, name="map"),
+    path("tiles.json", views.tiles, name="map-tiles"),
     path("tiles/<int:zoom>/<int:x>/<int:y>", views.tile, name="map-tile"),
     path("api/live/feeds/", feeds.LiveFeeds.as_view(), name="live-feeds"),
     path("api/live/receivers/", feeds.LiveReceivers.as_view(), name="live-receivers"),

@@ -16,9 +16,10 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.db import Error as DatabaseError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 from django_redis.exceptions import ConnectionInterrupted
 from pmtiles.reader import Reader
@@ -54,6 +55,15 @@ def _is_member(request: HttpRequest) -> bool:
         return CopiedSession().authenticate(Request(request)) is not None
     except (DatabaseError, RedisError, ConnectionInterrupted):
         return settings.SESSION_COOKIE_NAME in request.COOKIES
+
+
+@require_safe
+def tiles(request: HttpRequest) -> HttpResponse:
+    """Where the tiles are and how deep they go, as TileJSON 3: beyond its `maxzoom` the page enlarges what it has."""
+    header = _tiles(settings.MAP_TILES or str(BASEMAP))[0].header()
+    address = reverse("map-tile", args=[0, 0, 0]).replace("/0/0/0", "/{z}/{x}/{y}")
+    zooms = {"minzoom": header["min_zoom"], "maxzoom": header["max_zoom"]}
+    return JsonResponse({"tilejson": "3.0.0", "tiles": [address], **zooms})
 
 
 @require_safe
