@@ -95,8 +95,9 @@ def _enlarged(above: dict[str, Any], right: int, down: int) -> list[dict[str, An
                 shape(feature["geometry"]), lambda at, by=by: at * by - (right * EXTENT, down * EXTENT)
             )
             inside = shapely.intersection(moved, square)
-            if not inside.is_empty:
-                features.append({"geometry": inside, "properties": feature["properties"]})
+            # A line that only touches the square leaves a point, which is no line any more.
+            parts = [part for part in shapely.get_parts(inside) if part.geom_type in moved.geom_type]
+            features += [{"geometry": part, "properties": feature["properties"]} for part in parts]
         if features:
             found.append({"name": name, "features": features})
     return found
