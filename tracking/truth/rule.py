@@ -173,12 +173,13 @@ class Fold:
 
     `numbers`: of each time that was decided, earlier ones decided anew included. `disputes`: those that began or went
     on. `births`: see Birth. `measures`: of what fits no track or contradicts one, by time. `seen`: what was said within
-    the last hour (`Row.said`), with the time.
+    the last hour (`said`), with the time. `looked_back`: whether more of that could have changed a number.
     """
 
     def __init__(self, budget: Budget = VESSEL, seen: dict[tuple[float, ...], int] | None = None) -> None:
         self.budget = budget
         self.seen = {} if seen is None else seen
+        self.looked_back = False
         self.numbers: dict[int, int] = {}
         self.births: list[Birth] = []
         self.measures: dict[int, Measure] = {}
@@ -281,6 +282,7 @@ class Fold:
         """
         if track is None:
             before = self.seen.get(row.said)
+            self.looked_back |= before is None
             return before is not None and row.ts - before <= self.budget.repeat_s * 1000
         return self.budget.once_a_second and any(last[1:4] == row[1:4] for last in track.tail)
 
