@@ -188,7 +188,7 @@ def _sent(source: SubjectTable) -> str:
     """A row as _SENT has it."""
     speed, course = (f"COALESCE(p.{column}, 'NaN')" for column in (source.speed, source.course))
     return (
-        f"int8send(s.whose::bigint * {1 << _TAG_BITS} + p.track) || timestamptz_send(p.\"timestamp\")"
+        f'int8send(s.whose::bigint * {1 << _TAG_BITS} + p.track) || timestamptz_send(p."timestamp")'
         f" || lseg_send(lseg(point(p.latitude, p.longitude), point({speed}, {course})))"
     )
 
