@@ -103,12 +103,12 @@ MATRIX: dict[str, dict[str, list[str]]] = {
         ],
     },
     "14 the queue's Redis full, or down while batches and pushes arrive": {
-        "ingest/acceptance/test_spooled.py": [
+        "ingest/acceptance/spooled/test_collectors.py": [
             "test_what_is_accepted_while_redis_is_down_is_booked_once_and_in_order",
             "test_a_full_redis_is_passed_by_and_drained_into_later",
             "test_a_collector_killed_while_redis_is_down_neither_skips_nor_repeats",
-            "test_a_web_process_killed_after_its_202s_loses_none_of_them",
         ],
+        "ingest/acceptance/spooled/test_pushes.py": ["test_a_web_process_killed_after_its_202s_loses_none_of_them"],
     },
     "15 the spool's writer killed, a torn tail, no room": {
         "resilience/spool/test_shared_spool.py": [
