@@ -40,7 +40,8 @@ from tracking.truth.reading import (
     read,
     seen_before,
 )
-from tracking.truth.rule import TAIL, Fold, JudgedPosition, OperatorDecision
+from tracking.truth.rule import TAIL, Fold
+from tracking.truth.terms import JudgedPosition, OperatorDecision
 from tracking.truth.verdicts import IdentityVerdict
 
 logger = logging.getLogger(__name__)

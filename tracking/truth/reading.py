@@ -26,8 +26,9 @@ from resilience import clocks
 from tracking.postgresql import arrays
 from tracking.truth.models import PositionKind
 from tracking.truth.notes import Key, milliseconds, moment
-from tracking.truth.rule import MOST_TRACKS, TAIL, RefusalCode
+from tracking.truth.rule import MOST_TRACKS, TAIL
 from tracking.truth.steady import Flags, PositionColumns, Whole
+from tracking.truth.terms import RefusalCode
 
 AFTER_MS = 3_600_000  # what is read after a span: nothing that was said longer ago is compared with
 BEFORE = dt.timedelta(days=1)  # the longest that TAIL positions of one track can take
