@@ -154,6 +154,7 @@ API = {
     "event-list": HISTORY,
     "event-detail": HISTORY,
     "event-recent": HISTORY,
+    "event-stream": ("UNNNNN", "FNFNU", "UMMMMM", "FFMMU"),  # served elsewhere
     "station-list": HISTORY,
     "station-detail": HISTORY,
     "dispute-list": HISTORY,

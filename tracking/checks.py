@@ -1,7 +1,7 @@
 """System checks: contradictions of the configuration, each with an id and a hint.
 
 `manage.py check` reads settings only and starts no server. `manage.py check --database default` (and `migrate`) also
-asks the servers: PostgreSQL 18 or later, Redis with RedisJSON.
+asks the servers: PostgreSQL 18 or later, not stopped among migrations that are one now; Redis with RedisJSON.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,8 @@ import redis
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import connections
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 from django_redis import get_redis_connection
 
 POSTGRES_NEEDED = 180000
@@ -79,6 +81,25 @@ def postgres_version(databases: Sequence[str] | None = None, **kwargs: Any) -> l
             text = f"Database {alias!r} is PostgreSQL {connection.pg_version // 10000}, 18 or later is needed."
             hint = "Use postgres:18, or unset DATABASE_URL for the embedded server."
             messages.append(Error(text, hint=hint, id="tracking.E003"))
+    return messages
+
+
+@register(Tags.database)
+def joined_migrations(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Where only some of the migrations that another one replaces are applied, Django skips that one without a word."""
+    replacing = MigrationLoader(None).replacements
+    hint = (
+        "Migrate with the last version that has them (git log -- '*/migrations/*'), then with this one;"
+        " or begin with a new database."
+    )
+    messages: list[CheckMessage] = []
+    for alias in databases or ():
+        applied = set(MigrationRecorder(connections[alias]).applied_migrations())
+        for (app, name), migration in replacing.items():
+            missing = [old for _, old in migration.replaces if (app, old) not in applied]
+            if 0 < len(missing) < len(migration.replaces):
+                text = f"Database {alias!r} lacks migrations that {app}.{name} replaces: {', '.join(missing)}."
+                messages.append(Error(text, hint=hint, id="tracking.E006"))
     return messages
 
 

@@ -14,7 +14,6 @@ are tuples: ("began", id), ("stored", id), ("complete", [id, …]), ("away", why
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import random
@@ -40,6 +39,7 @@ from ingest.stages.fusion import fuse
 from ingest.stages.judge import judge
 from ingest.stages.storing.store import store
 from ingest.stages.work import Work
+from resilience import garbage
 from resilience.breaker.registry import Breaker, CircuitOpen, in_process_breaker
 from resilience.database.sqlstate import Verdict, classify
 from tracking.positions.identities import AircraftSighting, VesselSighting
@@ -65,8 +65,7 @@ def work(end: WorkerEnd) -> None:
     """The life of a worker, until the parent hangs up."""
     for number in (signal.SIGINT, signal.SIGTERM):  # they are the parent's, which lets batches in hand be finished
         signal.signal(number, signal.SIG_IGN)
-    gc.freeze()
-    gc.set_threshold(50_000)
+    garbage.collect_seldom()
     worker = _Worker(end)
     try:
         worker.run()

@@ -17,7 +17,7 @@ from django.db import connection
 from ingest.ledger.accounts import Account, AccountSelection, by_day
 from ingest.models import Feed, Scorecard
 from tracking.truth.reading import SOURCES
-from tracking.truth.rule import ACCEPTED
+from tracking.truth.terms import ACCEPTED
 
 SAMPLE = 200_000
 SECTORS = 36

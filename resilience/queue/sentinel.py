@@ -37,6 +37,7 @@ from django_q.signals import post_execute_in_worker, pre_enqueue, pre_execute
 from django_q.status import Stat
 from django_q.worker import worker
 
+from resilience import garbage
 from resilience.breaker.registry import release_probes_of_the_dead
 from resilience.database.deadline import deadline
 from resilience.queue.resubmission import working_on
@@ -274,6 +275,7 @@ def _run_child(begun: Any, target: Callable[..., None], *args: Any) -> None:
         begun.value = b""
         working_on("")
 
+    garbage.collect_seldom()
     pre_execute.connect(note)
     post_execute_in_worker.connect(forget)
     target(*args)

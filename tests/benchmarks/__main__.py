@@ -66,11 +66,13 @@ def _measure(options: argparse.Namespace) -> int:
     """Everything that needs the settings: set up Django on our servers, run, show."""
     import django
 
+    from resilience import garbage
     from tests.benchmarks import frame, machine
 
     django.setup()
     logging.getLogger().setLevel(logging.WARNING)
     load()
+    garbage.collect_seldom()  # as workers do
     chosen = [frame.REGISTRY[name] for name in options.names or MODULES]
     run = frame.Run(frame.QUICK_ROUNDS if options.quick else frame.ROUNDS, options.quick)
     measured_on = machine.describe()

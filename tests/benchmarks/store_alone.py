@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-import gc
 import json
 import os
 import sys
@@ -35,6 +34,7 @@ def main(arguments: list[str]) -> None:
     from ingest.reports import MessageBatch
     from ingest.stages.live import write_live
     from ingest.stages.storing import store
+    from resilience import garbage
     from resilience.breaker.registry import in_process_breaker
     from tests.benchmarks.measuring import process_cpu
 
@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> None:
             uuid.uuid4(), uuid.uuid4(), "alone", "nmea", 80, now, recorded=True, invented=True, messages=some
         )
         ready.append(process(batch, None, booked=()))
-    gc.freeze()
+    garbage.collect_seldom()
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
         backend = cursor.fetchone()[0]

@@ -103,20 +103,20 @@ MATRIX: dict[str, dict[str, list[str]]] = {
         ],
     },
     "14 the queue's Redis full, or down while batches and pushes arrive": {
-        "ingest/acceptance/test_spooled.py": [
+        "ingest/acceptance/spooled/test_collectors.py": [
             "test_what_is_accepted_while_redis_is_down_is_booked_once_and_in_order",
             "test_a_full_redis_is_passed_by_and_drained_into_later",
             "test_a_collector_killed_while_redis_is_down_neither_skips_nor_repeats",
-            "test_a_web_process_killed_after_its_202s_loses_none_of_them",
         ],
+        "ingest/acceptance/spooled/test_pushes.py": ["test_a_web_process_killed_after_its_202s_loses_none_of_them"],
     },
     "15 the spool's writer killed, a torn tail, no room": {
-        "resilience/spool/test_spool.py": [
+        "resilience/spool/test_shared_spool.py": [
             "test_everything_that_a_killed_writer_had_acknowledged_is_there",
             "test_when_the_draining_process_is_killed_another_goes_on",
-            "test_a_disk_that_takes_no_more_refuses_and_loses_nothing",
             "test_a_frozen_process_that_drains_is_not_waited_for_and_does_no_harm_when_it_wakes_up",
         ],
+        "resilience/spool/test_damaged_spool.py": ["test_a_disk_that_takes_no_more_refuses_and_loses_nothing"],
     },
     "16 a retry of dead letters killed in the middle, twenty times": {
         "faults/test_redrive.py": ["test_twenty_kills_in_the_middle_of_retries_lose_nothing_and_store_nothing_twice"],

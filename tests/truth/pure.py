@@ -22,7 +22,8 @@ from tests.truth.faults import Heard
 from tracking.positions.twins import twin_ms
 from tracking.truth.budget import budget_of
 from tracking.truth.fleets import FleetJump, fleets
-from tracking.truth.rule import Fold, JudgedPosition, RefusalCode, fold
+from tracking.truth.rule import Fold, fold
+from tracking.truth.terms import JudgedPosition, RefusalCode
 
 TRUST = 80
 

@@ -14,6 +14,7 @@ What one batch does not show is looked for at intervals:
     silence      ships that went dark, by their own rate of reports
     encounters   ships that will come close; a thread beside the feeds
     verdicts     disputes and spoofed areas, as `tracking/truth` judged them
+    following    what began and ended, in order, for streams
     keeping      closes what is no longer heard of, and deletes what is too old
 
 Rooms of their own: `notices` sends, `admin` and `api` show.

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from django.db import IntegrityError, transaction
 from django.db.models import F, QuerySet
-from django.db.models.functions import Greatest
+from django.db.models.functions import Greatest, Now
 from django.utils import timezone
 
 from tracking.events.models.event import Event, EventKind
@@ -88,14 +88,15 @@ def _go_on(note: Note) -> None:
     again = _of(note).filter(until__isnull=False, since__lte=at, repeats_after__gt=at)
     try:
         with transaction.atomic():
-            again.update(until=None, repeats_after=None, held_at=Greatest(F("held_at"), at))
+            again.update(until=None, repeats_after=None, held_at=Greatest(F("held_at"), at), changed_at=Now())
     except IntegrityError as error:
         logger.debug("an event of this kind began later, the older one stays closed: %s", error)
 
 
 def _close(events: QuerySet[Event], at: dt.datetime, kind: EventKind) -> int:
     until = Greatest(F("since"), at)
-    return events.update(until=until, held_at=until, repeats_after=until + TIMINGS[kind].cooldown)
+    repeats_after = until + TIMINGS[kind].cooldown
+    return events.update(until=until, held_at=until, repeats_after=repeats_after, changed_at=Now())
 
 
 def _of(what: Note | Over) -> QuerySet[Event]:

@@ -1,12 +1,12 @@
-"""One reader of live state for all streams of a process.
+"""One reader of what changes for all streams of a process: of live state, and of events.
 
-Kinds, a box and a cursor enter; pieces of an event stream leave. Every TURN_SECONDS Redis is read once, and each stream
-whose client has taken what it was sent is told what changed since. A slow client holds up nobody and nothing is kept
-for it: at its next turn it gets the latest value of every target, and is told how many reports that replaces.
-Everything that touches the mirror runs in one thread, so that the loop never waits for a server.
+What is asked for and a cursor enter; pieces of an event stream leave. Every turn the source is read once, and each
+stream whose client has taken what it was sent is told what changed since. A slow client holds up nobody and nothing is
+kept for it: at its next turn the source tells it all at once, and what it missed. Everything that touches the source
+runs in one thread, so that the loop never waits for a server.
 
-While the live Redis is away, streams stay open and say so once. Each ends after STREAM_SECONDS: a client comes again
-with its Last-Event-ID, and whoever may not read any longer is refused.
+While the source is away, streams stay open and say so once. Each ends after STREAM_SECONDS: a client comes again with
+its Last-Event-ID, and whoever may not read any longer is refused.
 """
 
 from __future__ import annotations
@@ -16,32 +16,43 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
+from django.db import Error as DatabaseError
 from redis import RedisError
 
-from tracking.live.mirror import Box, Mirror, Told
-from tracking.live.state import LiveKind
+from tracking.events.following import EventLog
+from tracking.live.mirror import Mirror, Told
 from tracking.streams.places import StreamPlace, places
 
 logger = logging.getLogger(__name__)
 
-TURN_SECONDS = 0.25
+CHANGES_SECONDS, EVENTS_SECONDS = 0.25, 1.0  # a turn
 HEARTBEAT_SECONDS = 15.0
 STREAM_SECONDS = 900.0
 BEGIN = b"retry: 2000\n\n"  # milliseconds until a browser comes again
 HEARTBEAT = b":\n\n"
-AWAY = b'event: away\ndata: {"detail":"Live state is not available at the moment."}\n\n'
+AWAY = b'event: away\ndata: {"detail":"%s not available at the moment."}\n\n'
 
 T = TypeVar("T")
 
 
-class Hub:
-    """Streams join it; it reads while there are any."""
+class Source(Protocol):
+    """What streams tell of. Both may wait for a server."""
 
-    def __init__(self) -> None:
-        self.mirror = Mirror(TURN_SECONDS)
-        self._thread = ThreadPoolExecutor(1, "streams")
+    told: Callable[..., Told]  # what was asked for and a cursor enter
+
+    def refresh(self) -> None:
+        """Read what is new, unless that was done just now. Raises the errors of its server."""
+
+
+class Hub:
+    """Streams join it; it reads while there are any. `name`: of its events, `what`: is away with its server."""
+
+    def __init__(self, source: Source, name: str, what: str, turn_seconds: float) -> None:
+        self.source = source
+        self._name, self._what, self._turn_seconds = name, what, turn_seconds
+        self._thread = ThreadPoolExecutor(1, f"streams of {name}")
         self._turn = asyncio.Event()
         self._following = 0
         self._reader: asyncio.Task[None] | None = None
@@ -52,15 +63,13 @@ class Hub:
         self._is_closed = True
         self._turn.set()
 
-    async def stream(
-        self, kinds: tuple[LiveKind, ...], box: Box, since: str | None, place: StreamPlace
-    ) -> AsyncIterator[bytes]:
-        """What changes in the box, from the cursor on, for STREAM_SECONDS at most."""
+    async def stream(self, asked: tuple[Any, ...], since: str | None, place: StreamPlace) -> AsyncIterator[bytes]:
+        """What changes of what is asked for, from the cursor on, for STREAM_SECONDS at most."""
         place.begun = True
         self._join()
         try:
             yield BEGIN
-            async for piece in self._pieces(kinds, box, since):
+            async for piece in self._pieces(asked, since):
                 yield piece
         finally:
             self._following -= 1
@@ -71,16 +80,16 @@ class Hub:
         if self._reader is None or self._reader.done():
             self._reader = asyncio.create_task(self._read())
 
-    async def _pieces(self, kinds: tuple[LiveKind, ...], box: Box, since: str | None) -> AsyncIterator[bytes]:
+    async def _pieces(self, asked: tuple[Any, ...], since: str | None) -> AsyncIterator[bytes]:
         began = sent_at = time.monotonic()
         knows_away = False
         while not self._is_closed and time.monotonic() - began < STREAM_SECONDS:
             piece = b""
             if self._is_away:
-                piece, knows_away = b"" if knows_away else AWAY, True
+                piece, knows_away = b"" if knows_away else AWAY % self._what.encode(), True
             else:
-                told, knows_away = await self._in_thread(self.mirror.told, kinds, box, since), False
-                piece, since = _event(told), told.next
+                told, knows_away = await self._in_thread(self.source.told, *asked, since), False
+                piece, since = self._event(told), told.next
             if not piece and time.monotonic() - sent_at >= HEARTBEAT_SECONDS:
                 piece = HEARTBEAT
             turn = self._turn
@@ -89,32 +98,37 @@ class Hub:
                 sent_at = time.monotonic()
             await turn.wait()
 
+    def _event(self, told: Told) -> bytes:
+        """The event of what was told, nothing where that is nothing."""
+        if told.body is None:
+            return b""
+        return b"id: %b\nevent: %b\ndata: %b\n\n" % (told.next.encode(), self._name.encode(), told.body)
+
     async def _read(self) -> None:
-        """Read Redis turn by turn while anybody follows."""
+        """Read the source turn by turn while anybody follows."""
         while self._following and not self._is_closed:
             began = time.monotonic()
             try:
-                await self._in_thread(self.mirror.refresh)
+                await self._in_thread(self.source.refresh)
                 self._note(None)
-            except (RedisError, OSError) as error:
+            except (RedisError, DatabaseError, OSError) as error:
                 self._note(error)
             turn, self._turn = self._turn, asyncio.Event()
             turn.set()
-            await asyncio.sleep(max(0.01, TURN_SECONDS - (time.monotonic() - began)))
+            await asyncio.sleep(max(0.01, self._turn_seconds - (time.monotonic() - began)))
 
     def _note(self, error: Exception | None) -> None:
-        """Say once that live state went away, and once that it is back."""
+        """Say once that the source went away, and once that it is back."""
         if self._is_away is not (error is not None):
             self._is_away = error is not None
-            logger.warning("streams wait for live state: %s", error) if error else logger.warning("streams go on")
+            if error:
+                logger.warning("streams of %s wait for their server: %s", self._name, error)
+            else:
+                logger.warning("streams of %s go on", self._name)
 
     async def _in_thread(self, call: Callable[..., T], *given: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call, *given)
 
 
-def _event(told: Told) -> bytes:
-    """The event of what was told, nothing where that is nothing."""
-    return b"" if told.body is None else b"id: %b\nevent: changes\ndata: %b\n\n" % (told.next.encode(), told.body)
-
-
-hub = Hub()
+changes = Hub(Mirror(CHANGES_SECONDS), "changes", "Live state is", CHANGES_SECONDS)
+events = Hub(EventLog(EVENTS_SECONDS), "events", "Events are", EVENTS_SECONDS)

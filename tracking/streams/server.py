@@ -1,4 +1,4 @@
-"""The process that serves streams: uvicorn on one event loop, for `/api/stream/` and a probe, and nothing else.
+"""The process that serves streams: uvicorn on one event loop, for their addresses and a probe, and nothing else.
 
 Bytes enter and leave. Bounds are set where uvicorn has none: a header must be complete within HEADER_SECONDS, a peer
 that takes nothing for PEER_SECONDS is given up by the kernel, and what waits for a slow one is small.
@@ -16,10 +16,10 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from tracking.streams.hub import hub
+from tracking.streams import hub
 from tracking.web import serving
 
-PATHS = ("/api/stream/", "/health/live")
+PATHS = ("/api/stream/", "/api/stream/events/", "/health/live")
 HEADER_SECONDS = 10.0
 HEADER_BYTES = 32 * 1024
 PEER_SECONDS = 60
@@ -82,7 +82,8 @@ class StreamServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Streams end before their connections do."""
-        hub.close()
+        hub.changes.close()
+        hub.events.close()
         await super().shutdown(sockets)
 
     @contextmanager

@@ -40,7 +40,8 @@ from tracking.truth.reading import (
     read,
     seen_before,
 )
-from tracking.truth.rule import TAIL, Fold, JudgedPosition, OperatorDecision
+from tracking.truth.rule import TAIL, Fold
+from tracking.truth.terms import JudgedPosition, OperatorDecision
 from tracking.truth.verdicts import IdentityVerdict
 
 logger = logging.getLogger(__name__)
@@ -160,19 +161,19 @@ def _endless(span: IdentitySpan, cases: Iterable[_Case]) -> _Case:
 
 
 def _verdicts(source: SubjectTable, cases: list[_Case], found: Read) -> list[IdentityVerdict]:
-    """Fold those that are not steady."""
+    """Fold those that are not steady; what was said before is read for the few to which it matters."""
     decisions = _decisions(source)
     decided = {identity for identity, _ in decisions}
     suspects = sorted(_suspects(cases, found) | {n for n, case in enumerate(cases) if str(case.span.key) in decided})
-    spans = [cases[index].span for index in suspects]
-    if not spans:
-        return []
-    seen = seen_before(source, spans, found, suspects)
-    starts, ends = (np.searchsorted(found.rows.whose, suspects, side) for side in ("left", "right"))
-    return [
-        _fold(cases[index], found, slice(start, end), seen.get(cases[index].span.key, {}), decisions)
-        for index, start, end in zip(suspects, starts.tolist(), ends.tolist(), strict=True)
-    ]
+    starts, ends = (np.searchsorted(found.rows.whose, suspects, side).tolist() for side in ("left", "right"))
+    mine = {index: slice(start, end) for index, start, end in zip(suspects, starts, ends, strict=True)}
+    verdict = {index: _fold(cases[index], found, rows, {}, decisions) for index, rows in mine.items()}
+    back = [index for index, one in verdict.items() if one.folded.looked_back]
+    seen = seen_before(source, [cases[index].span for index in back], found, back) if back else {}
+    for index in back:
+        if said := seen.get(cases[index].span.key):
+            verdict[index] = _fold(cases[index], found, mine[index], said, decisions)
+    return list(verdict.values())
 
 
 def _suspects(cases: list[_Case], found: Read) -> set[int]:

@@ -14,7 +14,8 @@ from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models.functions import Now
 
-from tracking.truth import rule
+from tracking.truth import terms
+from tracking.truth.rule import Track
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
@@ -32,14 +33,14 @@ class PositionKind(models.TextChoices):
 
 
 class Refusal(models.IntegerChoices):
-    """Why a position is refused (`tracking/truth/rule.py`)."""
+    """Why a position is refused (`tracking/truth/terms.py`)."""
 
-    OUTLIER = rule.RefusalCode.OUTLIER, "outlier"
-    REPEAT = rule.RefusalCode.REPEAT, "repeat"
-    SPOOFED = rule.RefusalCode.SPOOFED, "spoofed"
-    COARSE = rule.RefusalCode.COARSE, "coarse"
-    NULL_ISLAND = rule.RefusalCode.NULL_ISLAND, "null island"
-    BY_HAND = rule.RefusalCode.BY_HAND, "by hand"
+    OUTLIER = terms.RefusalCode.OUTLIER, "outlier"
+    REPEAT = terms.RefusalCode.REPEAT, "repeat"
+    SPOOFED = terms.RefusalCode.SPOOFED, "spoofed"
+    COARSE = terms.RefusalCode.COARSE, "coarse"
+    NULL_ISLAND = terms.RefusalCode.NULL_ISLAND, "null island"
+    BY_HAND = terms.RefusalCode.BY_HAND, "by hand"
 
 
 class Unjudged(models.Model):
@@ -64,7 +65,7 @@ class OpenTrack(NamedTuple):
     at: dt.datetime
 
 
-def _open_track(track: rule.Track) -> OpenTrack:
+def _open_track(track: Track) -> OpenTrack:
     at = _EPOCH + track.last.ts * dt.timedelta(milliseconds=1)
     return OpenTrack(track.number if track.confirmed else None, *track.last.place, at)
 
@@ -97,7 +98,7 @@ class Dispute(models.Model):
     @property
     def tracks(self) -> list[OpenTrack]:
         """Those that are open, none where it is over."""
-        return [_open_track(rule.Track.load(saved)) for saved in (self.state or {}).get("tracks", ())]
+        return [_open_track(Track.load(saved)) for saved in (self.state or {}).get("tracks", ())]
 
 
 class Jump(models.Model):
@@ -132,9 +133,9 @@ class RefusedPosition(models.Model):
     class Decision(models.IntegerChoices):
         """What an operator said."""
 
-        REFUSE = rule.OperatorDecision.REFUSE, "refused by hand"
-        NONE = rule.OperatorDecision.NONE, "as judged"
-        ACCEPT = rule.OperatorDecision.ACCEPT, "accepted by hand"
+        REFUSE = terms.OperatorDecision.REFUSE, "refused by hand"
+        NONE = terms.OperatorDecision.NONE, "as judged"
+        ACCEPT = terms.OperatorDecision.ACCEPT, "accepted by hand"
 
     subject = models.CharField(max_length=8, choices=PositionKind.choices)
     identity = models.CharField(max_length=9, help_text="MMSI or ICAO address")

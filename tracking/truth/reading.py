@@ -5,9 +5,11 @@ all of it, those of the time after it, and the first beyond that.
 
 Each identity is looked up by the primary key, in three ranges; or, where many have rows that came lately, all rows of
 the last minutes are read by time, which costs less: by the index of blocks (BRIN) only the end of the table is read,
-because nothing that was stored earlier is newer. Both ways give the same. PostgreSQL packs a row into 48 bytes and all
-of them into one value: psycopg's own times cost twenty times as much. Borders of time stand in the statement as
+because nothing that was stored earlier is newer. Both ways give the same. Borders of time stand in the statement as
 constants, so that only partitions of these days are opened.
+
+PostgreSQL packs a row into 48 bytes and all of them into one value: psycopg's own times cost twenty times as much. Four
+numbers leave as a line segment and two as one integer: sending and joining each cost more than finding the row.
 """
 
 from __future__ import annotations
@@ -24,8 +26,9 @@ from resilience import clocks
 from tracking.postgresql import arrays
 from tracking.truth.models import PositionKind
 from tracking.truth.notes import Key, milliseconds, moment
-from tracking.truth.rule import MOST_TRACKS, TAIL, RefusalCode
+from tracking.truth.rule import MOST_TRACKS, TAIL
 from tracking.truth.steady import Flags, PositionColumns, Whole
+from tracking.truth.terms import RefusalCode
 
 AFTER_MS = 3_600_000  # what is read after a span: nothing that was said longer ago is compared with
 BEFORE = dt.timedelta(days=1)  # the longest that TAIL positions of one track can take
@@ -37,12 +40,10 @@ LEAD_MS = 45_000  # read before the spans: in it lie the last TAIL positions of 
 MOST_BY_TIME = 200_000  # rows
 
 _EPOCH_US = 946_684_800_000_000  # PostgreSQL counts from 2000
-_ROW = np.dtype(
-    {
-        "names": ["whose", "ts", "latitude", "longitude", "speed", "course", "number"],
-        "formats": [">i4", ">i8", ">f8", ">f8", ">f8", ">f8", ">i2"],
-    }
-)
+_VALUES = ("latitude", "longitude", "speed", "course")
+_SENT = np.dtype([("tag", ">i8"), ("ts", ">i8"), *((name, ">f8") for name in _VALUES)])
+_ROW = np.dtype([("whose", "i8"), ("ts", "i8"), *((name, "f8") for name in _VALUES), ("number", "i8")])
+_TAG_BITS = 16  # of the number, a smallint, below `whose`
 _NOT_SEEN = (RefusalCode.REPEAT, RefusalCode.COARSE, RefusalCode.NULL_ISLAND, RefusalCode.BY_HAND)
 _UNSEEN = ", ".join(str(int(reason)) for reason in _NOT_SEEN)
 
@@ -97,9 +98,8 @@ def read(source: SubjectTable, spans: Sequence[IdentitySpan]) -> Read:
     packed, complete = _read_by_time(source, spans, since, before)
     if not complete.all():
         packed = np.concatenate([packed, _look_up(source, spans, np.flatnonzero(~complete))])
-    ts, whose = _milliseconds(packed), packed["whose"].astype(np.int64)
-    order = np.lexsort((ts, whose))
-    packed, ts, whose = packed[order], ts[order], whose[order]
+    packed = packed[np.lexsort((packed["ts"], packed["whose"]))]
+    ts, whose = packed["ts"], packed["whose"]
     end = np.minimum(until + AFTER_MS, FOREVER_MS)[whose]
     part = np.select(
         [ts < since[whose], ts <= until[whose], ts <= end], [BEFORE_PART, WITHIN_PART, AFTER_PART], BEYOND_PART
@@ -107,8 +107,9 @@ def read(source: SubjectTable, spans: Sequence[IdentitySpan]) -> Read:
     first = np.ones(len(part), bool)  # of what lies beyond
     first[1:] = (whose[1:] != whose[:-1]) | (part[:-1] != BEYOND_PART)
     kept = (part != BEYOND_PART) | first
-    values = (packed[name][kept].astype(np.float64) for name in PositionColumns._fields[2:])
-    return Read(PositionColumns(whose[kept], ts[kept], *values), part[kept], packed["number"][kept].astype(np.int64))
+    packed = packed[kept]
+    columns = (np.ascontiguousarray(packed[name]) for name in PositionColumns._fields)
+    return Read(PositionColumns(*columns), part[kept], packed["number"])
 
 
 def _read_by_time(
@@ -128,7 +129,7 @@ def _read_by_time(
             SELECT * FROM unnest(%b::{source.key_type}[], %b::integer[]) AS s(key, whose)
         )
         SELECT string_agg(packed, '') FROM (
-            SELECT int4send(s.whose) || {_sent(source)} AS packed FROM {source.table} p JOIN s ON s.key = p.{source.key}
+            SELECT {_sent(source)} AS packed FROM {source.table} p JOIN s ON s.key = p.{source.key}
             WHERE p."timestamp" >= '{low}' LIMIT {MOST_BY_TIME}) r"""
     # How many identities there are the planner cannot know: for few it would read the last minutes once for each.
     _allow_joins_by_loop_or_merge(False)
@@ -137,8 +138,8 @@ def _read_by_time(
     if len(rows) == MOST_BY_TIME:
         return nothing, none
     rows = rows[np.lexsort((rows["ts"], rows["whose"]))]
-    whose, number = rows["whose"].astype(np.int64), rows["number"]
-    early = _milliseconds(rows) < since[whose]
+    whose, number = rows["whose"], rows["number"]
+    early = rows["ts"] < since[whose]
     accepted = ~early | ((number >= 0) & (number <= MOST_TRACKS))
     rows, whose, early = rows[accepted], whose[accepted], early[accepted]
     known = np.bincount(whose[early], minlength=len(spans))
@@ -168,7 +169,7 @@ def _look_up(source: SubjectTable, spans: Sequence[IdentitySpan], asked: Whole) 
             SELECT * FROM unnest(%b::{source.key_type}[], %b::integer[], %b::timestamptz[], %b::timestamptz[],
                 %b::smallint[]) AS s(key, whose, since, until, before)
         )
-        SELECT string_agg(int4send(s.whose) || r.packed, '') FROM s CROSS JOIN LATERAL (
+        SELECT string_agg(r.packed, '') FROM s CROSS JOIN LATERAL (
             (SELECT {sent} AS packed {where}
                 AND p."timestamp" < s.since AND p."timestamp" >= s.since - interval '1 day'
                 AND p.track BETWEEN 0 AND {MOST_TRACKS} ORDER BY p."timestamp" DESC LIMIT s.before)
@@ -185,22 +186,26 @@ def _look_up(source: SubjectTable, spans: Sequence[IdentitySpan], asked: Whole) 
 
 
 def _sent(source: SubjectTable) -> str:
-    """The values of a row as _ROW has them, behind `whose`."""
-    sent = 'timestamptz_send(p."timestamp") || float8send(p.latitude) || float8send(p.longitude)'
-    for column in (source.speed, source.course):
-        sent += f" || float8send(COALESCE(p.{column}, 'NaN'))"
-    return sent + " || int2send(p.track)"
+    """A row as _SENT has it."""
+    speed, course = (f"COALESCE(p.{column}, 'NaN')" for column in (source.speed, source.course))
+    return (
+        f'int8send(s.whose::bigint * {1 << _TAG_BITS} + p.track) || timestamptz_send(p."timestamp")'
+        f" || lseg_send(lseg(point(p.latitude, p.longitude), point({speed}, {course})))"
+    )
 
 
 def _packed(statement: str, columns: Sequence[Sequence[Any]]) -> npt.NDArray[np.void]:
     """The rows that a statement gives as one value."""
     found = arrays.execute("default", statement, columns, prepare=False)
-    return np.frombuffer(found[0] if found and found[0] else b"", _ROW)
-
-
-def _milliseconds(rows: npt.NDArray[np.void]) -> Whole:
-    times: Whole = (rows["ts"].astype(np.int64) + _EPOCH_US) // 1000
-    return times
+    sent = np.frombuffer(found[0] if found and found[0] else b"", _SENT)
+    rows = np.empty(len(sent), _ROW)
+    tag = sent["tag"].astype(np.int64)
+    rows["whose"] = (tag + (1 << _TAG_BITS - 1)) >> _TAG_BITS  # the number may be negative
+    rows["number"] = tag - (rows["whose"] << _TAG_BITS)
+    rows["ts"] = (sent["ts"].astype(np.int64) + _EPOCH_US) // 1000
+    for name in _VALUES:
+        rows[name] = sent[name]
+    return rows
 
 
 def seen_before(

@@ -1,7 +1,7 @@
 """The rule: which of an identity's tracks does a position continue, or why does it continue none.
 
 Enter the positions of ONE identity in the order of their times; leaves a number for each. 0 is the main track, 1 and
-above are others under the same identity at the same time (two ships with one MMSI), below 0 it is refused (`Refusal`).
+above are others under the same identity at the same time (two ships with one MMSI), below 0 it is refused: RefusalCode.
 
 A position continues the track whose budget of speed it fits (`budget`), of several the one that dead reckoning leads
 nearest to. What fits none begins a track of its own, which counts from its CONFIRM-th position on: so a teleport stays
@@ -17,102 +17,28 @@ Pure: no clock, no server, no order but that of the times. What is done with the
 
 from __future__ import annotations
 
-import enum
 import math
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from tracking.truth.budget import VESSEL, Budget, metres, reckoned
+from tracking.truth.terms import (
+    ACCEPTED,
+    Birth,
+    JudgedPosition,
+    Measure,
+    OpenTracks,
+    OperatorDecision,
+    RefusalCode,
+    is_coarse,
+    is_null_island,
+)
 
 CONFIRM = 3  # positions that agree make a track
 TAIL = 3  # the last positions of a track: its whole state
 MOST_TRACKS = 8  # open at once, and the greatest number of a track
-ACCEPTED = 9  # refused by the rule, accepted by an operator: shown, part of no track
 TWIN_M = 20.0  # two places of one second further apart than this contradict each other
-NULL_ISLAND_DEGREES = 0.01
-COARSE_STEPS = 600  # a long-range report (type 27) has tenths of a minute: so many to a degree
-_COARSE_ERROR = 1e-6
 _NEVER = -(10**15)
-
-
-class RefusalCode(enum.IntEnum):
-    """Why a position belongs to no track; the numbers are stored."""
-
-    OUTLIER = -1  # it fits no track, or contradicts one of the same second
-    REPEAT = -2  # word for word what was said before: a relay that is late, a receiver that stands still
-    SPOOFED = -3  # its track is one of many that jumped to one place
-    COARSE = -4  # of low resolution, within minutes of a fine one
-    NULL_ISLAND = -5  # 0° N 0° E: a receiver that does not know its place
-    BY_HAND = -6  # an operator said so
-
-
-class OperatorDecision(enum.IntEnum):
-    """What an operator said of a position."""
-
-    REFUSE = -1
-    NONE = 0
-    ACCEPT = 1
-
-
-class JudgedPosition(NamedTuple):
-    """A position: ms since 1970, degrees, knots, degrees true; NaN where speed or course is unknown."""
-
-    ts: int
-    latitude: float
-    longitude: float
-    speed: float = math.nan
-    course: float = math.nan
-    decision: OperatorDecision = OperatorDecision.NONE
-
-    @property
-    def place(self) -> tuple[float, float]:
-        """(latitude, longitude)."""
-        return self.latitude, self.longitude
-
-    @property
-    def said(self) -> tuple[float, ...]:
-        """Everything but the time; an unknown course is -1, because NaN equals nothing."""
-        return self.latitude, self.longitude, self.speed, -1.0 if self.course != self.course else self.course
-
-
-class Birth(NamedTuple):
-    """A confirmed track that began beside another: time and place of its first position, the place that it left."""
-
-    ts: int
-    latitude: float
-    longitude: float
-    number: int
-    origin: tuple[float, float]
-
-
-class Measure(NamedTuple):
-    """How far a position lies from the nearest track, in how many seconds, and how far it may: metres."""
-
-    distance_m: float
-    seconds: float
-    budget_m: float
-
-
-class OpenTracks(NamedTuple):
-    """More than one track was open from `since` to `until`, ms; None: still."""
-
-    since: int
-    until: int | None
-
-
-def is_coarse(latitude: float, longitude: float, speed: float) -> bool:
-    """Whether place and speed have the resolution of a long-range report; few others have it by chance."""
-    return (speed != speed or speed == round(speed)) and _on_grid(latitude) and _on_grid(longitude)
-
-
-def _on_grid(degrees: float) -> bool:
-    steps = degrees * COARSE_STEPS
-    return abs(steps - round(steps)) < _COARSE_ERROR
-
-
-def is_null_island(latitude: float, longitude: float) -> bool:
-    """Whether a place is within a kilometre of 0° N 0° E."""
-    return abs(latitude) < NULL_ISLAND_DEGREES and abs(longitude) < NULL_ISLAND_DEGREES
 
 
 class Track:
@@ -173,12 +99,13 @@ class Fold:
 
     `numbers`: of each time that was decided, earlier ones decided anew included. `disputes`: those that began or went
     on. `births`: see Birth. `measures`: of what fits no track or contradicts one, by time. `seen`: what was said within
-    the last hour (`Row.said`), with the time.
+    the last hour (`said`), with the time. `looked_back`: whether more of that could have changed a number.
     """
 
     def __init__(self, budget: Budget = VESSEL, seen: dict[tuple[float, ...], int] | None = None) -> None:
         self.budget = budget
         self.seen = {} if seen is None else seen
+        self.looked_back = False
         self.numbers: dict[int, int] = {}
         self.births: list[Birth] = []
         self.measures: dict[int, Measure] = {}
@@ -281,6 +208,7 @@ class Fold:
         """
         if track is None:
             before = self.seen.get(row.said)
+            self.looked_back |= before is None
             return before is not None and row.ts - before <= self.budget.repeat_s * 1000
         return self.budget.once_a_second and any(last[1:4] == row[1:4] for last in track.tail)
 

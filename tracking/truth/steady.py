@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tracking.truth.budget import DEGREE_M, KNOT, Budget
-from tracking.truth.rule import COARSE_STEPS, NULL_ISLAND_DEGREES, TAIL, TWIN_M
+from tracking.truth.rule import TAIL, TWIN_M
+from tracking.truth.terms import COARSE_STEPS, NULL_ISLAND_DEGREES
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -46,7 +47,7 @@ def breaks(rows: PositionColumns, budget: Budget) -> Flags:
 
 
 def coarse(latitude: Floats, longitude: Floats, speed: Floats) -> Flags:
-    """Whether each position has the resolution of a long-range report (`rule.is_coarse`)."""
+    """Whether each position has the resolution of a long-range report (`terms.is_coarse`)."""
     whole = np.isnan(speed) | (speed == np.rint(speed))
     return whole & _on_grid(latitude) & _on_grid(longitude)
 

@@ -20,7 +20,8 @@ from tracking.truth.fleets import FleetJump as Jumped
 from tracking.truth.models import Dispute, Jump, RefusedPosition
 from tracking.truth.notes import Touched, milliseconds, moment
 from tracking.truth.reading import AFTER_MS, IdentitySpan, SubjectTable, as_key
-from tracking.truth.rule import ACCEPTED, Fold, RefusalCode
+from tracking.truth.rule import Fold
+from tracking.truth.terms import ACCEPTED, RefusalCode
 
 ROWS_AT_ONCE = 5_000
 

@@ -56,7 +56,8 @@ class SbsAssembly(LineAssembly):
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup.clock, setup.offset, setup.index)
         self._aircraft: dict[str, _Heard] = {}  # the one that was silent longest comes first
-        self._recorded, self._zone = setup.recorded, ZoneInfo(setup.zone)
+        self._recorded = setup.recorded
+        self._zone = dt.UTC if setup.zone == "UTC" else ZoneInfo(setup.zone)  # which takes twice as long
         self._pushed = False
         self._shift: int | None = None  # of the times in a pushed body, ms
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sys
@@ -25,6 +24,7 @@ from ingest.ledger import accounts
 from ingest.management.commands.ingest import clock_of, columns_of, format_of, receiver_of, table_of, zone_of
 from ingest.sources import label_of
 from ingest.sources.common.contract import SourceError
+from resilience import garbage
 from tracking.checks import SETTINGS
 
 GOES_ON = "what is stored stays, the same command goes on from there"
@@ -63,8 +63,7 @@ class Command(BaseCommand):
                     reading.open()
         except (SourceError, UnknownFormat) as error:
             raise CommandError(str(error)) from error
-        gc.freeze()  # what is loaded now stays, here and in the workers
-        gc.set_threshold(50_000)
+        garbage.collect_seldom()
         progress = BackfillProgress(self.stderr, quiet=options["json"] and not sys.stderr.isatty())
         with _stopping() as stop:
             backfill = Backfill(processes, stop, progress)

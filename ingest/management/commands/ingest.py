@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import gc
 import signal
 import sys
 import threading
@@ -33,6 +32,7 @@ from ingest.ledger.accounts import summary, violations
 from ingest.models import Format
 from ingest.sources import label_of, open_source
 from ingest.sources.common.contract import Source, SourceError
+from resilience import garbage
 from resilience.spool import drain
 from tracking.checks import SETTINGS
 
@@ -108,6 +108,7 @@ class Command(BaseCommand):
         self.stdout.write("the feeds of this host are being run")
 
     def _run_feeds(self) -> None:
+        garbage.collect_seldom()
         self.stderr.write("running the enabled feeds; Ctrl-C stops")
         asyncio.run(_until_signalled(FeedRunner().run, threading.Event()))
 
@@ -145,8 +146,7 @@ class Command(BaseCommand):
         options: dict[str, Any],
     ) -> None:
         """Run the collector to its end, wait for the booking, print the account."""
-        gc.freeze()  # what is loaded now stays, and a pass over it for every 700 new reports is wasted
-        gc.set_threshold(50_000)
+        garbage.collect_seldom()
         began = time.monotonic()
         progress = Progress(source, self.stderr, quiet=options["json"] and not sys.stderr.isatty())
         outstanding = waiting.Outstanding()

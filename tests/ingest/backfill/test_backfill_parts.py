@@ -18,7 +18,7 @@ from ingest.formats.common.contract import Setup
 from ingest.formats.registry import FORMATS
 from ingest.reports import Message, MessageBatch
 from ingest.stages.fusion import folded
-from tests.ingest.formats.ais_csv.test_ais_csv import AMERICAN_2025, DANISH, MARINECADASTRE_2025, dane
+from tests.support.ais_csv_rows import AMERICAN_2025, DANISH, MARINECADASTRE_2025, dane
 from tests.support.dumps import HEADER, dump
 from tests.support.patience import PATIENCE_SECONDS
 

@@ -7,9 +7,7 @@ import pytest
 from django.apps import apps
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
-from django.core.management import call_command
 from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -222,53 +220,6 @@ def test_a_key_that_is_changed_or_deleted_loses_its_copy_at_once(user, change):
         row.save()
     assert not stored()
     assert status(row, "/api/live/vessels/") == (403 if change == "scopes" else 401)
-
-
-# --- keys of before ---------------------------------------------------------------------------------------------------
-OLD = (
-    "CREATE TABLE authtoken_token (key varchar(40) PRIMARY KEY, created timestamptz NOT NULL, user_id integer NOT NULL"
-)
-OLD += " UNIQUE REFERENCES auth_user DEFERRABLE INITIALLY DEFERRED)"
-
-
-def before_keys(executor: MigrationExecutor) -> tuple[str, str]:
-    """The migration before the one that makes keys."""
-    (made,) = [node for node in executor.loader.disk_migrations if node[1].endswith("_api_keys")]
-    parents = executor.loader.get_migration(*made).dependencies
-    return next(parent for parent in parents if parent[0] == "tracking")
-
-
-@pytest.mark.django_db(transaction=True)
-def test_tokens_of_before_go_on_hashed_and_their_table_goes(user):
-    executor = MigrationExecutor(connection)
-    executor.migrate([before_keys(executor)])
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(OLD)
-            cursor.execute("INSERT INTO authtoken_token VALUES (%s, now(), %s)", ["f" * 40, user.pk])
-    finally:
-        call_command("migrate", verbosity=0, interactive=False)
-    assert status(f"Token {'f' * 40}") == status(f"Token {'f' * 40}", "/api/live/vessels/") == 200
-    row = ApiKey.objects.get()
-    assert (row.user, row.prefix, row.key_hash, set(row.scopes)) == (user, "f" * 6, hashed("f" * 40), {*Scope.values})
-    assert row.expires_at is not None
-    assert "authtoken_token" not in connection.introspection.table_names()
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("was_there", [False, True])
-def test_the_way_back_makes_the_old_table_where_it_was(user, was_there):
-    executor = MigrationExecutor(connection)
-    with connection.cursor() as cursor:
-        if was_there:
-            cursor.execute("INSERT INTO django_migrations (app, name, applied) VALUES ('authtoken', '0001', now())")
-        try:
-            executor.migrate([before_keys(executor)])
-            assert ("authtoken_token" in connection.introspection.table_names()) is was_there
-        finally:
-            cursor.execute("DELETE FROM django_migrations WHERE app = 'authtoken'")
-            call_command("migrate", verbosity=0, interactive=False)
-    assert "authtoken_token" not in connection.introspection.table_names()
 
 
 def test_no_package_that_keeps_keys_in_the_clear_is_installed():

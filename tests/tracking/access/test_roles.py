@@ -85,13 +85,13 @@ def test_permissions_of_a_future_model_reach_the_admin_only_as_they_should():
 
 
 def test_a_group_of_before_keeps_its_members_under_another_name():
-    migration = importlib.import_module("tracking.migrations.0013_roles")
-    migration.remove(apps, None)
+    migration = importlib.import_module("tracking.migrations.0001_ships_and_aircraft")
+    migration.remove_groups(apps, None)
     member = User.objects.create_user("anna")
     Group.objects.create(name="operator").user_set.add(member)
-    migration.make(apps, None)
+    migration.make_groups(apps, None)
     assert [group.name for group in member.groups.all()] == ["operator (before roles)"]
-    migration.remove(apps, None)
+    migration.remove_groups(apps, None)
     assert [group.name for group in member.groups.all()] == ["operator"]
 
 

@@ -1,45 +1,15 @@
-"""Live state on a real Redis with RedisJSON: who wins, what ages, what expires, what a box holds."""
+"""Live state on a real Redis with RedisJSON: who wins, what ages, what static values add."""
 
 import json
 import random
-import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
-from redis import Redis
 
-from tracking.live.state import Document, LiveKind, LiveState, LiveUpdate, LiveWrite
+from tests.support.live_updates import STALE, WRITTEN, at, keys, known
+from tracking.live.state import LiveKind, LiveState, LiveUpdate, LiveWrite
 
 pytestmark = pytest.mark.usefixtures("live_redis")
-
-WRITTEN, STALE, REFUSED = LiveWrite(written=1), LiveWrite(stale=1), LiveWrite(refused=1)
-
-
-@pytest.fixture
-def vessels() -> LiveState:
-    return LiveState(LiveKind.VESSEL)
-
-
-@pytest.fixture
-def now(live_redis: Redis) -> float:
-    """The server's clock, which is the one that counts, in milliseconds; steps of 1/8 s keep sums exact."""
-    seconds, microseconds = live_redis.time()
-    return round(seconds + microseconds / 1e6, 3)
-
-
-def at(ts: float, latitude: float = 54.5, longitude: float = 10.25, key: str = "211", **fields: Any) -> LiveUpdate:
-    return LiveUpdate(key=key, ts=ts, latitude=latitude, longitude=longitude, fields=fields)
-
-
-def known(redis: Redis, kind: str = "vessels") -> dict[str, int]:
-    """How many members each set of a kind has."""
-    sizes = {name: redis.zcard(f"v2:{kind}:{name}") for name in ("active", "geo", "polar")}
-    return sizes | {"fields": redis.hlen(f"v2:{kind}:fields")}
-
-
-def keys(documents: list[Document]) -> set[str]:
-    return {document["id"] for document in documents}
 
 
 # --- the newest wins --------------------------------------------------------------------------------------------------
@@ -99,109 +69,6 @@ def test_the_kinds_do_not_meet(vessels, live_redis, now):
     assert live_redis.exists("v2:aircraft:4ca7b5", "v2:aircraft:geo", "v2:station:992111840", "v2:stations:active") == 4
     aircraft.clear()
     assert [*live_redis.scan_iter("v2:aircraft:*")] == [] and stations.count() == 1
-
-
-# --- times that are refused, and expiry -------------------------------------------------------------------------------
-
-
-def test_a_report_of_the_future_is_refused(vessels, live_redis, now):
-    assert vessels.write([at(now + 75)]) == REFUSED
-    assert live_redis.dbsize() == 0
-    assert vessels.write([at(now + 50)]) == WRITTEN
-
-
-def ahead(redis: Redis, seconds: float, key: str = "211") -> None:
-    """The clock was set back: what was written a moment ago now lies so far ahead."""
-    redis.zincrby("v2:vessels:active", seconds, key)
-    redis.pexpireat(f"v2:vessel:{key}", redis.pexpiretime(f"v2:vessel:{key}") + round(seconds * 1000))
-
-
-@pytest.mark.parametrize("set_back", [30.0, 3600.0, 400 * 86400.0])
-def test_a_clock_that_was_set_back_freezes_no_target(vessels, live_redis, settings, now, set_back):
-    vessels.write([at(now, speed=1.0, heading=90, key=key) for key in ("211", "212")])
-    ahead(live_redis, set_back)
-    ahead(live_redis, set_back, "212")
-    assert vessels.write([at(now - 2, 10.0, 20.0, speed=2.0)]) == WRITTEN
-    document = vessels.get("211")
-    assert (document["ts"], document["lat"], document["speed"], document["heading"]) == (now - 2, 10.0, 2.0, 90)
-    assert document["ages"] == {"heading": now - 2}, "no value is later than its document"
-    due = int((now - 2 + settings.LIVE_TTL_SECONDS) * 1000)
-    assert due <= live_redis.pexpiretime("v2:vessel:211") <= due + 1
-    assert keys(vessels.in_box(19, 9, 21, 11)) == {"211"}
-    assert vessels.write([at(now - 1, speed=3.0)]) == WRITTEN, "from then on the newest wins"
-    assert vessels.write([at(now - 1.5, speed=9.0)]) == STALE
-
-
-def test_a_report_that_was_taken_while_ahead_loses_to_one_of_now(vessels, now):
-    vessels.write([at(now + 50, speed=1.0)])
-    assert vessels.write([at(now + 40, speed=2.0)]) == STALE, "of two that are ahead the newer stays"
-    assert vessels.write([at(now, speed=2.0)]) == WRITTEN
-    assert vessels.get("211")["speed"] == 2.0
-
-
-def test_a_late_report_of_a_slow_feed_does_not_replace_one_that_is_a_little_ahead(vessels, now):
-    vessels.write([at(now + 20, speed=1.0)])
-    assert vessels.write([at(now - 600, speed=2.0)]) == STALE
-
-
-def test_static_values_alone_that_lie_ahead_take_those_of_now(vessels, live_redis, now):
-    vessels.write([LiveUpdate("211", now, static={"name": "A"})])
-    ahead(live_redis, 3600)
-    vessels.write([LiveUpdate("211", now - 1, static={"name": "B"})])
-    assert (vessels.get("211")["ts"], vessels.get("211")["name"]) == (now - 1, "B")
-
-
-def test_whoever_is_not_heard_again_after_a_clock_was_set_back_far_is_forgotten(vessels, live_redis, settings, now):
-    vessels.write([at(now, key=key) for key in ("1", "2", "3")])
-    ahead(live_redis, settings.LIVE_TTL_SECONDS + 60, "1")
-    ahead(live_redis, settings.LIVE_TTL_SECONDS - 60, "2")
-    assert (vessels.reap(), vessels.reap()) == (1, 0)
-    assert known(live_redis) == {"active": 2, "geo": 2, "polar": 0, "fields": 2}
-    assert set(vessels.get_many("123")) == {"2", "3"}
-
-
-def test_a_replay_of_what_is_older_than_the_ttl_resurrects_no_ghost(vessels, live_redis, settings, now):
-    old = now - settings.LIVE_TTL_SECONDS - 1
-    assert vessels.write([at(old), LiveUpdate("212", old, static={"name": "GHOST"})]) == LiveWrite(refused=2)
-    assert live_redis.dbsize() == 0
-
-
-def test_a_document_expires_a_ttl_after_its_event_and_a_newer_report_renews_it(vessels, live_redis, settings, now):
-    for ts in (now - 600, now - 30):
-        vessels.write([at(ts)])
-        due = int((ts + settings.LIVE_TTL_SECONDS) * 1000)
-        assert due <= live_redis.pexpiretime("v2:vessel:211") <= due + 1
-
-
-def test_the_reaper_leaves_no_ghost_of_what_has_expired(vessels, live_redis, settings, now):
-    settings.LIVE_TTL_SECONDS = 600
-    old = now - 300
-    vessels.write([at(old, key="1"), at(old, 88.0, key="2"), at(now, key="3"), at(now, -89.0, key="4")])
-    vessels.write([LiveUpdate("5", old, static={"name": "A"})])
-    for key in (f"v2:vessel:{number}" for number in (1, 2, 5)):
-        assert live_redis.pexpireat(key, live_redis.pexpiretime(key) - 600_000)  # as if ten minutes had passed
-    settings.LIVE_TTL_SECONDS = 200
-    assert not live_redis.exists("v2:vessel:1", "v2:vessel:2", "v2:vessel:5")
-    assert vessels.count() == 2  # a ghost does not count, even before the reaper has come
-    assert keys(vessels.in_box(-180, -90, 180, 90)) == {"3", "4"}
-    assert (vessels.reap(limit=2), vessels.reap(), vessels.reap()) == (2, 1, 0)
-    assert known(live_redis) == {"active": 2, "geo": 1, "polar": 1, "fields": 2}
-
-
-def test_the_reaper_takes_more_than_lua_can_unpack_at_once(vessels, live_redis, settings, now):
-    vessels.write([at(now - 100, key=str(key)) for key in range(9000)])
-    settings.LIVE_TTL_SECONDS = 60
-    assert vessels.reap(limit=20_000) == 9000
-    assert known(live_redis) == {"active": 0, "geo": 0, "polar": 0, "fields": 0}
-
-
-def test_a_target_that_returns_before_the_reaper_starts_afresh(vessels, live_redis, settings, now):
-    vessels.write([at(now - 100, heading=45), at(now - 100, 88.0, key="212")])
-    settings.LIVE_TTL_SECONDS = 60
-    live_redis.unlink("v2:vessel:211", "v2:vessel:212")  # what expiry does
-    vessels.write([LiveUpdate("211", now, fields={"speed": 3.0}), at(now, key="212")])
-    assert vessels.get("211") == {"id": "211", "ts": now, "speed": 3.0, "ages": {}}
-    assert known(live_redis) == {"active": 2, "geo": 1, "polar": 0, "fields": 2}
 
 
 # --- ages -------------------------------------------------------------------------------------------------------------
@@ -309,76 +176,6 @@ def test_static_values_never_make_a_document_without_expiry(vessels, live_redis,
     assert not live_redis.exists("v2:vessel:211")
 
 
-# --- boxes ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def globe(vessels, now) -> list[tuple[str, float, float]]:
-    """20,000 targets as (key, latitude, longitude), half of them crowded in one bay, some on the edges of the globe."""
-    order = random.Random(11)
-    spread = [(round(order.uniform(-90, 90), 7), round(order.uniform(-180, 180), 7)) for _ in range(10_000)]
-    crowd = [(round(order.gauss(54, 0.5), 7), round(order.gauss(10, 0.5), 7)) for _ in range(9_990)]
-    edges = [(lat, lon) for lat in (-90.0, -85.05112878, 0.0, 85.05112878, 90.0) for lon in (-180.0, 180.0)]
-    points = [(str(key), lat, lon) for key, (lat, lon) in enumerate(spread + crowd + edges)]
-    assert vessels.write([at(now, lat, lon, key) for key, lat, lon in points]) == LiveWrite(written=20_000)
-    return points
-
-
-def test_a_box_holds_exactly_what_brute_force_finds(vessels, globe):
-    order = random.Random(13)
-    boxes = [(-180, -90, 180, 90), (-180, 85.06, 180, 90), (-180, -90, 180, -85), (9.999, 53.999, 10.001, 54.001)]
-    boxes += [(170, -60, -170, 60), (0, -90, -0.001, 90), (180, -90, -180, 90), (-180, 0, -180, 0)]
-    boxes += [(lon, lat, lon, lat) for _, lat, lon in order.sample(globe, 5)]
-    for size in (0.01, 1, 20, 120):
-        for _ in range(10):
-            south = order.uniform(-90, 90 - min(size, 90))
-            west, east = order.uniform(-180, 180), order.uniform(0, 2 * size)
-            boxes.append((west, south, (west + east + 180) % 360 - 180, min(90, south + order.uniform(0, size))))
-    for west, south, east, north in boxes:
-        across = west > east
-        expected = {
-            key
-            for key, lat, lon in globe
-            if south <= lat <= north and ((lon >= west or lon <= east) if across else west <= lon <= east)
-        }
-        found = vessels.in_box(west, south, east, north)
-        assert keys(found) == expected, (west, south, east, north)
-        assert len(found) == len(expected)
-
-
-def test_a_box_over_the_antimeridian_holds_both_sides_and_nothing_between(vessels, now):
-    vessels.write([at(now, -17.0, lon, str(lon)) for lon in (179.5, -179.5, 180.0, 0.0)])
-    assert keys(vessels.in_box(179, -18, -179, -16)) == {"179.5", "-179.5", "180.0"}
-
-
-def test_a_target_near_the_pole_is_found_without_geo_and_returns_to_it(vessels, live_redis, now):
-    for ts, latitude, in_geo in ((now - 3, 84.0, 1), (now - 2, 88.0, 0), (now - 1, -88.0, 0), (now, 85.0, 1)):
-        assert vessels.write([at(ts, latitude)]) == WRITTEN
-        assert known(live_redis) == {"active": 1, "geo": in_geo, "polar": 1 - in_geo, "fields": 1}
-        assert keys(vessels.in_box(10, latitude - 0.1, 11, latitude + 0.1)) == {"211"}
-        assert vessels.in_box(11, -90, 12, 90) == []
-
-
-def test_a_limit_cuts_the_box(vessels, globe):
-    assert len(vessels.in_box(-180, -90, 180, 90, limit=1500)) == 1500
-
-
-@pytest.mark.parametrize(
-    "box", [(0, 10, 1, 9), (-181, 0, 0, 1), (0, 0, 181, 1), (0, -91, 1, 0), (0, 0, float("nan"), 1)]
-)
-def test_a_box_off_the_globe_raises(vessels, box):
-    with pytest.raises(ValueError, match="no box"):
-        vessels.in_box(*box)
-
-
-def test_changes_come_oldest_first_within_the_box_and_limit(vessels, now):
-    vessels.write([at(now - age, 54 + age / 10, key=str(age)) for age in range(10)])
-    assert [document["id"] for document in vessels.changed_since(now - 4)] == ["3", "2", "1", "0"]
-    assert [document["id"] for document in vessels.changed_since(now - 4, limit=2)] == ["3", "2"]
-    assert [document["id"] for document in vessels.changed_since(now - 4, bbox=(10, 54.05, 11, 54.25))] == ["2", "1"]
-    assert vessels.changed_since(now) == []
-
-
 # --- robustness -------------------------------------------------------------------------------------------------------
 
 
@@ -442,23 +239,3 @@ def test_the_script_itself_refuses_a_position_before_its_first_write(vessels, li
     with pytest.raises(Exception, match="position out of range: 212"):
         vessels.write([at(now), at(now, 10.0, 180.5, "212")])
     assert live_redis.dbsize() == 0
-
-
-def test_fields_expire_one_by_one_for_whoever_reads(vessels: LiveState, settings: Any) -> None:
-    now = round(time.time(), 3)
-    vessels.write([LiveUpdate("1", now - 400, 54.0, 10.0, {"heading": 91, "speed": 5.0}, static={"name": "A"})])
-    vessels.write([LiveUpdate("1", now - 200, None, None, {"speed": 6.0})])
-    vessels.write([LiveUpdate("1", now, None, None, {"course": 7.0})])
-
-    def read() -> tuple[dict[str, Any], dict[str, Any]]:
-        (encoded, _), *none = vessels.encoded(["1"])
-        assert not none
-        return vessels.get("1") or {}, json.loads(encoded)
-
-    whole, encoded = read()
-    assert whole == encoded and whole["ages"].keys() == {"position", "heading", "speed"}
-    settings.LIVE_TTL_SECONDS = 300
-    one, other = read()
-    left = {"id": "1", "ts": now, "speed": 6.0, "course": 7.0, "name": "A", "ages": {"speed": pytest.approx(now - 200)}}
-    assert one == other == left
-    assert vessels.in_box(9, 53, 11, 55) == vessels.encoded_in_box(9, 53, 11, 55, 10) == []

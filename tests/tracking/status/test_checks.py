@@ -11,6 +11,8 @@ from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
 from django.core.management.base import SystemCheckError
 from django.db import connections
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 
 from tracking import embedded
 from tracking.connections import no_retry
@@ -82,6 +84,22 @@ def test_the_error_names_the_version_and_the_way_out(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(vars(connections["default"]), "pg_version", 160003)
     with pytest.raises(CommandError, match=r"(?s)'default' is PostgreSQL 16, 18 or later.*postgres:18"):
         call_command("check", databases=["default"])
+
+
+@pytest.mark.django_db(databases=DATABASES)
+@pytest.mark.parametrize("app", ["tracking", "ingest", "resilience"])
+def test_a_database_that_stopped_among_migrations_that_are_one_now_is_an_error(app: str) -> None:
+    applied = MigrationRecorder(connections["default"]).migration_qs.filter(app=app)
+    [replacing] = [found for key, found in MigrationLoader(None).replacements.items() if key[0] == app]
+    first, last = replacing.replaces[0][1], replacing.replaces[-1][1]
+    applied.filter(name__in=[last, replacing.name]).delete()
+    assert ids(databases=["default"]) == {"tracking.E006"}
+    with pytest.raises(SystemCheckError, match=rf"(?s){replacing.name} replaces: {last}\..*then with this one"):
+        call_command("migrate", verbosity=0, skip_checks=False)
+    applied.exclude(name=first).delete()
+    assert ids(databases=["default"]) == {"tracking.E006"}
+    applied.delete()
+    assert ids(databases=["default"]) == set()
 
 
 @pytest.mark.django_db(databases=DATABASES)

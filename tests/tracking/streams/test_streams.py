@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.asgi import get_asgi_application
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.test import Client
@@ -24,8 +22,9 @@ from redis import Redis
 
 from tests.faults.processes import free_port, wait_until
 from tests.support.patience import PATIENCE_SECONDS
+from tests.tracking.streams.listener import Listener, serving
+from tracking.live.mirror import Mirror
 from tracking.live.state import LiveKind, LiveState, LiveUpdate
-from tracking.live_api import stream as stream_api
 from tracking.streams import hub as hubs
 from tracking.streams import server as servers
 from tracking.streams.hub import Hub
@@ -43,9 +42,8 @@ def ship(key: str = "244660123", lat: float = 52.0, lon: float = 4.0, **fields: 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Hub:
     """One of the test's own, in place of the process's."""
-    made = Hub()
-    for module in (hubs, servers, stream_api):
-        monkeypatch.setattr(module, "hub", made)
+    made = Hub(Mirror(hubs.CHANGES_SECONDS), "changes", "Live state is", hubs.CHANGES_SECONDS)
+    monkeypatch.setattr(hubs, "changes", made)
     return made
 
 
@@ -53,50 +51,8 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Hub:
 def port(settings: Any, live_redis: Redis, hub: Hub) -> Iterator[int]:
     """Of a server in a thread, for everybody."""
     settings.LIVE_PUBLIC = True
-    sock = servers.listen("127.0.0.1", 0)
-    server = servers.made(get_asgi_application(), 10)
-    loop = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
-    loop.start()
-    wait_until(lambda: server.started, PATIENCE_SECONDS, "the server listens")
-    yield int(sock.getsockname()[1])
-    server.should_exit = True
-    loop.join(PATIENCE_SECONDS)
-    assert not loop.is_alive(), "open streams do not keep the server"
-
-
-class Listener:
-    """A client of a stream, which reads an event when it is asked for one."""
-
-    def __init__(self, port: int, query: str = f"bbox={NORTH_SEA}", buffer: int = 0, **headers: str) -> None:
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
-        if buffer:
-            self.connection.sock = socket.socket()
-            self.connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-            self.connection.sock.settimeout(PATIENCE_SECONDS)
-            self.connection.sock.connect(("127.0.0.1", port))
-        self.connection.request("GET", f"/api/stream/?{query}", headers={"Accept": "text/event-stream"} | headers)
-        self.response = self.connection.getresponse()
-
-    def event(self) -> dict[str, str]:
-        """The next event's fields; comments and what comes before the first are passed over."""
-        found: dict[str, str] = {}
-        while line := self.response.readline():
-            name, _, value = line.decode().rstrip("\n").partition(": ")
-            if name and name != ":":
-                found[name] = value
-            elif not name and "event" in found:
-                return found
-        raise EOFError
-
-    def changes(self) -> dict[str, Any]:
-        """The data of the next event of changes."""
-        while (event := self.event())["event"] != "changes":
-            continue
-        return json.loads(event["data"]) | {"event_id": event["id"]}
-
-    def close(self) -> None:
-        self.connection.close()
-        self.response.close()
+    with serving() as port:
+        yield port
 
 
 def test_a_stream_begins_with_the_box_and_goes_on_with_what_changes_in_it(port: int) -> None:
@@ -194,14 +150,14 @@ def test_without_live_state_a_stream_is_refused_and_an_open_one_says_so_and_goes
     port: int, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ship()
-    refresh, away = hub.mirror.refresh, [False]
+    refresh, away = hub.source.refresh, [False]
 
     def failing() -> None:
         if away[0]:
             raise RedisConnectionError("nobody there")
         refresh()
 
-    monkeypatch.setattr(hub.mirror, "refresh", failing)
+    monkeypatch.setattr(hub.source, "refresh", failing)
     with closing(Listener(port)) as listener:
         listener.changes()
         away[0] = True

@@ -20,7 +20,7 @@ from tests.support.messages import NOON, NOON_MS, batch, position, sentences
 from tests.truth.killed import PLACES, Killer, killer
 from tracking.history import partitions
 from tracking.models import VesselPosition
-from tracking.truth import budget, judge, rule
+from tracking.truth import budget, judge, terms
 from tracking.truth.models import Dispute, Jump, RefusedPosition, Unjudged
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "direct"])
@@ -143,7 +143,7 @@ def test_any_order_cut_redelivery_and_pass_of_the_judge_gives_the_same_history(
     if not firsts:
         firsts["numbers"] = judged(sea, -1, killed)[0]
         reasons = Counter(number for _, _, number in firsts["numbers"].values())
-        assert {0, 1, *(rule.RefusalCode(-n) for n in range(1, 5))} <= reasons.keys(), reasons
+        assert {0, 1, *(terms.RefusalCode(-n) for n in range(1, 5))} <= reasons.keys(), reasons
     assert {key for key, value in firsts["numbers"].items() if value != found.get(key)} == set()
     assert found.keys() == firsts["numbers"].keys()
     assert accounts() == (len(sea), len(sea), len(sea))
@@ -179,7 +179,7 @@ def test_loosened_and_tightened_again_the_rule_gives_the_first_numbers_and_judge
         patch.setattr(judge, "budget_of", lambda identity: loose)
         assert judge_anew() > 0
         looser = Counter(number for _, _, number in numbers().values())
-        assert looser[rule.RefusalCode.SPOOFED] == 0
+        assert looser[terms.RefusalCode.SPOOFED] == 0
     assert judge_anew() > 0
     assert numbers() == first
     before = versions()["VesselPosition"]

@@ -15,7 +15,7 @@ from resilience.breaker.registry import in_process_breaker
 from tests.support.messages import NOON_MS, batch, position
 from tracking import tasks
 from tracking.models import AircraftPosition, VesselPosition
-from tracking.truth import budget, judge, rule
+from tracking.truth import budget, judge, terms
 from tracking.truth.models import Dispute, PositionKind, RefusedPosition, Unjudged
 from tracking.truth.notes import note_rows
 from tracking.truth.quarantine import decisions as quarantine
@@ -108,15 +108,15 @@ def test_an_operator_accepts_and_it_stays_so_when_judged_anew(django_user_model)
     judge.judge_all()
     quarantine.decide(RefusedPosition.objects.get(), quarantine.Decision.ACCEPT, "seen from the pier", user)
     judge.judge_all()
-    assert tracks()[5] == rule.ACCEPTED
+    assert tracks()[5] == terms.ACCEPTED
     assert judged_again() == numbers()
     for one in sail(10, start=10):
         process(one)
     judge.judge_all()
-    assert tracks() == [0] * 5 + [rule.ACCEPTED] + [0] * 14
+    assert tracks() == [0] * 5 + [terms.ACCEPTED] + [0] * 14
     quarantine.decide(RefusedPosition.objects.get(), quarantine.Decision.NONE, "it was a gull", user)
     judge.judge_all()
-    assert tracks()[5] == rule.RefusalCode.OUTLIER
+    assert tracks()[5] == terms.RefusalCode.OUTLIER
 
 
 def test_an_operator_refuses_what_the_rule_accepts(django_user_model):
@@ -126,7 +126,7 @@ def test_an_operator_refuses_what_the_rule_accepts(django_user_model):
     judge.judge_all()
     quarantine.refuse(PositionKind.VESSEL, VesselPosition.objects.order_by("timestamp")[3], "not she", user)
     judge.judge_all()
-    assert tracks() == [0, 0, 0, rule.RefusalCode.BY_HAND, 0, 0]
+    assert tracks() == [0, 0, 0, terms.RefusalCode.BY_HAND, 0, 0]
 
 
 def test_a_looser_rule_accepts_and_the_first_one_gives_the_first_numbers_again(monkeypatch: pytest.MonkeyPatch):
@@ -210,7 +210,7 @@ def test_the_quarantine_shows_why_and_takes_a_decision(admin_client):
     judge.judge_all()
     refused.refresh_from_db()
     assert (refused.decision, refused.note, refused.decided_by.username) == (1, "seen from the pier", "admin")
-    assert tracks()[5] == rule.ACCEPTED
+    assert tracks()[5] == terms.ACCEPTED
     assert str(MMSI) in admin_client.get("/admin/tracking/dispute/").content.decode()
 
 
@@ -231,7 +231,7 @@ def test_an_operator_refuses_a_position_from_its_page(admin_client):
         *("seen elsewhere", "refused by hand", "admin"),
     )
     judge.judge_all()
-    assert tracks() == [0, 0, 0, rule.RefusalCode.BY_HAND, 0, 0]
+    assert tracks() == [0, 0, 0, terms.RefusalCode.BY_HAND, 0, 0]
 
 
 def test_the_api_lists_disputes_with_the_last_place_of_each_open_track(admin_client):

@@ -9,7 +9,8 @@ import pytest
 from tracking.truth import steady
 from tracking.truth.budget import AIRCRAFT, FIXED, SAR_AIRCRAFT, VESSEL, Budget, budget_of, metres
 from tracking.truth.fleets import FleetJump, fleets
-from tracking.truth.rule import ACCEPTED, Fold, JudgedPosition, OperatorDecision, RefusalCode, fold
+from tracking.truth.rule import Fold, fold
+from tracking.truth.terms import ACCEPTED, JudgedPosition, OperatorDecision, RefusalCode
 
 T = 1_767_225_600_000
 EAST_M = 70_000  # a degree of longitude here, about

@@ -1,1 +1,1 @@
-"""`/api/events/`: `views` lists them, gives one, and what the map shows; `urls` has the addresses."""
+"""`/api/events/`: `views` lists them, gives one, and what the map shows, `stream` tells of them, `urls` leads there."""

@@ -24,6 +24,7 @@ from tracking.api.common.pagination import IdentityCursor
 from tracking.api.common.query import WORLD, Box, BoxField, StrictQuery
 from tracking.api.common.throttles import ChangesRate
 from tracking.api.filters import InstantFilter
+from tracking.events.following import brief
 from tracking.events.models.event import Event, EventKind
 from tracking.events.notices import messages
 
@@ -119,7 +120,7 @@ class EventViewSet(ReadOnlyModelViewSet[Event]):
         query.is_valid(raise_exception=True)
         found = Event.objects.filter(_inside(query.validated_data["bbox"]), since__gte=timezone.now() - RECENT)
         events = found.order_by("-since", "-id")[:MOST_RECENT]
-        return Response({"results": [_recent(event) for event in events]})
+        return Response({"results": [brief(event) for event in events]})
 
 
 def _inside(box: Box) -> Q:
@@ -127,16 +128,3 @@ def _inside(box: Box) -> Q:
     across = Q(longitude__gte=west) | Q(longitude__lte=east)
     longitude = Q(longitude__range=(west, east)) if west <= east else across
     return Q(latitude__range=(south, north)) & longitude
-
-
-def _recent(event: Event) -> dict[str, Any]:
-    return {
-        "id": event.id,
-        "kind": event.kind,
-        "identity": event.identity,
-        "text": messages.title(event),
-        "at": round(event.since.timestamp(), 1),
-        "over": event.until is not None,
-        "lat": event.latitude,
-        "lon": event.longitude,
-    }

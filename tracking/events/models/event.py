@@ -12,6 +12,7 @@ from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import DateTimeRangeField, RangeOperators
 from django.db import models
 from django.db.models import F, Func, Q
+from django.db.models.functions import Now
 
 from tracking.events.models.rules import Geofence, WatchList
 
@@ -63,6 +64,7 @@ class Event(models.Model):
     geofence = models.ForeignKey(Geofence, models.SET_NULL, null=True, related_name="events")
     watch_list = models.ForeignKey(WatchList, models.SET_NULL, null=True, related_name="events")
     noted_at = models.DateTimeField(auto_now_add=True, help_text="when it was found, UTC")
+    changed_at = models.DateTimeField(db_default=Now(), help_text="when it began, ended or went on, as noted here, UTC")
 
     class Meta:
         ordering = ["-since", "-id"]
@@ -91,6 +93,7 @@ class Event(models.Model):
             models.Index(fields=["identity", "-since"], name="event_identity"),
             # What goes on: asked for by everything that closes.
             models.Index(fields=["kind", "held_at"], condition=Q(until=None), name="event_open"),
+            models.Index(fields=["-changed_at"], name="event_changed"),  # streams read what is new
         ]
 
     def __str__(self) -> str:

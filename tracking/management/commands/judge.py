@@ -17,7 +17,7 @@ from tracking.truth import judge, notes
 from tracking.truth.models import PositionKind
 from tracking.truth.notes import Touched
 from tracking.truth.reading import SOURCES, SubjectTable
-from tracking.truth.rule import ACCEPTED, RefusalCode
+from tracking.truth.terms import ACCEPTED, RefusalCode
 
 PER_NOTE = 10_000  # identities
 

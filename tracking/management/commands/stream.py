@@ -1,4 +1,4 @@
-"""`manage.py stream`: serve `/api/stream/`, live changes as Server-Sent Events, until SIGTERM."""
+"""`manage.py stream`: serve `/api/stream/`, live changes and events as Server-Sent Events, until SIGTERM."""
 
 from argparse import ArgumentParser
 from typing import Any

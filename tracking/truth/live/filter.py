@@ -13,6 +13,7 @@ from __future__ import annotations
 import struct
 import time
 from collections.abc import Sequence
+from itertools import chain
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -32,39 +33,44 @@ PERIOD_SECONDS = 6 * 3600
 _LAYOUT = struct.Struct("<qdddBBH")  # of a track, its score with COARSE where it is
 _PLURAL = {PositionKind.VESSEL: "vessels", PositionKind.AIRCRAFT: "aircraft"}
 _PLACED = ("timestamp", "latitude", "longitude")
-_VALUES = {
-    PositionKind.VESSEL: attrgetter("vessel_id", *_PLACED, "speed", "course", "score", "coarse"),
-    PositionKind.AIRCRAFT: attrgetter("aircraft_id", *_PLACED, "ground_speed", "heading", "score"),
+_NAMES = {
+    PositionKind.VESSEL: ("vessel_id", *_PLACED, "speed", "course", "score", "coarse"),
+    PositionKind.AIRCRAFT: ("aircraft_id", *_PLACED, "ground_speed", "heading", "score"),
 }
+_VALUES = {subject: [attrgetter(name) for name in names] for subject, names in _NAMES.items()}
 
 _JUMPS = {LiveOutcome.BESIDE, LiveOutcome.CONFIRMED, LiveOutcome.TAKEN_OVER}
 _HIDDEN = {LiveOutcome.BESIDE, LiveOutcome.CONFIRMED, LiveOutcome.HIDDEN}
 
 # Names and values go and come as one argument each: packing thousands of them takes the client longer than the rest.
-# How many tracks a target has goes beside them, a byte each.
+# How many tracks a target has goes beside them: a byte each, or beside its name.
 _READ = f"""
-local names, counts, values = cmsgpack.unpack(ARGV[1]), {{}}, {{}}
+local names, counts, values, one = cmsgpack.unpack(ARGV[1]), {{}}, {{}}, string.char(1)
 for first = 1, #names, 1000 do -- unpack() fails at about 8,000 values
   local last = math.min(first + 999, #names)
   local found = redis.call('HMGET', KEYS[1], unpack(names, first, last))
   for i = 1, last - first + 1 do
-    local value = found[i] or redis.call('HGET', KEYS[2], names[first + i - 1]) or ''
-    counts[#counts + 1], values[#values + 1] = string.char(#value / {TRACK.itemsize}), value
+    local value = found[i]
+    if not value then
+      value = redis.call('HGET', KEYS[2], names[first + i - 1]) or ''
+      found[i] = value
+    end
+    counts[first + i - 1] = #value == {TRACK.itemsize} and one or string.char(#value / {TRACK.itemsize})
   end
+  values[#values + 1] = table.concat(found)
 end
 return {{table.concat(counts), table.concat(values)}}
 """
 _WRITE = f"""
-local names, at, fields = cmsgpack.unpack(ARGV[1]), 1, {{}}
-for i, name in ipairs(names) do
-  local past = at + string.byte(ARGV[2], i) * {TRACK.itemsize}
-  fields[2 * i - 1], fields[2 * i] = name, string.sub(ARGV[3], at, past - 1)
-  at = past
+local fields, at = cmsgpack.unpack(ARGV[1]), 1
+for i = 2, #fields, 2 do
+  local past = at + fields[i] * {TRACK.itemsize}
+  fields[i], at = string.sub(ARGV[2], at, past - 1), past
 end
 for first = 1, #fields, 1000 do
   redis.call('HSET', KEYS[1], unpack(fields, first, math.min(first + 999, #fields)))
 end
-redis.call('EXPIRE', KEYS[1], ARGV[4])
+redis.call('EXPIRE', KEYS[1], ARGV[3])
 """
 
 Tracks = Sequence[LiveTrack]
@@ -99,7 +105,7 @@ class _Filter:
     def __init__(self, subject: PositionKind, reports: Sequence[Any]) -> None:
         self.sifted = Sifted(set(), {}, {})
         self._subject = subject
-        self._keys, times, *columns = zip(*map(_VALUES[subject], reports), strict=True)
+        self._keys, times, *columns = (list(map(value, reports)) for value in _VALUES[subject])
         places = [np.array(column, np.float64) for column in columns[:4]]  # None becomes NaN
         self._columns = Reports(
             milliseconds_of(times),
@@ -175,12 +181,11 @@ class _Filter:
         names, packed = self._steady
         if not names and not self._changed:
             return
-        counts = bytes(len(one) // TRACK.itemsize for one in self._changed.values())
+        counts = dict.fromkeys(names, 1) | {key: len(one) // TRACK.itemsize for key, one in self._changed.items()}
         self._redis.register_script(_WRITE)(
             keys=self._names[:1],
             args=[
-                msgspec.msgpack.encode([*names, *self._changed]),
-                b"\1" * len(names) + counts,
+                msgspec.msgpack.encode(list(chain.from_iterable(counts.items()))),
                 packed + b"".join(self._changed.values()),
                 2 * PERIOD_SECONDS,
             ],

@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tracking.truth.budget import DEGREE_M, Budget, metres
-from tracking.truth.rule import CONFIRM, is_null_island
+from tracking.truth.rule import CONFIRM
+from tracking.truth.terms import is_null_island
 
 FULL = 4  # the support at which a track is as sure as it gets
 MOST_TRACKS = 3

@@ -1,11 +1,6 @@
-"""AIS CSV dumps: three dialects, rows as their publishers write them, and recordings of each."""
+"""AIS CSV dumps: three dialects, and rows as their publishers write them."""
 
-import asyncio
 import datetime as dt
-import gzip
-import logging
-import uuid
-from collections import Counter, defaultdict
 
 import pytest
 
@@ -14,40 +9,21 @@ from ingest.errors import Rejected
 from ingest.formats.ais_csv import decoder as ais_csv
 from ingest.formats.ais_csv import dialects
 from ingest.formats.ais_csv.assembly import AisCsvAssembly
-from ingest.formats.common.context import Context
 from ingest.formats.common.contract import Setup
-from ingest.reports import MessageBatch
-from ingest.sources import open_source
-from ingest.stages.fusion import folded
-from tests.support.recordings import recording
+from tests.support.ais_csv_rows import (
+    AMERICAN,
+    AMERICAN_2025,
+    DANE,
+    DANISH,
+    EXACTEARTH,
+    MARINECADASTRE,
+    MARINECADASTRE_2025,
+    assemble,
+    context,
+    dane,
+)
 
-DANISH = (
-    b"# Timestamp,Type of mobile,MMSI,Latitude,Longitude,Navigational status,ROT,SOG,COG,Heading,IMO,Callsign,Name,"
-    b"Ship type,Cargo type,Width,Length,Type of position fixing device,Draught,Destination,ETA,Data source type,A,B,C,D"
-)
-MARINECADASTRE = (
-    b"MMSI,BaseDateTime,LAT,LON,SOG,COG,Heading,VesselName,IMO,CallSign,VesselType,Status,Length,Width,Draft,Cargo,"
-    b"TransceiverClass"
-)
-MARINECADASTRE_2025 = (
-    b"mmsi,base_date_time,longitude,latitude,sog,cog,heading,vessel_name,imo,call_sign,vessel_type,status,length,width,"
-    b"draft,cargo,transceiver"
-)
-EXACTEARTH = (
-    b"MMSI,Message_ID,Time,Millisecond,Vessel_Name,Call_sign,IMO,Ship_Type,Dimension_to_Bow,Dimension_to_stern,"
-    b"Dimension_to_port,Dimension_to_starboard,Draught,Destination,Navigational_status,SOG,Longitude,Latitude,COG,"
-    b"Heading,ETA_month,ETA_day,ETA_hour,ETA_minute,ATON_type,ATON_name,Name_extension,Mother_ship_MMSI"
-)
-DANE = (
-    b"26/04/2026 00:00:01,Class A,219000001,55.5,12.5,Moored,0.0,0.1,0.0,62,9074729,OXAB,NORDLYS,Cargo,Category X,13,"
-    b"100,GPS,4.5,GDYNIA,01/05/2026 12:30:00,AIS,80,20,6,7"
-)
-AMERICAN = (
-    b"367000001,2023-01-11T00:00:02,43.5,-70.5,4.5,360.0,511.0,SAN JOSE,IMO9074729,WDI9818,31,12.0,18.0,6.0,2.5,31,A"
-)
-AMERICAN_2025 = b"367000001,2025-01-11 00:00:02,-70.5,43.5,4.5,90,95,SAN JOSE,IMO9074729,WDI9818,31,12,18,6,2.5,31,A"
 COLUMNS = EXACTEARTH.decode().split(",")
-NOW = 1_800_000_000_000
 
 
 def quoted(**cells):
@@ -56,26 +32,6 @@ def quoted(**cells):
     values |= {"longitude": "-1.5", "latitude": "50.5", "sog": "12.5", "cog": "None", "heading": "None"}
     values |= {"navigational_status": "0"} | cells
     return ",".join(f'"{values.get(column.lower(), "")}"' for column in COLUMNS).encode()
-
-
-def dane(**cells):
-    """The Danish row with other cells, by the names of its columns in lower case, spaces as underscores."""
-    names = [name.lower().lstrip("# ").replace(" ", "_") for name in DANISH.decode().split(",")]
-    values = dict(zip(names, DANE.decode().split(","), strict=True)) | cells
-    assert len(values) == len(names)
-    return ",".join(values.values()).encode()
-
-
-def assemble(data, size=None, offset=0, index=0, head=bytes):
-    """All messages of these bytes in chunks of `size`, and the assembly."""
-    assembly = AisCsvAssembly(Setup(recorded_clock(), offset, index, head=head))
-    size = size or max(1, len(data))
-    messages = [m for at in range(0, len(data), size) for m in assembly.feed(data[at : at + size], None)]
-    return messages + list(assembly.flush(None)), assembly
-
-
-def context(recorded=True):
-    return Context(MessageBatch(uuid.uuid4(), uuid.uuid4(), "dump", "ais-csv", 80, NOW, recorded=recorded), NOW)
 
 
 def decoded(header, *rows):
@@ -87,14 +43,6 @@ def decoded(header, *rows):
 def one(header, row):
     (said,) = decoded(header, row)
     return said
-
-
-def malformed(header, row):
-    messages, assembly = assemble(header + b"\n" + row + b"\n")
-    assert not messages
-    counts = assembly.counts()
-    assert counts.lines == counts.foreign + counts.sentences + sum(counts.malformed.values())
-    return dict(counts.malformed)
 
 
 def at(*parts):
@@ -348,156 +296,6 @@ def test_quoted_cells_may_hold_commas_and_quotes():
 def test_text_keeps_only_what_ais_can_send():
     said = one(DANISH, dane(name="N\x00ORD\ufffdLYS@@JUNK", callsign="TOOLONGSIGN")).static
     assert (said.name, said.callsign) == ("NORDLYS", "TOOLONG")
-
-
-@pytest.mark.parametrize(
-    ("row", "reason"),
-    [
-        (dane(name='"NORD'), {"quote_open": 1}),
-        (DANE[:-3], {"cell_count": 1}),
-        (DANE + b",1", {"cell_count": 1}),
-        (dane(timestamp="31/02/2026 00:00:00"), {"time_invalid": 1}),
-        (dane(timestamp="26/04/2026"), {"time_invalid": 1}),
-        (dane(timestamp=""), {"time_invalid": 1}),
-        (b"1" * 9000, {"line_too_long": 1}),
-    ],
-)
-def test_a_row_that_is_none_is_malformed(row, reason):
-    assert malformed(DANISH, row) == reason
-
-
-def test_a_line_break_in_a_cell_costs_that_row_only():
-    messages, assembly = assemble(b"\n".join([DANISH, dane(name='"NORD\nLYS"'), DANE]))
-    assert len(messages) == 1
-    assert assembly.counts().malformed == {"quote_open": 1, "cell_count": 1}
-
-
-def test_rows_of_an_unknown_header_are_malformed_and_the_log_names_it(caplog):
-    with caplog.at_level(logging.WARNING):
-        messages, assembly = assemble(b"mmsi,when,where\n1,2,3\n4,5,6\n")
-    assert not messages
-    assert (assembly.counts().foreign, assembly.counts().malformed) == (1, {"unknown_header": 2})
-    assert [record.getMessage() for record in caplog.records if "mmsi,when,where" in record.getMessage()]
-    assert len(caplog.records) == 1
-
-
-def test_a_file_without_a_header_is_malformed():
-    assert malformed(DANE, DANE) == {"unknown_header": 2}
-
-
-def test_headers_comments_and_blank_lines_are_foreign():
-    data = b"\r\n".join([b"\xef\xbb\xbf" + DANISH, b"# a remark", b"", DANE, b""])
-    messages, assembly = assemble(data)
-    assert (len(messages), assembly.counts().foreign, assembly.counts().lines) == (1, 3, 4)
-
-
-FILE = b"\n".join([DANISH, DANE, dane(mmsi="219000002"), DANISH, dane(mmsi="219000003"), b""])
-MIXED = b"\n".join([MARINECADASTRE, AMERICAN, MARINECADASTRE_2025, AMERICAN_2025, AMERICAN_2025, DANISH, DANE, b""])
-
-
-@pytest.mark.parametrize("data", [FILE, MIXED])
-@pytest.mark.parametrize("size", [1, 7, 64, 300])
-def test_any_cut_of_the_bytes_gives_the_same_messages(data, size):
-    whole, assembly = assemble(data)
-    parts, cut = assemble(data, size)
-    assert parts == whole
-    assert cut.counts() == assembly.counts()
-
-
-@pytest.mark.parametrize("data", [FILE, MIXED])
-def test_a_run_that_goes_on_anywhere_gives_what_follows_under_the_same_numbers(data):
-    whole, _ = assemble(data)
-    for end in range(1, len(data)):
-        assembly = AisCsvAssembly(Setup(recorded_clock()))
-        before = list(assembly.feed(data[:end], None))
-        offset, index = assembly.resume_at()
-        after, _ = assemble(data[offset:], offset=offset, index=index, head=lambda: data[:4096])
-        assert index <= len(before)
-        assert whole[:index] + after == whole
-
-
-def test_the_header_is_asked_for_only_by_a_run_that_begins_behind_it():
-    def refuse():
-        raise AssertionError("the header was not needed")
-
-    assert len(assemble(FILE, head=refuse)[0]) == 3
-
-
-@pytest.mark.parametrize("packed", [False, True])
-def test_a_file_source_knows_the_header_of_a_run_that_goes_on(tmp_path, packed):
-    path = tmp_path / "dump.csv"
-    path.write_bytes(gzip.compress(FILE) if packed else FILE)
-    source = open_source(str(path))
-    offset = len(DANISH) + 1
-
-    async def read():
-        return b"".join([chunk.data async for chunk in source.chunks(offset)])
-
-    assert assemble(asyncio.run(read()), offset=offset, head=source.head)[0] == assemble(FILE)[0]
-
-
-def test_dumps_are_recognised_by_their_header():
-    for header in (DANISH, MARINECADASTRE, MARINECADASTRE_2025, EXACTEARTH, b"\xef\xbb\xbf" + DANISH):
-        assert AisCsvAssembly.looks_like(header + b"\r\n1,2")
-    for head in (b"", DANE, b"mmsi,lat,lon\n", b"!AIVDM,1,1,,A,15MwkT1P05G?fre@@0000000000,0*00", b'{"now":1}'):
-        assert not AisCsvAssembly.looks_like(head)
-
-
-def results(name):
-    """What became of the rows of a recording, and what they say."""
-    messages, assembly = assemble(recording(f"ais_csv/{name}").read_bytes(), 64 * 1024)
-    counts = assembly.counts()
-    assert counts.lines == counts.foreign + counts.sentences
-    assert counts.sentences == len(messages)
-    fates, said = Counter(), []
-    for message in messages:
-        try:
-            said.append(ais_csv.decode(message, context()))
-        except Rejected as error:
-            fates[error.reason] += 1
-            continue
-        latest = said[-1]
-        fates[next((n for n in ("position", "static", "station") if getattr(latest, n) is not None), "other")] += 1
-    return dict(fates), said
-
-
-def values(report):
-    """What a report of position measures."""
-    return tuple(getattr(report, name) for name in ("latitude", "longitude", "speed", "course", "heading", "status"))
-
-
-@pytest.mark.data
-def test_the_danish_recording_gives_its_positions():
-    fates, said = results("dma_danish_20260426_part1.csv")
-    assert fates == {"position": 5272, "station": 486, "static": 228, "position_not_available": 14}
-    by_key = defaultdict(list)
-    for one_said in said:
-        if one_said.position is not None:
-            by_key[one_said.position.vessel_id, one_said.position.timestamp].append(values(one_said.position))
-    (rows,) = folded(enumerate(said)).rows.values()
-    assert (len(rows), len(by_key)) == (3198, 3197)  # one ship is at two places in one second, and both are kept
-    mixed = [row for row in rows if values(row) not in by_key[row.vessel_id, row.timestamp.replace(microsecond=0)]]
-    assert mixed == []
-
-
-@pytest.mark.data
-def test_every_marinecadastre_row_is_a_position():
-    fates, said = results("marinecadastre_20230111_part1.csv")
-    assert fates == {"position": 200}
-    assert sum(one_said.static is not None and one_said.static.imo is not None for one_said in said) > 50
-
-
-@pytest.mark.data
-def test_the_exactearth_recording_gives_its_positions():
-    fates, _ = results("exactearth_20210701.csv")
-    assert fates == {
-        "position": 2361,
-        "static": 64,
-        "station": 32,
-        "other": 29,
-        "position_not_available": 11,
-        "mmsi_zero": 1,
-    }
 
 
 @pytest.mark.parametrize("course", ["359.99", "359.995", "359.9999999", "360", "360.0", "-0.1"])
