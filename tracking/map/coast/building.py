@@ -28,7 +28,7 @@ _OPTIONS = {"extents": EXTENT, "y_coord_down": True}
 
 def build(basemap: Path, coast: Coast, to: Path, tell: Callable[[int, int], None]) -> None:
     """Write the file; `tell` is given a zoom and its number of tiles. Raises ImportError and OSError."""
-    import mapbox_vector_tile  # noqa: F401 (needed to build alone, so no requirement: asked for before the work begins)
+    import mapbox_vector_tile  # noqa: F401 (nobody needs it to run the product: asked for before the work begins)
 
     unfinished = to.with_name(f".{to.name}.writing")
     try:

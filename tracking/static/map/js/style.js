@@ -14,7 +14,7 @@ export function style(theme, tiles) {
   return {
     version: 8,
     sources: {
-      base: { type: "vector", url: tiles.replace("/0/0/0", ".json"), attribution: "" },
+      base: { type: "vector", tiles: [tiles.replace("/0/0/0", "/{z}/{x}/{y}")], url: tiles.replace("/0/0/0", ".json"), attribution: "" }, // which says maxzoom
       ...Object.fromEntries(["grid", "blind", "rings", "ahead", "trail", "points", "ruler"].map((name) => [name, { type: "geojson", data: name === "grid" ? graticule() : EMPTY }])),
     },
     layers: [
