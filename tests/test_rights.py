@@ -104,6 +104,7 @@ API = {
     "metrics": OPEN,
     "map": ("L.....", "LLLLL", "MMMMMM", "MMMMM"),
     "map-tile": OPEN,
+    "map-tiles": OPEN,
     "handbook": ("LL....", "LLLLL", "MMMMMM", "MMMMM"),
     "handbook-page": ("LL....", "LLLLL", "MMMMMM", "MMMMM"),
     "api": ("......", ".....", "......", "....."),
