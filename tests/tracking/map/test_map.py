@@ -1,8 +1,10 @@
 """The map's page and tiles as they are served, and what was brought in for it."""
 
 import gzip
+import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,18 @@ def test_what_was_brought_in_is_what_was_locked() -> None:
 def test_a_file_that_was_changed_or_added_is_noticed(monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(vendor, "PROJECT", tmp_path)
     assert all("is missing" in line for line in vendor.complaints())
+
+
+def test_a_single_byte_that_differs_is_noticed(monkeypatch, tmp_path) -> None:
+    lock = json.loads(vendor.LOCK.read_text())
+    for package in lock["packages"]:
+        shutil.copytree(vendor.PROJECT / package["directory"], tmp_path / package["directory"], dirs_exist_ok=True)
+    monkeypatch.setattr(vendor, "PROJECT", tmp_path)
+    assert vendor.complaints() == []
+    changed = tmp_path / lock["packages"][0]["directory"] / next(iter(lock["packages"][0]["files"]))
+    changed.write_bytes(changed.read_bytes()[:-1] + b"?")
+    [line] = vendor.complaints()
+    assert changed.name in line and "is not what" in line
 
 
 def test_the_page_loads_nothing_from_elsewhere_and_has_no_script_of_its_own(settings) -> None:

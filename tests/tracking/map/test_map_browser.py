@@ -1,5 +1,6 @@
 """People in a real Chromium on the map: what they see, what they can do, and what they are told."""
 
+import datetime as dt
 import re
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from playwright.sync_api import Page, expect
 from tests.support.patience import PATIENCE_SECONDS
 from tests.tracking.map.conftest import Visit
 from tracking.live.state import LiveKind, LiveState, LiveUpdate
+from tracking.models import Aircraft, Vessel
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -44,6 +46,34 @@ def test_a_visitor_sees_ships_and_aircraft_counted_listed_and_drawn(visit: Visit
 
 def look(page: Page) -> bytes:
     return page.locator("#stage").screenshot()
+
+
+def test_the_search_finds_by_every_identity_who_is_live_or_silent(visit: Visit) -> None:
+    now = dt.datetime.now(dt.UTC)
+    seen = {"first_seen": now, "last_seen": now}
+    Vessel.objects.create(mmsi=244660001, kind="ship", name="NORDIC 001", imo=9074729, callsign="PABC", **seen)
+    Aircraft.objects.create(icao="484101", callsign="KLM101", registration="PH-BXA", **seen)
+    seen["last_seen"] = now - dt.timedelta(days=1)
+    Vessel.objects.create(mmsi=244661111, kind="ship", name="QUIET", imo=9074730, callsign="PXYZ", **seen)
+    page = visit(member=User.objects.create_user("ada"))
+    for text, found in (
+        ("nordic 001", "NORDIC 001"),
+        ("244660001", "NORDIC 001"),
+        ("9074729", "NORDIC 001"),
+        ("pabc", "NORDIC 001"),
+        ("484101", "KLM101"),
+        ("ph-bxa", "KLM101"),
+        ("9074730", "QUIET"),
+        ("pxyz", "QUIET"),
+    ):
+        page.locator("#q").fill(text)
+        expect(page.locator("#hits")).to_contain_text(found, timeout=PATIENCE_SECONDS * 200)
+    expect(page.locator("#hits")).to_contain_text("silent")
+    page.locator("#q").fill("nordic 00")
+    second = page.locator("#hits li b").nth(1).inner_text()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.locator("#card h2")).to_have_text(second)
 
 
 def test_the_card_says_what_is_known_with_its_age_and_its_feed(visit: Visit) -> None:
