@@ -122,13 +122,14 @@ class Mirror:
         self.refresh()
         found: dict[str, dict[tuple[int, int], int]] = {}
         with self._reading:
-            for columns in self._columns.values():
+            for kind, columns in self._columns.items():
+                source = STATICS[kind].index("source")
                 of = {name: column[: len(columns)] for name, column in columns.column.items()}
                 rows = np.nonzero((of["heard"] > since) & (of["ts"] > 0) & (of["lat"] != EVERYWHERE))[0]
                 east = np.floor(of["lon"][rows] / 1e5 / size).astype(int).tolist()
                 north = np.floor(of["lat"][rows] / 1e5 / size).astype(int).tolist()
                 for row, cell in zip(rows.tolist(), zip(east, north, strict=True), strict=True):
-                    counts = found.setdefault(columns.statics[row][-1], {})
+                    counts = found.setdefault(columns.statics[row][source], {})
                     counts[cell] = counts.get(cell, 0) + 1
         return found
 

@@ -88,6 +88,14 @@ def test_a_wrong_box_or_limit_is_a_400_that_says_what_is_allowed(client, query, 
 
 
 @pytest.mark.usefixtures("public")
+@pytest.mark.parametrize("query", ["bbox=1,2,3", "bbox=0,60,10,50", "since=yesterday", "kinds=vessel,whale"])
+def test_changes_of_a_wrong_box_cursor_or_kind_are_a_400(client, query):
+    response = client.get(f"/api/live/changes/?{query}")
+    assert response.status_code == 400
+    assert list(response.json()) == [query.partition("=")[0]]
+
+
+@pytest.mark.usefixtures("public")
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", PATHS.values())
 def test_public_live_state_never_asks_the_database_even_with_a_session(
@@ -114,7 +122,7 @@ def test_live_state_that_is_not_public_wants_a_user(client, admin_user):
 
 
 @pytest.mark.usefixtures("public")
-@pytest.mark.parametrize("path", PATHS.values())
+@pytest.mark.parametrize("path", [*PATHS.values(), "changes"])
 def test_without_live_redis_the_answer_is_a_503_that_says_when_to_come_again(client, settings, path):
     url = "redis://127.0.0.1:1/0"
     options = {"CONNECTION_POOL_KWARGS": redis_pool_options(url, settings.DATA_DIR)}

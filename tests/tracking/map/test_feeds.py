@@ -45,14 +45,16 @@ def test_a_silent_feed_is_told_with_its_last_message_and_where_nobody_else_hears
     remember(NOW - dt.timedelta(hours=1), ships=2, aircraft=1)
     live = {"source": "pier"}
     LiveState(LiveKind.VESSEL).write([LiveUpdate("244660001", time.time(), 51.75, 2.6, live)])
+    LiveState(LiveKind.AIRCRAFT).write([LiveUpdate("484200", time.time(), 53.75, 2.1, live)])
     told = client.get("/api/live/feeds/").json()
     feeds = {one["feed"]: one for one in told["feeds"]}
-    assert (feeds["pier"]["well"], feeds["pier"]["targets"], feeds["pier"]["blind"]) == (True, 1, [])
+    assert (feeds["pier"]["well"], feeds["pier"]["targets"], feeds["pier"]["blind"]) == (True, 2, [])
     assert not feeds["roof"]["well"]
     assert feeds["roof"]["since"] == pytest.approx(time.time() - 3600, abs=60)
     blind = feeds["roof"]["blind"]
     assert [2.0, 54.0] in blind  # the end of the aircraft's way
     assert [2.5, 51.5] not in blind  # there pier hears a ship
+    assert [2.0, 53.5] not in blind  # and there an aircraft, where roof heard its own
 
 
 def test_two_receivers_are_compared_by_whom_each_has_heard(client: Client) -> None:

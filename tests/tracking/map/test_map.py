@@ -1,12 +1,15 @@
 """The map's page and tiles as they are served, and what was brought in for it."""
 
 import gzip
+import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 from django.contrib.staticfiles import finders
+from django.contrib.staticfiles.storage import ManifestStaticFilesStorage
 from django.db import OperationalError
 from django.test import Client
 from django.urls import reverse
@@ -14,6 +17,7 @@ from redis import RedisError
 
 from tracking.access.key_copies import CopiedSession
 from tracking.map import vendor, views
+from tracking.web.static import ModuleStorage
 
 
 def test_what_was_brought_in_is_what_was_locked() -> None:
@@ -23,6 +27,18 @@ def test_what_was_brought_in_is_what_was_locked() -> None:
 def test_a_file_that_was_changed_or_added_is_noticed(monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(vendor, "PROJECT", tmp_path)
     assert all("is missing" in line for line in vendor.complaints())
+
+
+def test_a_single_byte_that_differs_is_noticed(monkeypatch, tmp_path) -> None:
+    lock = json.loads(vendor.LOCK.read_text())
+    for package in lock["packages"]:
+        shutil.copytree(vendor.PROJECT / package["directory"], tmp_path / package["directory"], dirs_exist_ok=True)
+    monkeypatch.setattr(vendor, "PROJECT", tmp_path)
+    assert vendor.complaints() == []
+    changed = tmp_path / lock["packages"][0]["directory"] / next(iter(lock["packages"][0]["files"]))
+    changed.write_bytes(changed.read_bytes()[:-1] + b"?")
+    [line] = vendor.complaints()
+    assert changed.name in line and "is not what" in line
 
 
 def test_the_page_loads_nothing_from_elsewhere_and_has_no_script_of_its_own(settings) -> None:
@@ -99,3 +115,21 @@ def test_every_script_of_the_page_is_there_and_small_enough_for_a_slow_line() ->
     there = Path(str(finders.find("map/js/main.js"))).parent
     assert ours == {path.relative_to(there).as_posix() for path in there.rglob("*.js")}
     assert sum(len(gzip.compress(body)) for body in scripts("main").values()) <= 600_000
+
+
+def test_every_import_is_of_the_hashed_file_where_static_files_are_collected(tmp_path) -> None:
+    storage = ModuleStorage(location=tmp_path, base_url="/static/")
+    storage.manifest_storage = storage
+    found = {name: (source, name) for finder in finders.get_finders() for name, source in finder.list([])}
+    for name, (source, path) in found.items():
+        if name.startswith("map/"):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_bytes(source.open(path).read())
+    paths = {name: (storage, name) for name in found if name.startswith("map/")}
+    assert [
+        error for *_, error in ManifestStaticFilesStorage.post_process(storage, paths) if isinstance(error, Exception)
+    ] == []
+    page = (tmp_path / storage.stored_name("map/js/main.js")).read_text()
+    imported = re.findall(r'from "(\.[^"]+)"', page)
+    assert len(imported) > 15
+    assert [name for name in imported if not re.search(r"\.[0-9a-f]{12}\.m?js$", name)] == []

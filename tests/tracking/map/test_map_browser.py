@@ -1,15 +1,20 @@
 """People in a real Chromium on the map: what they see, what they can do, and what they are told."""
 
+import datetime as dt
 import re
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.test import Client
 from playwright.sync_api import Page, expect
 
 from tests.support.patience import PATIENCE_SECONDS
 from tests.tracking.map.conftest import Visit
 from tracking.live.state import LiveKind, LiveState, LiveUpdate
+from tracking.models import Aircraft, Vessel
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -41,6 +46,34 @@ def test_a_visitor_sees_ships_and_aircraft_counted_listed_and_drawn(visit: Visit
 
 def look(page: Page) -> bytes:
     return page.locator("#stage").screenshot()
+
+
+def test_the_search_finds_by_every_identity_who_is_live_or_silent(visit: Visit) -> None:
+    now = dt.datetime.now(dt.UTC)
+    seen = {"first_seen": now, "last_seen": now}
+    Vessel.objects.create(mmsi=244660001, kind="ship", name="NORDIC 001", imo=9074729, callsign="PABC", **seen)
+    Aircraft.objects.create(icao="484101", callsign="KLM101", registration="PH-BXA", **seen)
+    seen["last_seen"] = now - dt.timedelta(days=1)
+    Vessel.objects.create(mmsi=244661111, kind="ship", name="QUIET", imo=9074730, callsign="PXYZ", **seen)
+    page = visit(member=User.objects.create_user("ada"))
+    for text, found in (
+        ("nordic 001", "NORDIC 001"),
+        ("244660001", "NORDIC 001"),
+        ("9074729", "NORDIC 001"),
+        ("pabc", "NORDIC 001"),
+        ("484101", "KLM101"),
+        ("ph-bxa", "KLM101"),
+        ("9074730", "QUIET"),
+        ("pxyz", "QUIET"),
+    ):
+        page.locator("#q").fill(text)
+        expect(page.locator("#hits")).to_contain_text(found, timeout=PATIENCE_SECONDS * 200)
+    expect(page.locator("#hits")).to_contain_text("silent")
+    page.locator("#q").fill("nordic 00")
+    second = page.locator("#hits li b").nth(1).inner_text()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.locator("#card h2")).to_have_text(second)
 
 
 def test_the_card_says_what_is_known_with_its_age_and_its_feed(visit: Visit) -> None:
@@ -81,6 +114,25 @@ def test_filters_narrow_map_and_list_and_are_kept_in_the_address(visit: Visit) -
     assert "hide=" not in again.url
 
 
+@pytest.mark.parametrize(
+    ("fragment", "kind", "passes"),
+    [
+        ("hide=station,aircraft&slowest=12", "vessels", lambda one: one["speed"] >= 12),
+        ("hide=station,vessel&low=10000&high=30000", "aircraft", lambda one: 10_000 <= one["altitude"] <= 30_000),
+        ("hide=station&feed=pier", "vessels", lambda one: one["source"] == "pier"),
+    ],
+)
+def test_filters_of_speed_altitude_and_feed_leave_what_the_api_says(
+    visit: Visit, client: Client, fragment: str, kind: str, passes: Callable[[dict[str, Any]], bool]
+) -> None:
+    page = visit(f"#6/52.4/3.4&{fragment}")
+    told = client.get(f"/api/live/{kind}/").json()["results"]
+    wanted = {one.get("name") or one["callsign"] for one in told if passes(one)}
+    assert len(wanted) > 5
+    expect(page.locator("#list")).to_contain_text(min(wanted))
+    assert set(page.locator("#list .row:not([data-alarm]) .who b").all_inner_texts()) == wanted - {"KLM103"}
+
+
 def test_a_link_shows_what_its_sender_saw(visit: Visit) -> None:
     page = visit("#8.5/52.3/3.3&sel=v244660002&theme=light&units=metric")
     expect(page.locator("#card h2")).to_have_text("NORDIC 002")
@@ -105,6 +157,14 @@ def test_text_from_the_radio_is_text_everywhere(visit: Visit) -> None:
     page = visit("#9/52.4/3.4&sel=v244999998")
     expect(page.locator("#card h2")).to_have_text("<img src=x onerror=alert(1)>")
     assert page.locator("#card img, #list img").count() == 0
+    stage = page.locator("#stage").bounding_box()
+    assert stage
+    page.wait_for_timeout(1000)  # the map makes room for the card, half of whose width the ship goes to the left
+    for off in (2, 0):
+        page.mouse.move(stage["x"] + stage["width"] / 2 - 176 + off, stage["y"] + stage["height"] / 2)
+    for place in ("#tip b", "#list .row[aria-current] .who b"):
+        expect(page.locator(place)).to_have_text("<img src=x onerror=alert(1)>")
+    assert "\u202e" not in page.content() + page.title()
 
 
 def test_the_keyboard_does_it_all(visit: Visit) -> None:

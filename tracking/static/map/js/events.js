@@ -8,8 +8,9 @@ const GRAVE = ["emergency", "distress", "encounter", "spoofed"];
 const clock = (seconds) => new Date(seconds * 1000).toISOString().slice(11, 19);
 
 export class Events {
-  constructor(map, address) {
-    Object.assign(this, { map, address });
+  /** `busy` says whether a click is meant for something else. */
+  constructor(map, address, busy) {
+    Object.assign(this, { map, address, busy });
     map.on("load", () => this.begin());
   }
 
@@ -18,7 +19,7 @@ export class Events {
     this.map.addSource("events", { type: "geojson", data: EMPTY });
     this.map.addLayer({
       id: "events", type: "circle", source: "events",
-      paint: { "circle-radius": 11, "circle-color": "rgba(0,0,0,0)", "circle-stroke-width": 2.5, "circle-stroke-color": ["case", grave, "#ef4444", "#f59e0b"], "circle-stroke-opacity": ["case", ["get", "over"], 0.45, 1] },
+      paint: { "circle-radius": ["interpolate", ["linear"], ["zoom"], 2, 3.5, 8, 11], "circle-color": "rgba(0,0,0,0)", "circle-stroke-width": ["interpolate", ["linear"], ["zoom"], 2, 1.2, 8, 2.5], "circle-stroke-color": ["case", grave, "#ef4444", "#f59e0b"], "circle-stroke-opacity": ["case", ["get", "over"], 0.45, 1] },
     });
     this.map.on("click", (event) => this.tell(event));
     this.map.on("moveend", () => this.ask());
@@ -37,6 +38,9 @@ export class Events {
     } catch { /* the next one tells; live targets say themselves when there is no connection */ }
   }
 
+  /** They are of the last hour, so the past is shown without them. */
+  hide(hidden) { this.map.setLayoutProperty("events", "visibility", hidden ? "none" : "visible"); }
+
   box() {
     const bounds = this.map.getBounds(), turned = (lon) => ((((lon + 180) % 360) + 360) % 360) - 180;
     const wide = bounds.getEast() - bounds.getWest() >= 360;
@@ -51,6 +55,7 @@ export class Events {
   }
 
   tell(event) {
+    if (this.busy()) return;
     const reach = [[event.point.x - 8, event.point.y - 8], [event.point.x + 8, event.point.y + 8]];
     const found = this.map.queryRenderedFeatures(reach, { layers: ["events"] });
     if (!found.length) return;

@@ -43,7 +43,7 @@ void main() {
   float from = air ? 20.0 : (lies ? 400.0 : 120.0), to = air ? 120.0 : (lies ? 1500.0 : 900.0);
   fade = chosen || fixedPlace ? 1.0 : mix(1.0, 0.35, smoothstep(from, to, age));
   hollow = !lies && !fixedPlace && age > limit ? 1.0 : 0.0;
-  paint = colour; mark = flags;
+  paint = colour; mark = far ? flags | 64u : flags;
 }`;
 
 const FRAGMENT = `#version 300 es
@@ -54,7 +54,8 @@ void main() {
   vec3 found = texture(atlas, uv).rgb; // body, rim, core
   float body = found.r * (1.0 - hollow * 0.85 * found.b);
   bool chosen = (mark & 6u) != 0u;
-  float edge = found.g * (1.0 - found.r) * (chosen ? 1.0 : rim.a);
+  float far = (mark & 64u) != 0u ? 0.1 : 1.0; // or a crowd of small ones is rims and no colours
+  float edge = found.g * (1.0 - found.r) * (chosen ? 1.0 : rim.a * far);
   float alpha = max(body, edge) * fade;
   vec3 shown = mix(chosen ? accent : rim.rgb, paint.rgb, found.r);
   colour = vec4(shown * alpha, alpha);

@@ -5,11 +5,18 @@ import { age, altitude, course, speed } from "./format.js";
 import { AIRCRAFT, CATEGORIES, SHAPES, STATION, VESSEL, typeWord } from "./kinds.js";
 
 const ROWS = 150;
+const { compare } = new Intl.Collator();
+
+/** The highest first, or by `turn` -1 the lowest; what is not known is last either way. */
+function falling(column) {
+  return (store, turn) => (a, b) => {
+    const one = store[column][a], other = store[column][b];
+    return Number.isFinite(other) - Number.isFinite(one) || turn * (other - one) || 0;
+  };
+}
 const SORTS = {
-  name: (store) => (a, b) => (store.name[a] || "~").localeCompare(store.name[b] || "~") || store.id[a].localeCompare(store.id[b]),
-  speed: (store) => (a, b) => (store.speed[b] || -1) - (store.speed[a] || -1),
-  altitude: (store) => (a, b) => (store.altitude[b] || -1) - (store.altitude[a] || -1),
-  age: (store) => (a, b) => store.heard[b] - store.heard[a],
+  name: (store, turn) => (a, b) => !store.name[a] - !store.name[b] || turn * (compare(store.name[a], store.name[b]) || compare(store.id[a], store.id[b])),
+  speed: falling("speed"), altitude: falling("altitude"), age: falling("heard"),
 };
 const NAMES = Object.keys(SHAPES);
 
@@ -28,22 +35,31 @@ export function kindWord(store, row) {
 
 export class List {
   constructor(root, store, actions) {
-    Object.assign(this, { root, store, actions, sort: localStorage.getItem("sort") ?? "name", order: [], held: false });
+    Object.assign(this, { root, store, actions, order: [], held: false });
+    [this.sort, this.turned] = (localStorage.getItem("sort") ?? "name").split(" ");
     root.addEventListener("pointerenter", () => { this.held = true; });
     root.addEventListener("pointerleave", () => { this.held = false; });
   }
 
   show(rows) {
     const here = new Set(rows);
-    const sorted = [...rows].sort(SORTS[this.sort](this.store)), first = rows.filter((row) => this.store.alarm[row]);
+    const sorted = [...rows].sort(SORTS[this.sort](this.store, this.turned ? -1 : 1)), first = rows.filter((row) => this.store.alarm[row]);
     this.order = this.held ? [...this.order.filter((row) => here.has(row)), ...sorted.filter((row) => !this.order.includes(row))].slice(0, ROWS) : [...first, ...sorted.filter((row) => !this.store.alarm[row])].slice(0, ROWS);
     this.total = rows.length;
     this.draw();
   }
 
+  /** By a column, or the other way round when it is that already. */
+  #sortBy(key) {
+    this.turned = this.sort === key && !this.turned ? "turned" : "";
+    this.sort = key; this.held = false;
+    localStorage.setItem("sort", `${key} ${this.turned}`.trim());
+    this.actions.relist();
+  }
+
   draw() {
     const { store, actions } = this, now = store.now();
-    const head = (key, word) => html`<button class="sort" aria-pressed=${this.sort === key} @click=${() => { this.sort = key; localStorage.setItem("sort", key); this.held = false; actions.relist(); }}>${word}</button>`;
+    const head = (key, word) => html`<button class="sort" aria-pressed=${this.sort === key} ?data-rises=${(key === "name") !== Boolean(this.turned)} title="By ${word.toLowerCase()}; again: the other way round" @click=${() => this.#sortBy(key)}>${word}</button>`;
     const line = (row) => {
       const air = store.kind[row] === AIRCRAFT, fixed = store.kind[row] === STATION;
       return html`<li><button class="row" aria-current=${row === actions.chosen() ? "true" : nothing} ?data-alarm=${store.alarm[row]} @click=${() => actions.choose(row)} @pointerenter=${() => actions.hover(row)} @pointerleave=${() => actions.hover(-1)}>
@@ -54,7 +70,7 @@ export class List {
     render(html`<div class="sorts" role="group" aria-label="Order of the list">${head("name", "Name")}${head("speed", "Speed")}${head("altitude", "Altitude")}${head("age", "Heard")}</div>
       <ol>${this.order.filter((row) => store.live[row]).map(line)}</ol>
       ${this.total > ROWS ? html`<p class="more">${this.total - ROWS} more: zoom in, or search</p>` : nothing}
-      ${this.total ? nothing : html`<p class="more">Nothing that your filters show is in view</p>`}`, this.root);
+      ${this.total ? nothing : html`<p class="more">${actions.waiting?.() ? "Asking for targets" : "Nothing that your filters show is in view"}</p>`}`, this.root);
   }
 }
 

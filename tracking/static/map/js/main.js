@@ -64,11 +64,11 @@ function project(x, y) {
   const middle = map.getCenter(), size = 512 * 2 ** map.getZoom(), far = x - mercatorX(middle.lng), canvas = $("targets");
   return [(far - Math.round(far)) * size + canvas.clientWidth / 2, (y - mercatorY(middle.lat)) * size + canvas.clientHeight / 2];
 }
-function paint() { const view = eye(); layer.draw(view); labels.draw(view, project, () => store.within(bounds())); }
+function paint() { const view = eye(); labels.covered = document.body.classList.contains("carded") && innerWidth > PHONE_PIXELS ? CARD_PIXELS : 0; layer.draw(view); labels.draw(view, project, () => store.within(bounds())); }
 let frame = 0;
 function wake() { frame ||= requestAnimationFrame(() => { frame = 0; paint(); }); }
 map.on("render", paint); // so both canvases move in one frame
-if (member !== undefined) new Events(map, `${api}events/recent/`);
+const events = member === undefined ? null : new Events(map, `${api}events/recent/`, () => Boolean(measuring));
 
 // While a pointer is down nothing moves the map: a jump ends the gesture before it is known to be one.
 let held = false;
@@ -86,7 +86,7 @@ new ResizeObserver(fit).observe($("stage"));
 
 // --- choosing --------------------------------------------------------------------------------------------------------
 const actions = {
-  chosen: () => store.row(chosen), choose, hover, relist: () => listNow(),
+  chosen: () => store.row(chosen), waiting: () => (replay.on ? replay.waiting : !feed.state().begun), choose, hover, relist: () => listNow(),
   close: () => choose(-1), why: () => askWhy(chosen), member: member !== undefined, following: () => following, tracking: () => tracking,
   follow() { if (!chosen) return; following = !following; drawCard(); keep(); },
   track() { if (!chosen) return; tracking = !tracking; drawTrack(); drawCard(); keep(); },
@@ -213,6 +213,7 @@ function setPast(seconds) {
   if (seconds === null) { replay.stop(); feed.resume(); }
   else { feed.pause(); replay.start(Math.min(seconds, Date.now() / 1000 - 10)).then(keep); }
   setData("blind", replay.on ? EMPTY : feeds.blind());
+  events?.hide(replay.on);
   bar.draw(); drawHealth(); drawKinds(); drawCard(); keep(); listSoon(); wake();
 }
 
@@ -262,6 +263,9 @@ function keep() {
   const middle = map.getCenter();
   address.write({ zoom: map.getZoom(), lat: middle.lat, lon: middle.lng }, { sel: chosen, follow: following && "1", track: !tracking && "0", by: trail.by, span: trail.span !== "24h" && trail.span, hide: [...filters.hidden].join(), moving: filters.moving && "1", slowest: filters.slowest, low: filters.low, high: filters.high, feed: filters.feed, theme, units: units.name === "metric" && "metric", cmp: feeds.a && feeds.b && `${feeds.a},${feeds.b}`, t: replay.on && `${new Date(replay.now() * 1000).toISOString().slice(0, 19)}Z` });
 }
+// A map that follows moves thirty times a second, and browsers refuse an address that changes so often.
+let keeping = 0;
+function keepSoon() { keeping ||= setTimeout(() => { keeping = 0; keep(); }, 200); }
 function refilter() { store.rewrite(); drawFilters(); drawKinds(); listNow(); keep(); labels.chosenAt = 0; wake(); }
 function toggle(id) { if (!filters.hidden.delete(id)) filters.hidden.add(id); refilter(); }
 function drawFilters() {
@@ -309,7 +313,7 @@ function drawBlind(event) {
 }
 map.on("contextmenu", (event) => { rings = rings ? null : [event.lngLat.lng, event.lngLat.lat]; drawRings(); });
 map.on("dragstart", () => { if (following) { following = false; drawCard(); keep(); } });
-map.on("moveend", () => { keep(); drawFoot(); listSoon(); if (replay.on) replay.moved(); else feed.moved(); });
+map.on("moveend", () => { keepSoon(); drawFoot(); listSoon(); if (replay.on) replay.moved(); else feed.moved(); });
 map.on("error", (event) => console.error(event.error?.message ?? event.error));
 
 function drawTip(row, point) {
@@ -355,19 +359,29 @@ async function searchTables(wanted) {
   const found = await Promise.all(["vessels", "aircraft"].map((kind) => got(`${api}${kind}/?search=${encodeURIComponent(wanted)}`)));
   if ($("q").value.trim().toLowerCase() !== wanted) return;
   const key = keyOf(wanted);
-  const silent = found.flatMap(({ results }, number) => (results ?? []).slice(0, 6).map((one) => ({ key: "va"[number] + (one.mmsi ?? one.icao), name: one.name || one.callsign || String(one.mmsi ?? one.icao).toUpperCase(), seen: one.last_seen })));
-  hits = [...hits, ...silent.filter((one) => store.row(one.key) < 0)];
+  const others = found.flatMap(({ results }, number) => (results ?? []).slice(0, 6).map((one) => ({ key: "va"[number] + (one.mmsi ?? one.icao), name: one.name || one.callsign || String(one.mmsi ?? one.icao).toUpperCase(), seen: one.last_seen })));
+  const listed = new Set(hits.map(({ row }) => row)), rows = others.map((one) => store.row(one.key));
+  hits = [...hits, ...others.map((one, at) => (rows[at] < 0 ? one : { row: rows[at] })).filter(({ row }) => !listed.has(row))];
   if (key && store.row(key) < 0) hits.push({ why: key });
   showHits(wanted);
 }
 function showHits(wanted) {
   $("hits").hidden = wanted === null; $("q").setAttribute("aria-expanded", wanted !== null);
   if (wanted === null) return;
-  render(hits.length ? hits.map((hit, number) => html`<li role="option" aria-selected=${number === cursor} @mousedown=${(event) => { event.preventDefault(); go(hit); }}>${hit.why ? html`<span class="glyph"></span><b>Why is ${hit.why.slice(1).toUpperCase()} not here?</b>` : hit.row === undefined ? html`<span class="glyph"></span><b>${hit.name}</b><small>silent, heard ${age(Date.now() / 1000 - Date.parse(hit.seen) / 1000)} ago</small>` : html`${glyph(store, hit.row)}<b>${titleOf(store, hit.row)}</b><small>${kindWord(store, hit.row)}</small>`}</li>`) : html`<li class="none">Nothing of that name is live in what was loaded</li>`, $("hits"));
+  render(hits.length ? hits.map((hit, number) => html`<li role="option" aria-selected=${number === cursor} @mousedown=${(event) => { event.preventDefault(); go(hit); }}>${hit.why ? html`<span class="glyph"></span><b>Why is ${hit.why.slice(1).toUpperCase()} not here?</b>` : hit.row === undefined ? html`<span class="glyph"></span><b>${hit.name}</b><small>${elsewhere(hit) ? "not in view" : "silent"}, heard ${age(Date.now() / 1000 - Date.parse(hit.seen) / 1000)} ago</small>` : html`${glyph(store, hit.row)}<b>${titleOf(store, hit.row)}</b><small>${kindWord(store, hit.row)}</small>`}</li>`) : html`<li class="none">Nothing of that name is live in what was loaded</li>`, $("hits"));
+}
+/** Whether a target that is not loaded is live where nobody looks. */
+const elsewhere = (hit) => Date.now() / 1000 - Date.parse(hit.seen) / 1000 < store.ttl;
+async function goElsewhere(key) {
+  const found = await got(`${api}live/${pathOf(key)}`);
+  if (found.lat === undefined) return tell("It is not live now");
+  choose(-1); chosen = key; // when it is loaded the card opens
+  map.easeTo({ center: [found.lon, found.lat], zoom: Math.max(map.getZoom(), 9), duration: 800 });
 }
 function go(hit) {
   showHits(null); $("q").blur();
   if (hit.why) return askWhy(hit.why);
+  if (hit.row === undefined && elsewhere(hit) && !replay.on) return goElsewhere(hit.key);
   if (hit.row === undefined) { location.href = `${admin}tracking/${hit.key[0] === "v" ? "vessel" : "aircraft"}/${encodeURIComponent(hit.key.slice(1))}/change/`; return; }
   choose(hit.row); map.easeTo({ center: [store.lon[hit.row], store.lat[hit.row]], zoom: Math.max(map.getZoom(), 9), duration: 800 });
 }

@@ -17,6 +17,7 @@ export class Feeds {
     clearTimeout(this.waiting);
     if (!document.hidden) {
       const body = await this.got(`${this.api}live/feeds/`);
+      this.asked = true;
       this.problem = body.refused === undefined ? "" : body.refused === 503 ? "The health of feeds is not known now" : body.refused === 401 ? "Log in again" : "No answer";
       if (!this.problem) Object.assign(this, { feeds: body.feeds.sort((one, other) => one.well - other.well || one.feed.localeCompare(other.feed)), cell: body.cell });
       if (this.a && this.b) await this.#compare();
@@ -59,7 +60,7 @@ export class Feeds {
     const select = (word, value, act) => html`<label>${word}<select @change=${(event) => act(event.target.value)}><option value="">none</option>${names.map((name) => html`<option ?selected=${name === value}>${name}</option>`)}</select></label>`;
     return html`${this.problem ? html`<p class="missing">${this.problem}</p>` : nothing}
       <ul class="feeds">${this.feeds.map((one) => this.#line(one, now))}</ul>
-      ${this.feeds.length ? nothing : html`<p>No feed was heard of within a day.</p>`}
+      ${this.feeds.length ? nothing : html`<p>${this.asked ? "No feed was heard of within a day." : "Asking for the feeds"}</p>`}
       <h3>Compare two feeds</h3>
       <p class="pair">${select("First", this.a, (name) => this.choose(name, this.b))}${select("Second", this.b, (name) => this.choose(this.a, name))}</p>
       ${this.parts ? this.#parts() : html`<small>Colours targets by who has heard them within 20 minutes, whoever won.</small>`}`;
