@@ -18,7 +18,7 @@ export class Events {
     const grave = ["in", ["get", "kind"], ["literal", GRAVE]];
     this.map.addSource("events", { type: "geojson", data: EMPTY });
     this.map.addLayer({
-      id: "events", type: "circle", source: "events",
+      id: "events", type: "circle", source: "events", layout: { visibility: this.hidden ? "none" : "visible" },
       paint: { "circle-radius": ["interpolate", ["linear"], ["zoom"], 2, 3.5, 8, 11], "circle-color": "rgba(0,0,0,0)", "circle-stroke-width": ["interpolate", ["linear"], ["zoom"], 2, 1.2, 8, 2.5], "circle-stroke-color": ["case", grave, "#ef4444", "#f59e0b"], "circle-stroke-opacity": ["case", ["get", "over"], 0.45, 1] },
     });
     this.map.on("click", (event) => this.tell(event));
@@ -39,7 +39,10 @@ export class Events {
   }
 
   /** They are of the last hour, so the past is shown without them. */
-  hide(hidden) { this.map.setLayoutProperty("events", "visibility", hidden ? "none" : "visible"); }
+  hide(hidden) {
+    this.hidden = hidden;
+    if (this.map.getLayer("events")) this.map.setLayoutProperty("events", "visibility", hidden ? "none" : "visible");
+  }
 
   box() {
     const bounds = this.map.getBounds(), turned = (lon) => ((((lon + 180) % 360) + 360) % 360) - 180;
