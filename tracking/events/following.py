@@ -33,7 +33,7 @@ _MICROSECOND = dt.timedelta(microseconds=1)
 
 
 class Following(NamedTuple):
-    """Which events: of these kinds (none: of all), inside the box (None: wherever they are, or nowhere)."""
+    """Which events: of these kinds (none: of all), inside the box, degrees (None: wherever they are, or nowhere)."""
 
     kinds: frozenset[str]
     box: Box | None

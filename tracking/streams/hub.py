@@ -38,9 +38,9 @@ T = TypeVar("T")
 
 
 class Source(Protocol):
-    """What streams tell of. Both may wait for a server."""
+    """What streams tell of. Only `refresh` waits for a server."""
 
-    told: Callable[..., Told]  # what was asked for and a cursor enter
+    told: Callable[..., Told]  # what was asked for and a cursor enter; of what was read last
 
     def refresh(self) -> None:
         """Read what is new, unless that was done just now. Raises the errors of its server."""
