@@ -55,14 +55,14 @@ class EventLog:
         self._last = self._from = self._forgotten = 0  # numbers: the latest, that at the start, of the last forgotten
         self._newest: dt.datetime | None = None
 
-    def refresh(self) -> None:
-        """Read what is new, unless that was done just now. Raises django.db errors."""
+    def refresh(self) -> int:
+        """Read what is new, unless that was done just now; the number of the latest. Raises django.db errors."""
         with self._reading:
-            if time.monotonic() - self._read_at < self._turn_seconds:
-                return
-            close_old_connections()
-            self._begin() if self._newest is None else self._read(self._newest - OVERLAP)
-            self._read_at = time.monotonic()
+            if time.monotonic() - self._read_at >= self._turn_seconds:
+                close_old_connections()
+                self._begin() if self._newest is None else self._read(self._newest - OVERLAP)
+                self._read_at = time.monotonic()
+            return self._last
 
     def told(self, following: Following, since: str | None) -> Told:
         """What began or ended after the cursor, the oldest first; without one only the cursor to go on from.

@@ -144,13 +144,13 @@ class Mirror:
         return answer
 
     # --- from Redis ---------------------------------------------------------------------------------------------------
-    def refresh(self) -> None:
-        """Read what Redis has, unless that was done just now. Raises redis.RedisError."""
+    def refresh(self) -> int:
+        """Read what Redis has, unless that was done just now; the latest entry. Raises redis.RedisError."""
         if time.monotonic() - self._read_at < self._tick_seconds:
-            return
+            return self._last
         with self._reading:
             if time.monotonic() - self._read_at < self._tick_seconds:
-                return
+                return self._last
             self._told.clear()
             client = get_redis_connection("live")
             first = client.xrange(CHANGES, count=1)
@@ -163,6 +163,7 @@ class Mirror:
             for columns in self._columns.values():
                 columns.drop_before(time.time() - settings.LIVE_TTL_SECONDS)
             self._read_at = time.monotonic()
+            return self._last
 
     def _load(self, client: Any, begins: int) -> None:
         """Everything; what the log still tells of gets its place in the sequence, the rest none."""

@@ -1,9 +1,9 @@
 """One reader of what changes for all streams of a process: of live state, and of events.
 
-What is asked for and a cursor enter; pieces of an event stream leave. Every turn the source is read once, and each
-stream whose client has taken what it was sent is told what changed since. A slow client holds up nobody and nothing is
-kept for it: at its next turn the source tells it all at once, and what it missed. Everything that touches the source
-runs in one thread, so that the loop never waits for a server.
+What is asked for and a cursor enter; pieces of an event stream leave. As soon as the source has something new, but no
+sooner than a turn after the last time, each stream whose client has taken what it was sent is told what changed since.
+A slow client holds up nobody and nothing is kept for it: at its next turn the source tells it all at once, and what it
+missed. Everything that touches the source runs in one thread, so that the loop never waits for a server.
 
 While the source is away, streams stay open and say so once. Each ends after STREAM_SECONDS: a client comes again with
 its Last-Event-ID, and whoever may not read any longer is refused.
@@ -27,7 +27,9 @@ from tracking.streams.places import StreamPlace, places
 
 logger = logging.getLogger(__name__)
 
-CHANGES_SECONDS, EVENTS_SECONDS = 0.25, 1.0  # a turn
+CHANGES_SECONDS, EVENTS_SECONDS = 0.2, 1.0  # a turn
+LOOK_SECONDS = 0.05  # between two looks for something new, once a turn is over
+NOTHING_SECONDS = 1.0  # after which streams have their turn all the same: some are due for a heartbeat, or over
 HEARTBEAT_SECONDS = 15.0
 STREAM_SECONDS = 900.0
 BEGIN = b"retry: 2000\n\n"  # milliseconds until a browser comes again
@@ -42,8 +44,8 @@ class Source(Protocol):
 
     told: Callable[..., Told]  # what was asked for and a cursor enter; of what was read last
 
-    def refresh(self) -> None:
-        """Read what is new, unless that was done just now. Raises the errors of its server."""
+    def refresh(self) -> int:
+        """Read what is new, unless that was done just now; the number of the latest. Raises its server's errors."""
 
 
 class Hub:
@@ -54,7 +56,7 @@ class Hub:
         self._name, self._what, self._turn_seconds = name, what, turn_seconds
         self._thread = ThreadPoolExecutor(1, f"streams of {name}")
         self._turn = asyncio.Event()
-        self._following = 0
+        self._following = self._latest = 0
         self._reader: asyncio.Task[None] | None = None
         self._is_away = self._is_closed = False
 
@@ -105,17 +107,24 @@ class Hub:
         return b"id: %b\nevent: %b\ndata: %b\n\n" % (told.next.encode(), self._name.encode(), told.body)
 
     async def _read(self) -> None:
-        """Read the source turn by turn while anybody follows."""
+        """Read the source and give all streams their turns while anybody follows."""
         while self._following and not self._is_closed:
-            began = time.monotonic()
-            try:
-                await self._in_thread(self.source.refresh)
-                self._note(None)
-            except (RedisError, DatabaseError, OSError) as error:
-                self._note(error)
+            until = time.monotonic() + NOTHING_SECONDS
+            while not await self._is_new() and time.monotonic() < until:
+                await asyncio.sleep(LOOK_SECONDS)
             turn, self._turn = self._turn, asyncio.Event()
             turn.set()
-            await asyncio.sleep(max(0.01, self._turn_seconds - (time.monotonic() - began)))
+            await asyncio.sleep(self._turn_seconds)
+
+    async def _is_new(self) -> bool:
+        """Whether there is something to tell: of the source, or that it went away or is back."""
+        before = self._latest, self._is_away
+        try:
+            self._latest = await self._in_thread(self.source.refresh)
+            self._note(None)
+        except (RedisError, DatabaseError, OSError) as error:
+            self._note(error)
+        return (self._latest, self._is_away) != before
 
     def _note(self, error: Exception | None) -> None:
         """Say once that the source went away, and once that it is back."""
@@ -130,5 +139,5 @@ class Hub:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call, *given)
 
 
-changes = Hub(Mirror(CHANGES_SECONDS), "changes", "Live state is", CHANGES_SECONDS)
+changes = Hub(Mirror(LOOK_SECONDS / 2), "changes", "Live state is", CHANGES_SECONDS)
 events = Hub(EventLog(EVENTS_SECONDS), "events", "Events are", EVENTS_SECONDS)

@@ -220,10 +220,10 @@ def test_an_open_stream_says_that_the_database_is_away_and_goes_on(
 ) -> None:
     refresh, away = EventLog.refresh, [False]
 
-    def failing(log: EventLog) -> None:
+    def failing(log: EventLog) -> int:
         if away[0]:
             raise OperationalError("nobody there")
-        refresh(log)
+        return refresh(log)
 
     monkeypatch.setattr(EventLog, "refresh", failing)
     with closing(listener(port, key)) as one:

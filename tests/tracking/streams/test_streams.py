@@ -1,5 +1,6 @@
 """Live changes as Server-Sent Events by the real server: what comes, what slow and late clients are told, who may."""
 
+import asyncio
 import http.client
 import json
 import os
@@ -23,7 +24,7 @@ from redis import Redis
 from tests.faults.processes import free_port, wait_until
 from tests.support.patience import PATIENCE_SECONDS
 from tests.tracking.streams.listener import Listener, serving
-from tracking.live.mirror import Mirror
+from tracking.live.mirror import Mirror, Told
 from tracking.live.state import LiveKind, LiveState, LiveUpdate
 from tracking.streams import hub as hubs
 from tracking.streams import server as servers
@@ -42,7 +43,7 @@ def ship(key: str = "244660123", lat: float = 52.0, lon: float = 4.0, **fields: 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Hub:
     """One of the test's own, in place of the process's."""
-    made = Hub(Mirror(hubs.CHANGES_SECONDS), "changes", "Live state is", hubs.CHANGES_SECONDS)
+    made = Hub(Mirror(hubs.LOOK_SECONDS / 2), "changes", "Live state is", hubs.CHANGES_SECONDS)
     monkeypatch.setattr(hubs, "changes", made)
     return made
 
@@ -152,10 +153,10 @@ def test_without_live_state_a_stream_is_refused_and_an_open_one_says_so_and_goes
     ship()
     refresh, away = hub.source.refresh, [False]
 
-    def failing() -> None:
+    def failing() -> int:
         if away[0]:
             raise RedisConnectionError("nobody there")
-        refresh()
+        return refresh()
 
     monkeypatch.setattr(hub.source, "refresh", failing)
     with closing(Listener(port)) as listener:
@@ -256,3 +257,38 @@ def test_the_command_says_where_it_cannot_listen() -> None:
         taken.listen()
         with pytest.raises(CommandError, match="Cannot listen"):
             call_command("stream", port=taken.getsockname()[1])
+
+
+class OneNumber:
+    """A source whose latest number the test sets; it counts how often streams ask."""
+
+    def __init__(self) -> None:
+        self.latest = 1
+        self.asked = 0
+
+    def refresh(self) -> int:
+        return self.latest
+
+    def told(self, since: str | None) -> Told:
+        self.asked += 1
+        return Told(str(self.latest), b"{}" if since != str(self.latest) else None)
+
+
+def test_streams_are_told_when_there_is_news_and_left_alone_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hubs, "NOTHING_SECONDS", PATIENCE_SECONDS)
+    source = OneNumber()
+    made = Hub(source, "changes", "Live state is", 0.0)
+
+    async def follow() -> None:
+        stream = made.stream((), None, places.take("test", 1, 1))
+        assert await anext(stream) == hubs.BEGIN
+        assert b"id: 1" in await anext(stream)
+        following = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(10 * hubs.LOOK_SECONDS)
+        assert source.asked <= 2, "once at the start, once when the hub found the first number"
+        source.latest = 2
+        assert b"id: 2" in await asyncio.wait_for(following, PATIENCE_SECONDS / 2)
+        made.close()
+        await stream.aclose()
+
+    asyncio.run(follow())
