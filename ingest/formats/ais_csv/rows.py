@@ -101,7 +101,7 @@ def decode_all(messages: Sequence[Message], context: Context, rows: Rows | None 
     `rows`, given for many batches, names the static data of a ship once for all of them; it has their latest times. So
     a backfill is 1.3 times as fast.
     """
-    rows = rows or Rows()
+    rows = Rows() if rows is None else rows
     said = [Decoded(one) if isinstance(one, VesselReport) else one for one in rows.read(messages, context)]
     for ordinal, seen in rows.begun:
         if seen.speaks:

@@ -115,6 +115,13 @@ def test_a_ship_is_given_once_over_many_batches_and_ages_with_its_rows():
     }
 
 
+def test_the_memory_that_is_given_for_many_batches_is_used_while_it_is_still_empty():
+    given, rows = messages(dump(100, ships=10)), Rows()
+    assert any(one.static for one in decode_all(given, context(), rows))
+    assert len(rows) == 20
+    assert not any(one.static for one in decode_all(given, context(), rows)), "each ship's data leave once"
+
+
 def test_a_channel_never_blocks_the_parent_and_keeps_messages_whole():
     ours, theirs = socket.socketpair()
     parent, worker = Channel(ours), WorkerEnd(theirs)
