@@ -249,9 +249,10 @@ class Assembler(Counting):
     def _join(self, sentence: nmea.Sentence, start: int, arrival: int | None) -> Message | None:
         """Add a sentence to its message; the message once it is whole."""
         heard = arrival if arrival is not None else sentence.time
-        oldest = next(iter(self._pending), None)
-        if oldest is not None and self._is_apart(self._pending[oldest], sentence.total, heard):
-            self._give_up(oldest)  # nothing may come for it any more, and it holds back `resume_at`
+        if self._pending:
+            oldest, waiting = next(iter(self._pending.items()))
+            if self._is_apart(waiting, sentence.total, heard):
+                self._give_up(oldest)  # nothing may come for it any more, and it holds back `resume_at`
         number = self._group_of(sentence, heard)
         if number is None:
             number = self._open(sentence, heard, start, arrival)
@@ -273,8 +274,7 @@ class Assembler(Counting):
     def _group_of(self, sentence: nmea.Sentence, heard: int | None) -> int | None:
         """The youngest message that lacks this sentence; those of the same sender that cannot become whole are given
         up."""
-        address = _address(sentence)
-        for number in reversed(self._by_address.get(address, [])[:]):
+        for number in self._by_address.get(_address(sentence), ())[::-1]:
             group = self._pending[number]
             if _differ(group.station, sentence.station) or _differ(group.group, sentence.group):
                 continue
@@ -307,9 +307,10 @@ class Assembler(Counting):
         """Take a message out of those that are pending."""
         group = self._pending.pop(number)
         same = self._by_address[group.address]
-        same.remove(number)
-        if not same:
+        if len(same) == 1:
             del self._by_address[group.address]
+        else:
+            same.remove(number)
         return group
 
     def _give_up(self, number: int) -> None:

@@ -50,7 +50,7 @@ class NmeaAssembly(Assembler):
 
     def push(self, line: bytes, size: int, arrival: int | None) -> list[Message]:
         """The messages that a line completes, which may be JSON."""
-        if line.lstrip(b" \t,")[:1] not in _JSON:
+        if line[:1] == b"!" or line.lstrip(b" \t,")[:1] not in _JSON:
             return super().push(line, size, arrival)
         entries = json_lines.read(line)
         if entries is None:

@@ -29,7 +29,7 @@ from ingest.formats.ais.bits import (
     bits_of,
     payload_of,
 )
-from ingest.formats.ais.columns import CHARACTERS, LAYOUTS, BitLayout, reports
+from ingest.formats.ais.columns import position_reports
 from ingest.formats.common.context import Context
 from ingest.formats.common.ranges import check_mmsi, check_position, check_time
 from ingest.reports import Decoded, Message, VesselReport
@@ -44,26 +44,14 @@ _NEEDED = {1: 137, 2: 137, 3: 137, SAR_AIRCRAFT: 128, 18: 133, EXTENDED_CLASS_B:
 _SECOND_BITS = 6
 _NO_SECOND = 60
 _WHOLE_KNOTS = (*(float(raw) for raw in range(1023)), None)
-_CHARACTERS = {kind: character for character, kind in enumerate(KINDS) if kind < 64}
 _NO_LATITUDE, _NO_LONGITUDE = 91 * PER_DEGREE, 181 * PER_DEGREE
-
-# Where the payload begins and ends in !AIVDM,1,1,,A,payload,0*5C if it has 28 characters and no filling.
-_FIRST, _LAST = 14, 14 + CHARACTERS
-_WHOLE, _ONE, _COMMA = _LAST + len(",0*5C"), ord("1"), ord(",")
-
-# Fewer reports of one layout than these are decoded one after the other: a column has its price.
-FEW = 40
 
 
 def decode_all(messages: Sequence[Message], context: Context) -> list[Decoded | str]:
     """What `decode` says of each message, in their order, or the reason why it refuses it."""
     said: list[Decoded | str | None] = [None] * len(messages)
-    for layout, found in _by_layout(messages).items():
-        if len(found) >= FEW:
-            numbers, payloads, heard = zip(*found, strict=True)
-            places, rows = reports(layout, payloads, heard, context)
-            for place, row in zip(places, rows, strict=True):
-                said[numbers[place]] = Decoded(row)
+    for number, report in position_reports(messages, context):
+        said[number] = Decoded(report)
     return [one or _decoded(message, context) for one, message in zip(said, messages, strict=True)]
 
 
@@ -72,19 +60,6 @@ def _decoded(message: Message, context: Context) -> Decoded | str:
         return decode(message, context)
     except Rejected as refusal:
         return refusal.reason
-
-
-def _by_layout(messages: Sequence[Message]) -> dict[BitLayout, list[tuple[int, bytes, int]]]:
-    """The position reports of 168 bits in one sentence, as most are: number of the message, payload, when heard."""
-    found: dict[BitLayout, list[tuple[int, bytes, int]]] = {layout: [] for layout in LAYOUTS.values()}
-    add_to = {_CHARACTERS[kind]: found[layout].append for kind, layout in LAYOUTS.items()}
-    for number, message in enumerate(messages):
-        raw = message.raw
-        if len(raw) == _WHOLE and raw[7] == _ONE and raw[_FIRST - 1] == _COMMA and raw[_LAST:-2] == b",0*":
-            add = add_to.get(raw[_FIRST])
-            if add is not None:
-                add((number, raw[_FIRST:_LAST], message.received_at))
-    return found
 
 
 def decode(message: Message, context: Context) -> Decoded:

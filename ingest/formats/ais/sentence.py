@@ -24,7 +24,7 @@ from ingest.formats.common import times
 _BEGINNING = re.compile(rb"[!$][^!$]{2}VD[MO],|(?<![^\s,;:|\\\"'>)\]])[A-Z]{2}VD[MO],(?=[1-9],[1-9],)")
 _OTHER = re.compile(rb"\$(?!..VD[MO],)[A-Z]{4,6},[^*$!]{0,90}\*[0-9A-Fa-f]{2}")
 _STATION_BEHIND = re.compile(rb"(?:^|,)([rb][0-9A-Za-z_-]{2,})(?=,|\s*$)")
-_MARK, _ALONE = ord("!"), (b"VDM,", b"VDO,")
+_ALONE = (b"VDM,", b"VDO,")
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 
 
@@ -67,12 +67,11 @@ def parse_all(line: bytes) -> list[Sentence | str]:
     says no time has that of the one before.
     """
     # Most lines are one sentence and nothing in front, which needs no search.
-    alone = line[3:7] in _ALONE and line[0] == _MARK and line.count(b"VD") == line.count(b"!") == 1 and b"$" not in line
-    starts = [0] if alone else [found.start() for found in _BEGINNING.finditer(line)]
-    if not starts:
-        return []
-    if len(starts) == 1:
-        return [_outcome(line, starts[0], line[: starts[0]], None)]
+    if line[3:7] in _ALONE and line.rfind(b"!") == 0 and line.rfind(b"VD") == 3 and b"$" not in line:
+        return [_outcome(line, 0, b"", None)]
+    starts = [found.start() for found in _BEGINNING.finditer(line)]
+    if len(starts) <= 1:
+        return [_outcome(line, start, line[:start], None) for start in starts]
     found: list[Sentence | str] = []
     before, time_in_front = 0, False
     for start, stop in zip(starts, [*starts[1:], len(line)], strict=True):

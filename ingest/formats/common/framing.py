@@ -7,6 +7,7 @@ returns alone. What the lines mean is not known here.
 """
 
 import re
+from collections.abc import Iterable
 
 MAX_LINE_BYTES = 1024
 
@@ -40,9 +41,8 @@ class LineFramer:
         self._rest, self._dropped = b"", 0
         if b"\r" in chunk:
             lines += [(self._line(line), len(line) + 1) for line in complete[1:]]
-        else:  # nothing to strip: of a file of short lines this is a tenth of the work
-            limit = self._max
-            lines += [(line if len(line) <= limit else TOO_LONG, len(line) + 1) for line in complete[1:]]
+        elif len(complete) > 1:  # nothing to strip: of a file of short lines this is a tenth of the work
+            lines += self._lines(complete[1:])
         self._keep(rest)
         return lines
 
@@ -71,6 +71,13 @@ class LineFramer:
         self._rest = b""
         self._keep(text[start:])
         return lines
+
+    def _lines(self, lines: list[bytes]) -> Iterable[tuple[bytes, int]]:
+        """Lines that end at a line feed alone, each with its size."""
+        lengths = list(map(len, lines))
+        if max(lengths) > self._max:
+            lines = [line if length <= self._max else TOO_LONG for line, length in zip(lines, lengths, strict=True)]
+        return zip(lines, [length + 1 for length in lengths], strict=True)
 
     def _line(self, line: bytes) -> bytes:
         line = line.rstrip(b"\r")

@@ -177,7 +177,7 @@ def test_a_payload_is_where_the_commas_are_and_not_where_it_usually_is():
     parts = b"!AIVDM,2,1,1,A,%s,0*00\n!AIVDM,2,2,1,A,,0*00" % payload[:4]
     sequenced = b"!AIVDM,1,1,3,A,%s,0*00" % payload
     assert len(shifted) + 2 == len(usual)
-    messages = [Message(NOON_MS, raw) for raw in (usual, shifted + b"00", parts, sequenced)] * ais.FEW
+    messages = [Message(NOON_MS, raw) for raw in (usual, shifted + b"00", parts, sequenced)] * FEW
     assert ais.decode_all(messages, context()) == one_by_one(messages, context())
 
 
