@@ -11,8 +11,9 @@ joined; one that names no station belongs to the youngest message that lacks it.
 
 The time of a message is the first that its lines give: tag block, the last `$PGHP` line before, epoch suffix, time in
 front; else what the clock says (`ingest/clocks.py`). A `$PGHP` line tells when all that follows was heard, up to the
-next; a suffix beside it is often the time of delivery, hours later (exactEarth). Of a live feed it may be mended
-(`station_clocks`). A time that is there and cannot be read is a remark; in a recording,
+next; a suffix beside it is often the time of delivery, hours later (exactEarth). So do in a recording the sentences RMC
+and ZDA of the ship's own navigation receiver, for messages that say nothing themselves. Of a live feed the time may be
+mended (`station_clocks`). A time that is there and cannot be read is a remark; in a recording,
 where nothing else could be true, a message with a time without year or zone is refused.
 
 "Lines" are what stands in them: a line with three sentences counts as three, one with none as one.
@@ -73,6 +74,7 @@ class Assembler(Counting):
         self._spans: list[tuple[int, int, int]] = []  # (offset, index, end) of whole messages, see `resume_at`
         self._forget_at = 64  # so many of them
         self._line_time: int | None = None
+        self._line_is_navigation = False  # RMC or ZDA
         self._line_place = (0, 0)  # offset and index where the time line begins
         self.offset = offset
         self.index = index
@@ -152,7 +154,7 @@ class Assembler(Counting):
         try:
             found = nmea.parse_all(line)
             if not found:
-                self._foreign(line, start)
+                self._foreign(line, start, arrival)
                 return []
         except Exception as error:
             self.unexpected(error, line, before)
@@ -170,7 +172,7 @@ class Assembler(Counting):
         messages = []
         stand = nmea.parse_all(text)
         if not stand:
-            self._foreign(text, start)
+            self._foreign(text, start, arrival)
         for found in stand:
             if isinstance(found, nmea.Sentence):
                 found.station = _APART
@@ -201,7 +203,8 @@ class Assembler(Counting):
 
     def _take(self, sentence: nmea.Sentence, start: int, arrival: int | None) -> Message | None:
         """The message that a sentence completes. Raises Malformed where that was not counted."""
-        if self._line_time is not None and not sentence.tagged and not sentence.void_time:
+        holds = self._line_time is not None and (sentence.time is None or not self._line_is_navigation)
+        if holds and not sentence.tagged and not sentence.void_time:
             sentence.time = self._line_time
         if sentence.void_time:
             self.remarks["tag_block_checksum"] += 1
@@ -220,7 +223,7 @@ class Assembler(Counting):
         for number in list(self._pending):
             self._give_up(number)
 
-    def _foreign(self, line: bytes, start: int) -> None:
+    def _foreign(self, line: bytes, start: int, arrival: int | None) -> None:
         """Count a line of another protocol, and keep the time if it is a time line."""
         if line == TOO_LONG:
             self.lines += 1
@@ -230,8 +233,12 @@ class Assembler(Counting):
         self.lines += others
         self.foreign += others
         time = nmea.time_line(line)
+        is_navigation = time is None and arrival is None and (self._line_time is None or self._line_is_navigation)
+        if is_navigation:
+            time = nmea.navigation_time(line)
         if time is not None:
-            self._line_time, self._line_place = time, (start, self.index)
+            self._line_time, self._line_is_navigation = time, is_navigation
+            self._line_place = start, self.index
 
     def _message(self, raw: bytes, time: int | None, arrival: int | None, station: bytes) -> Message:
         if time is not None and arrival is not None and self._stations is not None:

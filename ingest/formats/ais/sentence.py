@@ -25,6 +25,7 @@ _BEGINNING = re.compile(rb"[!$][^!$]{2}VD[MO],|(?<![^\s,;:|\\\"'>)\]])[A-Z]{2}VD
 _OTHER = re.compile(rb"\$(?!..VD[MO],)[A-Z]{4,6},[^*$!]{0,90}\*[0-9A-Fa-f]{2}")
 _STATION_BEHIND = re.compile(rb"(?:^|,)([rb][0-9A-Za-z_-]{2,})(?=,|\s*$)")
 _ALONE = (b"VDM,", b"VDO,")
+_NAVIGATION = re.compile(rb"\$([A-Z]{2}(RMC|ZDA),(\d\d)(\d\d)(\d\d)(\.\d{1,9})?,([^*]*))\*([0-9A-Fa-f]{2})")
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 
 
@@ -146,6 +147,32 @@ def time_line(line: bytes) -> int | None:
     except (ValueError, OverflowError):  # the latter for numbers beyond what C can hold
         return None
     return round(moment.timestamp() * 1000)
+
+
+def navigation_time(line: bytes) -> int | None:
+    """The time that a navigation receiver gives in a sentence RMC or ZDA, ms since 1970; None for any other line, and
+    where the receiver has no fix or the checksum is wrong.
+
+    RMC: hhmmss.ss, A, latitude, N, longitude, E, knots, course, ddmmyy, …; ZDA: hhmmss.ss, dd, mm, yyyy, … Two digits
+    of a year mean 1980 to 2079, because satellite navigation began in 1980. Source: NMEA 0183, as gpsd describes it.
+    """
+    found = _NAVIGATION.match(line)
+    if found is None or checksum(found[1]) != int(found[8], 16):
+        return None
+    hour, minute, second = (int(found[place]) for place in (3, 4, 5))
+    fields = found[7].split(b",")
+    try:
+        if found[2] == b"ZDA":
+            day, month, year = map(int, fields[:3])
+        else:
+            day, month, year = (int(fields[7][start : start + 2]) for start in (0, 2, 4))
+            year += 1900 if year >= 80 else 2000
+            if fields[0] != b"A":
+                return None
+        moment = dt.datetime(year, month, day, hour, minute, second, tzinfo=dt.UTC)
+    except (ValueError, IndexError):
+        return None
+    return round((moment.timestamp() + float(found[6] or 0)) * 1000)
 
 
 def _counted(total: bytes, number: bytes) -> tuple[int, int]:

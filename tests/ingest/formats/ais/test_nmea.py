@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.errors import Malformed
-from ingest.formats.ais.sentence import Sentence, checksum, parse, time_line
+from ingest.formats.ais.sentence import Sentence, checksum, navigation_time, parse, time_line
 from tests.support.properties import examples
 from tests.support.recordings import checked, sentence, xor_of
 
@@ -242,3 +242,32 @@ def test_a_time_line_gives_year_to_millisecond():
 ])  # fmt: skip
 def test_any_other_line_is_no_time_line(line: bytes):
     assert time_line(line) is None
+
+
+def navigation(body: bytes) -> bytes:
+    return b"$%b*%02X" % (body, checksum(body))
+
+
+@pytest.mark.parametrize(("body", "ms"), [
+    (b"GPRMC,141249,A,5013.4693,N,00346.6503,W,4.0,183.2,290822,3.8,W,A", 0),
+    (b"GNRMC,141249.123,A,5013.4693,N,00346.6503,W,,,290822,,,A,V", 123),
+    (b"GPZDA,141249.50,29,08,2022,00,00", 500),
+    (b"IIZDA,141249.5,29,8,2022,,", 500),
+])  # fmt: skip
+def test_a_navigation_receiver_gives_date_and_time(body: bytes, ms: int):
+    assert navigation_time(navigation(body)) == EPOCH_MS + ms
+    assert navigation_time(b"$%b*00" % body) is None
+
+
+@pytest.mark.parametrize("body", [
+    b"GPRMC,141249,V,,,,,,,290822,,,N", b"GPRMC,,A,,,,,,,290822", b"GPRMC,141249,A,,,,,,,", b"GPRMC,141249,A",
+    b"GPRMC,141249,A,,,,,,,310222,,", b"GPRMC,141260,A,,,,,,,290822,,", b"GPZDA,141249,29,13,2022,,",
+    b"GPZDA,141249,29", b"GPGLL,5013.4693,N,00346.6503,W,141249,A,A",
+])  # fmt: skip
+def test_without_a_fix_or_a_date_there_is_no_time(body: bytes):
+    assert navigation_time(navigation(body)) is None
+
+
+def test_two_digits_of_a_year_are_those_since_satellite_navigation_began():
+    years = {year: navigation_time(navigation(b"GPRMC,000000,A,,,,,,,0101%02d,," % year)) for year in (79, 80)}
+    assert years == {79: 3_439_756_800_000, 80: 315_532_800_000}

@@ -173,6 +173,17 @@ def test_a_ships_log_is_mostly_of_other_protocols():
     assert (len(run.positions()), run.reports_of_position()) == (14_887, 14_892)
 
 
+def test_a_ships_log_has_the_times_of_its_own_receiver():
+    run = with_own_times("nmea/opencpn_Go_to_Guernesey.txt")
+    assert_accounted(run)
+    times = [said.received_at for said in run.positions()]
+    assert len(times) == 14_887
+    assert [f"{time:%Y-%m-%d %H:%M:%S}" for time in (times[0], times[-1])] == [
+        "2011-07-26 03:53:12",
+        "2011-07-26 22:03:52",
+    ]
+
+
 @pytest.mark.parametrize(("name", "lines", "accepted", "reports", "day"), [
     ("nmea/amsa_exactearth_augmented_1.txt", 7160, 2922, 2929, dt.date(2012, 1, 31)),
     ("nmea/dma_stream_example_PGHP.txt", 8551, 2965, 2989, dt.date(2010, 6, 11)),

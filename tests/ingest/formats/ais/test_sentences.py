@@ -216,6 +216,26 @@ def test_a_time_line_goes_before_a_suffix_which_may_be_the_time_of_delivery():
     assert heard([time_line(49), WHOLE + b",1661788549", WHOLE], Assembler(arrival_clock)) == [T, T]
 
 
+RMC = b"$GPRMC,141249,A,5013.4693,N,00346.6503,W,4.0,183.2,290822,3.8,W,A*1A"
+
+
+def test_in_a_recording_the_ships_own_receiver_gives_the_time_of_what_says_none():
+    suffixed = WHOLE + b",1661782300"
+    later = RMC.replace(b"141249", b"141250").replace(b"*1A", b"*12")
+    lines = [RMC, WHOLE, suffixed, later, WHOLE]
+    assert heard(lines, Assembler(recorded_clock()), arrival=None) == [T, T - 69_000, T + 1000]
+    assert heard([WHOLE, *lines], Assembler(arrival_clock)) == [NOW, NOW, T - 69_000, NOW], "live, it may be anybody's"
+
+
+def test_a_time_line_goes_before_the_ships_own_receiver():
+    assert heard([time_line(50), RMC, WHOLE], Assembler(recorded_clock()), arrival=None) == [T + 1000]
+    assert heard([RMC, time_line(50), WHOLE], Assembler(recorded_clock()), arrival=None) == [T + 1000]
+
+
+def test_the_time_of_the_ships_own_receiver_that_still_holds_is_read_again():
+    assert_resumes_anywhere(b"\n".join([RMC, WHOLE, part(1), WHOLE, part(2), WHOLE, b""]))
+
+
 def test_a_tag_block_goes_before_the_time_line():
     assert heard([time_line(50), b"\\c:1661782369\\" + WHOLE], Assembler(arrival_clock)) == [T]
 
