@@ -14,6 +14,7 @@ import { Layer } from "./layer.js";
 import { List, glyph, kindWord, legend, titleOf } from "./list.js";
 import { CHOSEN, HOVERED, Store } from "./store.js";
 import { Feeds, hatch } from "./panels/feeds.js";
+import { Reach } from "./panels/reach.js";
 import { Why, keyOf } from "./panels/why.js";
 import { Bar } from "./past/bar.js";
 import { Replay } from "./past/replay.js";
@@ -175,11 +176,17 @@ function rechoose() {
 
 // --- panels: the feeds, and why something is not here ---------------------------------------------------------------
 let panel = null; // which is open
+const reach = new Reach(api, { got, told() { drawPanel(); setData("reach", reach.features()); keep(); }, labels: (begun.reach ?? "").split(",").filter(Boolean) });
 const feeds = new Feeds(api, store, {
-  got, told() { drawPanel(); drawNotice(); setData("blind", replay.on ? EMPTY : feeds.blind()); },
+  got, reach, told() { drawPanel(); drawNotice(); setData("blind", replay.on ? EMPTY : feeds.blind()); },
   compared() { store.rewrite(); drawPanel(); list.draw(); wake(); keep(); },
-  show: ([west, south, east, north]) => map.fitBounds([[west, south], [east, north]], { padding: 60, maxZoom: 9 }),
+  show: ([west, south, east, north]) => map.fitBounds([[west, south], [east, north]], { padding: uncovered(), maxZoom: 9 }),
 });
+/** Pixels to keep clear of what lies over the map: the panel beside it or, on a phone, over its lower half. */
+function uncovered() {
+  const sheet = innerWidth <= PHONE_PIXELS, { offsetWidth: width, offsetHeight: height } = $("panel");
+  return sheet ? { top: 60, right: 25, bottom: height + 15, left: 25 } : { top: 50, right: 60, bottom: 50, left: width + 35 };
+}
 store.tint = (row) => feeds.tint(row);
 const why = new Why(api, { got, told: () => drawPanel() });
 function setPanel(next) {
@@ -261,7 +268,7 @@ let telling = 0;
 function tell(text) { $("toast").textContent = text; $("toast").hidden = false; clearTimeout(telling); telling = setTimeout(() => { $("toast").hidden = true; }, 2500); }
 function keep() {
   const middle = map.getCenter();
-  address.write({ zoom: map.getZoom(), lat: middle.lat, lon: middle.lng }, { sel: chosen, follow: following && "1", track: !tracking && "0", by: trail.by, span: trail.span !== "24h" && trail.span, hide: [...filters.hidden].join(), moving: filters.moving && "1", slowest: filters.slowest, low: filters.low, high: filters.high, feed: filters.feed, theme, units: units.name === "metric" && "metric", cmp: feeds.a && feeds.b && `${feeds.a},${feeds.b}`, t: replay.on && `${new Date(replay.now() * 1000).toISOString().slice(0, 19)}Z` });
+  address.write({ zoom: map.getZoom(), lat: middle.lat, lon: middle.lng }, { sel: chosen, follow: following && "1", track: !tracking && "0", by: trail.by, span: trail.span !== "24h" && trail.span, hide: [...filters.hidden].join(), moving: filters.moving && "1", slowest: filters.slowest, low: filters.low, high: filters.high, feed: filters.feed, theme, units: units.name === "metric" && "metric", reach: [...reach.on].join(), cmp: feeds.a && feeds.b && `${feeds.a},${feeds.b}`, t: replay.on && `${new Date(replay.now() * 1000).toISOString().slice(0, 19)}Z` });
 }
 // A map that follows moves thirty times a second, and browsers refuse an address that changes so often.
 let keeping = 0;
