@@ -92,18 +92,27 @@ SMALL = """() => {
 }"""
 
 
+COVERED = """() => [...document.querySelectorAll(".tools button")].filter((one) => {
+    const { left, top, width, height } = one.getBoundingClientRect();
+    return width && !one.contains(document.elementFromPoint(left + width / 2, top + height / 2));
+}).map((one) => one.id)"""
+
+
 def test_on_a_phone_everything_can_be_hit_with_a_finger(visit: Visit) -> None:
     page = visit("#7/52.4/3.4", 390, 844, has_touch=True, is_mobile=True)
     small = {"map": page.evaluate(SMALL)}
+    covered = {"map": page.evaluate(COVERED)}
     page.locator("#b-list").tap()
     page.locator("#b-filters").tap()
-    small["filters"] = page.evaluate(SMALL)
+    small["filters"], covered["filters"] = page.evaluate(SMALL), page.evaluate(COVERED)
     page.locator("#b-filters").tap()
     page.locator("#list .row").first.tap()
     expect(page.locator("#card")).to_be_visible()
-    small["card"] = page.evaluate(SMALL)
+    small["card"], covered["card"] = page.evaluate(SMALL), page.evaluate(COVERED)
     picture(page, "finger")
-    assert small == {"map": [], "filters": [], "card": []}
+    page.locator("#b-feeds").tap()
+    small["feeds"], covered["feeds"] = page.evaluate(SMALL), page.evaluate(COVERED)
+    assert small == covered == {"map": [], "filters": [], "card": [], "feeds": []}
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 

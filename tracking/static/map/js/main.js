@@ -57,6 +57,11 @@ const map = new WorldMap({
 });
 map.touchZoomRotate.disableRotation();
 const layer = new Layer($("targets"), store), labels = new Labels($("labels"), store);
+/** What lies over the map: boxes [left, top, right, bottom] in pixels of it. */
+labels.over = () => {
+  const stage = $("stage").getBoundingClientRect(), boxes = [...document.querySelectorAll(".tools, #panel, #replay")].map((one) => one.getBoundingClientRect());
+  return boxes.filter(({ width }) => width).map((box) => [box.left - stage.left, box.top - stage.top, box.right - stage.left, box.bottom - stage.top]);
+};
 const bounds = () => { const box = map.getBounds(); return [box.getWest(), box.getSouth(), box.getEast(), box.getNorth()]; };
 const eye = () => { const middle = map.getCenter(), [west, , east] = bounds(); return { lon: middle.lng, lat: middle.lat, zoom: map.getZoom(), west, east }; };
 
@@ -176,7 +181,7 @@ function rechoose() {
 
 // --- panels: the feeds, and why something is not here ---------------------------------------------------------------
 let panel = null; // which is open
-const reach = new Reach(api, { got, told() { drawPanel(); setData("reach", reach.features()); keep(); }, labels: (begun.reach ?? "").split(",").filter(Boolean) });
+const reach = new Reach(api, { got, told() { drawPanel(); setData("reach", reach.features(store.dark)); keep(); }, labels: (begun.reach ?? "").split(",").filter(Boolean) });
 const feeds = new Feeds(api, store, {
   got, reach, told() { drawPanel(); drawNotice(); setData("blind", replay.on ? EMPTY : feeds.blind()); },
   compared() { store.rewrite(); drawPanel(); list.draw(); wake(); keep(); },
@@ -185,7 +190,7 @@ const feeds = new Feeds(api, store, {
 /** Pixels to keep clear of what lies over the map: the panel beside it or, on a phone, over its lower half. */
 function uncovered() {
   const sheet = innerWidth <= PHONE_PIXELS, { offsetWidth: width, offsetHeight: height } = $("panel");
-  return sheet ? { top: 60, right: 25, bottom: height + 15, left: 25 } : { top: 50, right: 60, bottom: 50, left: width + 35 };
+  return sheet ? { top: 75, right: 25, bottom: height + 15, left: 25 } : { top: 50, right: 60, bottom: 50, left: width + 35 };
 }
 store.tint = (row) => feeds.tint(row);
 const why = new Why(api, { got, told: () => drawPanel() });
@@ -268,7 +273,7 @@ let telling = 0;
 function tell(text) { $("toast").textContent = text; $("toast").hidden = false; clearTimeout(telling); telling = setTimeout(() => { $("toast").hidden = true; }, 2500); }
 function keep() {
   const middle = map.getCenter();
-  address.write({ zoom: map.getZoom(), lat: middle.lat, lon: middle.lng }, { sel: chosen, follow: following && "1", track: !tracking && "0", by: trail.by, span: trail.span !== "24h" && trail.span, hide: [...filters.hidden].join(), moving: filters.moving && "1", slowest: filters.slowest, low: filters.low, high: filters.high, feed: filters.feed, theme, units: units.name === "metric" && "metric", reach: [...reach.on].join(), cmp: feeds.a && feeds.b && `${feeds.a},${feeds.b}`, t: replay.on && `${new Date(replay.now() * 1000).toISOString().slice(0, 19)}Z` });
+  address.write({ zoom: map.getZoom(), lat: middle.lat, lon: middle.lng }, { sel: chosen, follow: following && "1", track: !tracking && "0", by: trail.by, span: trail.span !== "24h" && trail.span, hide: [...filters.hidden].join(), moving: filters.moving && "1", slowest: filters.slowest, low: filters.low, high: filters.high, feed: filters.feed, theme, units: units.name === "metric" && "metric", reach: [...reach.on.keys()].join(), cmp: feeds.a && feeds.b && `${feeds.a},${feeds.b}`, t: replay.on && `${new Date(replay.now() * 1000).toISOString().slice(0, 19)}Z` });
 }
 // A map that follows moves thirty times a second, and browsers refuse an address that changes so often.
 let keeping = 0;
@@ -288,7 +293,8 @@ function drawFilters() {
 function setTheme(next) {
   theme = next; document.documentElement.dataset.theme = theme; store.dark = theme === "dark";
   if (map.isStyleLoaded()) repaint(map, theme, tiles);
-  refilter(); drawCard(); drawTrack();
+  setData("reach", reach.features(store.dark));
+  refilter(); drawCard(); drawTrack(); drawPanel();
 }
 
 // --- pointer ---------------------------------------------------------------------------------------------------------

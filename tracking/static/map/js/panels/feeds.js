@@ -4,7 +4,6 @@
 import { html, nothing } from "../../vendor/lit-html-3.3.3/lit-html.js";
 import { age, clock, day, distance, whole } from "../format.js";
 import { KINDS, rgb } from "../kinds.js";
-import { boxOf } from "./reach.js";
 
 const ASK_MS = 15000;
 const WORDS = { ok: "heard", silent: "silent", failing: "failing", off: "off", stale_clock: "wrong clock" };
@@ -64,14 +63,14 @@ export class Feeds {
     return html`${this.problem ? html`<p class="missing">${this.problem}</p>` : nothing}
       <ul class="feeds">${this.feeds.map((one) => this.#line(one, now))}</ul>
       ${this.feeds.length ? nothing : html`<p>${this.asked ? "No feed was heard of within a day." : "Asking for the feeds"}</p>`}
+      ${this.reach.on.size ? html`<small>Lines are the furthest positions of a day by bearing; 95 of 100 are within what is filled.</small>` : nothing}
       <h3>Compare two feeds</h3>
       <p class="pair">${select("First", this.a, (name) => this.choose(name, this.b))}${select("Second", this.b, (name) => this.choose(this.a, name))}</p>
       ${this.parts ? this.#parts() : html`<small>Colours targets by who has heard them within 20 minutes, whoever won.</small>`}`;
   }
 
   async #outline(feed) {
-    const found = await this.reach.toggle(feed);
-    if (found) this.show(boxOf(found));
+    if (await this.reach.toggle(feed)) this.show(this.reach.box());
   }
 
   #line({ feed, state, well, since, targets, blind, clocks, reach }, now) {
@@ -79,14 +78,16 @@ export class Feeds {
     return html`<li data-state=${state}><i></i><span><b>${feed}</b><small>${WORDS[state] ?? state}${well ? `, ${whole(targets)} targets` : since ? ` since ${clock(since).slice(0, 5)} UTC, ${age(now - since)}` : ", never heard"}</small>
       ${well ? nothing : html`<small class="why">${blind === null ? "Where it was heard is not known now" : places ? "Hatched: nobody else hears there" : "Others hear where it was heard, or it was heard nowhere"}</small>`}
       ${said ? html`<small class="why">${said}</small>` : nothing}
-      ${drawn ? html`<small>On ${day(drawn.day)}: up to ${distance(Math.max(...drawn.furthest))}; filled, 95 of 100 positions</small>` : shown ? html`<small>Its outline is being asked for</small>` : nothing}</span>
+      ${drawn ? html`<small class="reach">${this.#dot(this.reach.colour(feed, this.store.dark))}${day(drawn.day)}: up to ${distance(Math.max(...drawn.furthest))}</small>` : shown ? html`<small>Its outline is being asked for</small>` : nothing}</span>
       <span class="acts">${places ? html`<button @click=${() => this.show([Math.min(...blind.map(([west]) => west)), Math.min(...blind.map(([, south]) => south)), Math.max(...blind.map(([west]) => west)) + this.cell, Math.max(...blind.map(([, south]) => south)) + this.cell])}>Show</button>` : nothing}
       ${reach || shown ? html`<button aria-pressed=${shown} aria-label="Reach of ${feed}" title="How far it hears by bearing" @click=${() => this.#outline(feed)}>Reach</button>` : nothing}</span></li>`;
   }
 
+  #dot(colour) { return html`<svg viewBox="0 0 10 10" aria-hidden="true"><circle cx="5" cy="5" r="4.5" fill=${colour}></circle></svg>`; }
+
   #parts() {
     const theme = this.store.dark ? 0 : 1, words = { only_a: `only ${this.a}`, only_b: `only ${this.b}`, both: "both", neither: "neither" };
-    return html`<dl class="parts">${Object.entries(words).map(([part, word]) => html`<div><dt><svg viewBox="0 0 10 10" aria-hidden="true"><circle cx="5" cy="5" r="4.5" fill=${TINTS[part][theme]}></circle></svg>${word}</dt><dd>${whole(this.#count(part))}</dd></div>`)}</dl>
+    return html`<dl class="parts">${Object.entries(words).map(([part, word]) => html`<div><dt>${this.#dot(TINTS[part][theme])}${word}</dt><dd>${whole(this.#count(part))}</dd></div>`)}</dl>
       <button @click=${() => this.choose("", "")}>End comparing</button>`;
   }
 }

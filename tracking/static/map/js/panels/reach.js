@@ -1,17 +1,24 @@
 // How far feeds hear by bearing: outlines of the latest day that is over, around their antennas, switched on feed by feed.
 
 import { around } from "../geo.js";
+import { SERIES } from "../kinds.js";
 
 export class Reach {
   /** `got` asks for an address, `told` when what is drawn changes, `labels` are the feeds that are on at first. */
-  constructor(api, { got, told, labels }) { Object.assign(this, { api, got, told, on: new Set(labels), known: new Map() }); }
+  constructor(api, { got, told, labels }) { Object.assign(this, { api, got, told, on: new Map(), known: new Map() }); labels.forEach((feed) => this.#begin(feed)); }
 
-  /** Switch a feed on or off; its outline when it is on and known. */
+  /** With the first colour that no other outline has. */
+  #begin(feed) { this.on.set(feed, SERIES.findIndex((_, number) => ![...this.on.values()].includes(number))); }
+
+  /** The colour of a feed's outline. */
+  colour(feed, dark) { return (SERIES[this.on.get(feed)] ?? SERIES[0])[dark ? 0 : 1]; }
+
+  /** Switch a feed on or off; whether it is on and its outline known. */
   async toggle(feed) {
-    if (this.on.delete(feed)) return void this.told();
-    this.on.add(feed);
+    if (this.on.delete(feed)) { this.told(); return false; }
+    this.#begin(feed);
     await this.ask(feed);
-    return this.of(feed);
+    return Boolean(this.of(feed));
   }
 
   /** The outline of a feed that is on, once it is known. */
@@ -27,16 +34,17 @@ export class Reach {
     this.told();
   }
 
-  /** Of each feed that is on two polygons, the furthest and the usual, and its antenna. */
-  features() {
-    const found = [...this.on].map((feed) => this.known.get(feed)).filter(Boolean);
-    const feature = (part, feed, type, coordinates) => ({ type: "Feature", properties: { part, feed }, geometry: { type, coordinates } });
-    return { type: "FeatureCollection", features: found.flatMap((one) => [...["furthest", "usual"].map((part) => feature(part, one.feed, "Polygon", [around(one.lat, one.lon, one[part])])), feature("antenna", one.feed, "Point", [one.lon, one.lat])]) };
-  }
-}
+  get #drawn() { return [...this.on.keys()].map((feed) => this.known.get(feed)).filter(Boolean); }
 
-/** The box of an outline: [west, south, east, north]. */
-export function boxOf({ lat, lon, furthest }) {
-  const ring = around(lat, lon, furthest), edge = (pick, place) => pick(...ring.map((point) => point[place]));
-  return [edge(Math.min, 0), edge(Math.min, 1), edge(Math.max, 0), edge(Math.max, 1)];
+  /** Of each feed that is on two polygons, the furthest and the usual, and its antenna. */
+  features(dark) {
+    const feature = (part, { feed }, type, coordinates) => ({ type: "Feature", properties: { part, feed, colour: this.colour(feed, dark) }, geometry: { type, coordinates } });
+    return { type: "FeatureCollection", features: this.#drawn.flatMap((one) => [...["furthest", "usual"].map((part) => feature(part, one, "Polygon", [around(one.lat, one.lon, one[part])])), feature("antenna", one, "Point", [one.lon, one.lat])]) };
+  }
+
+  /** The box around all outlines that are drawn: [west, south, east, north]. */
+  box() {
+    const points = this.#drawn.flatMap(({ lat, lon, furthest }) => around(lat, lon, furthest)), edge = (pick, place) => pick(...points.map((point) => point[place]));
+    return [edge(Math.min, 0), edge(Math.min, 1), edge(Math.max, 0), edge(Math.max, 1)];
+  }
 }
