@@ -13,7 +13,7 @@ from redis import Redis
 
 from tests.support.map_world import populate
 from tests.support.patience import PATIENCE_SECONDS
-from tests.tracking.map.conftest import Visit, picture
+from tests.tracking.map.conftest import Visit, covered_buttons, picture
 from tracking.live.mirror import TICK_SECONDS
 from tracking.live.state import LiveKind, LiveState, LiveUpdate
 
@@ -92,26 +92,20 @@ SMALL = """() => {
 }"""
 
 
-COVERED = """() => [...document.querySelectorAll(".tools button")].filter((one) => {
-    const { left, top, width, height } = one.getBoundingClientRect();
-    return width && !one.contains(document.elementFromPoint(left + width / 2, top + height / 2));
-}).map((one) => one.id)"""
-
-
 def test_on_a_phone_everything_can_be_hit_with_a_finger(visit: Visit) -> None:
     page = visit("#7/52.4/3.4", 390, 844, has_touch=True, is_mobile=True)
     small = {"map": page.evaluate(SMALL)}
-    covered = {"map": page.evaluate(COVERED)}
+    covered = {"map": covered_buttons(page)}
     page.locator("#b-list").tap()
     page.locator("#b-filters").tap()
-    small["filters"], covered["filters"] = page.evaluate(SMALL), page.evaluate(COVERED)
+    small["filters"], covered["filters"] = page.evaluate(SMALL), covered_buttons(page)
     page.locator("#b-filters").tap()
     page.locator("#list .row").first.tap()
     expect(page.locator("#card")).to_be_visible()
-    small["card"], covered["card"] = page.evaluate(SMALL), page.evaluate(COVERED)
+    small["card"], covered["card"] = page.evaluate(SMALL), covered_buttons(page)
     picture(page, "finger")
     page.locator("#b-feeds").tap()
-    small["feeds"], covered["feeds"] = page.evaluate(SMALL), page.evaluate(COVERED)
+    small["feeds"], covered["feeds"] = page.evaluate(SMALL), covered_buttons(page)
     assert small == covered == {"map": [], "filters": [], "card": [], "feeds": []}
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 

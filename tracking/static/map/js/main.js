@@ -111,10 +111,12 @@ function choose(row) {
   if (row < 0) return;
   $("side").classList.remove("open");
   const [x, y] = project(...store.drawn(row)), { clientWidth: width, clientHeight: height } = $("targets");
-  const narrow = innerWidth <= PHONE_PIXELS; // the card is a sheet over the lower half
-  if (narrow || x < 60 || y < 60 || x > width - CARD_PIXELS - 40 || y > height - 60) map.easeTo({ center: [store.lon[row], store.lat[row]], offset: narrow ? [0, -height / 4] : [-CARD_PIXELS / 2, 0], duration: 500 });
+  const narrow = innerWidth <= PHONE_PIXELS;
+  if (narrow || x < 60 || y < 60 || x > width - CARD_PIXELS - 40 || y > height - 60) map.easeTo({ center: [store.lon[row], store.lat[row]], offset: narrow ? [0, aboveSheet() - height / 2] : [-CARD_PIXELS / 2, 0], duration: 500 });
   fetchDetails(chosen);
 }
+/** On a phone, the middle between the buttons and the card, which is a sheet over the lower half: pixels from the top of the map. */
+function aboveSheet() { const edge = (selector) => document.querySelector(selector).getBoundingClientRect(); return (edge(".tools").bottom + edge("#card").top) / 2 - edge("#stage").top; }
 function hover(row) { if (row === hovered) return; store.flag(hovered, HOVERED, false); store.flag(row, HOVERED, true); hovered = row; labels.chosenAt = 0; wake(); }
 function drawCard() { card.draw(store.row(chosen), { ...details, trail, controls: trail.kind === STATION ? nothing : trail.controls(member !== undefined, trailChanged) }); }
 
