@@ -341,7 +341,7 @@ function tipAt(point, told) {
   const tip = $("tip");
   tip.hidden = false; render(told, tip);
   const right = point.x > $("targets").clientWidth - (document.body.classList.contains("carded") && innerWidth > PHONE_PIXELS ? 590 : 240);
-  tip.style.transform = `translate(${right ? point.x - tip.offsetWidth - 14 : point.x + 16}px, ${point.y + 14}px)`;
+  tip.style.transform = `translate(${right ? Math.max(4, point.x - tip.offsetWidth - 14) : point.x + 16}px, ${point.y + 14}px)`;
 }
 function setMeasuring(on) { measuring = on ? { from: null } : null; $("measure").hidden = !on; $("measure").textContent = "Click the first point"; $("b-ruler").setAttribute("aria-pressed", on); setData("ruler", EMPTY); }
 function measure(at) { if (measuring.from && !measuring.done) { measuring.done = true; drawRuler(at, true); } else measuring = { from: at }; }
