@@ -66,11 +66,24 @@ class IngestConfig(AppConfig):
 
         return health.badges() + relays.badges()
 
-    def feed_standings(self) -> list[dict[str, Any]]:
+    def feed_standings(self) -> list[Any]:
         """What the map asks of feeds; so are the next ones (see `tracking/map/offers.py`)."""
-        from ingest.health.shown import sections
+        from ingest.health.shown import standings
 
-        return sections.standings()
+        return list(standings.standings())
+
+    def feed_reach_days(self) -> list[tuple[str, str]]:
+        """Which feeds have an outline of their reach, and of which day."""
+        from ingest.scorecards import reach
+
+        return list(reach.days().items())
+
+    def feed_reach(self, feed: str) -> list[Any]:
+        """The outline of a feed's reach."""
+        from ingest.scorecards import reach
+
+        found = reach.of(feed)
+        return [] if found is None else [found]
 
     def heard_by(self, feed: str) -> set[str]:
         """Whom a feed has heard lately."""

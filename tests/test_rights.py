@@ -117,6 +117,7 @@ API = {
     "live-changes": LIVE,
     "live-stream": LIVE_ONE,  # served elsewhere
     "live-feeds": LIVE,
+    "live-feed-reach": LIVE_ONE,  # of a feed without an outline
     "live-receivers": ("UBBBBB", "BFFBU", "UMMMMM", "MFFMU"),  # without two feeds
     "vessel-why": HISTORY,
     "aircraft-why": HISTORY,

@@ -160,10 +160,14 @@ def minutes(label: str, now: int, count: int) -> list[FeedMinute]:
     return found
 
 
-def clocks(label: str) -> list[StationTime]:
-    """How the clocks of a feed's stations are used, those heard last first. Raises redis.RedisError."""
-    stored: Any = get_redis_connection("queue").get(keys.clocks(label))
-    return msgspec.json.decode(stored, type=list[StationTime]) if stored else []
+def clocks(labels: Sequence[str]) -> dict[str, list[StationTime]]:
+    """How the clocks of the stations of each feed are used, those heard last first. Raises redis.RedisError."""
+    names = [keys.clocks(label) for label in labels]
+    stored: list[Any] = get_redis_connection("queue").mget(names) if names else []
+    return {
+        label: msgspec.json.decode(told, type=list[StationTime]) if told else []
+        for label, told in zip(labels, stored, strict=True)
+    }
 
 
 def _hours(hour: int) -> list[str]:

@@ -1,7 +1,7 @@
 """Feeds as the map shows them: which are silent and where the map is blind by it, and what two of them hear.
 
 Both answers are as public as live state, made once a second for all who ask, and need no PostgreSQL, but for where a
-silent feed was heard before.
+silent feed was heard before and of which day its reach is known.
 """
 
 from __future__ import annotations
@@ -21,11 +21,20 @@ from tracking.api.common.query import StrictQuery
 from tracking.api.common.throttles import ChangesRate
 from tracking.live.mirror import mirror
 from tracking.live_api.live import LiveView, answers, respond
-from tracking.map import blindness
+from tracking.map import blindness, reach
 from tracking.map.blindness import CELL
 from tracking.map.offers import FeedStanding, asked
 
 LATELY_SECONDS = 600.0  # what was heard within this is covered
+
+
+class ClocksOnMap(serializers.Serializer[Any]):
+    """The clocks of a feed's stations that were judged by the seconds that ships send."""
+
+    stations = serializers.IntegerField(help_text="how many there are")
+    corrected = serializers.IntegerField(help_text="of how many the offset is taken off")
+    ahead = serializers.FloatField(help_text="seconds, the largest of these offsets, negative behind; 0: none")
+    disbelieved = serializers.IntegerField(help_text="of how many the time of arrival counts")
 
 
 class FeedOnMap(serializers.Serializer[Any]):
@@ -36,6 +45,8 @@ class FeedOnMap(serializers.Serializer[Any]):
     well = serializers.BooleanField(help_text="whether it brings messages")
     since = serializers.FloatField(allow_null=True, help_text="time of its last message, epoch seconds; null: never")
     targets = serializers.IntegerField(help_text="live targets whose latest report is this feed's")
+    clocks = ClocksOnMap(allow_null=True, help_text="null: none was judged")
+    reach = serializers.DateField(allow_null=True, help_text="latest day (UTC) with an outline of its reach")
     blind = serializers.ListField(
         child=serializers.ListField(child=serializers.FloatField()),
         allow_null=True,
@@ -95,7 +106,8 @@ def _feeds() -> bytes:
     now = time.time()
     standings: list[FeedStanding] = list(asked("feed_standings"))
     heard = mirror.cells(CELL, now - LATELY_SECONDS)
-    told = [{**one, **_on_map(one, heard)} for one in standings]
+    days = reach.days()
+    told = [{**one, "reach": days.get(one["feed"]), **_on_map(one, heard)} for one in standings]
     return msgspec.json.encode({"time": round(now, 1), "cell": CELL, "feeds": told})
 
 

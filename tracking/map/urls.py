@@ -2,13 +2,14 @@
 
 from django.urls import URLPattern, path
 
-from tracking.map import feeds, target, views, why
+from tracking.map import feeds, reach, target, views, why
 
 urlpatterns: list[URLPattern] = [
     path("", views.page, name="map"),
     path("tiles.json", views.tiles, name="map-tiles"),
     path("tiles/<int:zoom>/<int:x>/<int:y>", views.tile, name="map-tile"),
     path("api/live/feeds/", feeds.LiveFeeds.as_view(), name="live-feeds"),
+    path("api/live/feeds/<str:label>/reach/", reach.LiveReach.as_view(), name="live-feed-reach"),
     path("api/live/receivers/", feeds.LiveReceivers.as_view(), name="live-receivers"),
     path("api/vessels/<str:mmsi>/why/", why.WhyVessel.as_view(), name="vessel-why"),
     path("api/aircraft/<str:icao>/why/", why.WhyAircraft.as_view(), name="aircraft-why"),

@@ -8,6 +8,7 @@ away.
 
 from __future__ import annotations
 
+import logging
 import mmap
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +21,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.html import strip_tags
 from django.views.decorators.http import require_safe
 from django_redis.exceptions import ConnectionInterrupted
 from pmtiles.reader import Reader
@@ -28,6 +30,8 @@ from redis import RedisError
 from rest_framework.request import Request
 
 from tracking.access.key_copies import CopiedSession
+
+logger = logging.getLogger(__name__)
 
 BASEMAP = Path(__file__).with_name("basemap.pmtiles")
 TILE_AGE_SECONDS = 86_400
@@ -45,7 +49,7 @@ def page(request: HttpRequest) -> HttpResponseBase:
     if not settings.LIVE_PUBLIC and not member:
         return redirect_to_login(request.get_full_path(), "admin:login")
     # Without the request: no context processor may ask who is looking.
-    response = HttpResponse(render_to_string("tracking/map.html", {"member": member}))
+    response = HttpResponse(render_to_string("tracking/map.html", {"member": member, "credit": _credit()}))
     response.headers["Content-Security-Policy"] = POLICY
     return response
 
@@ -59,11 +63,12 @@ def _is_member(request: HttpRequest) -> bool:
 
 @require_safe
 def tiles(request: HttpRequest) -> HttpResponse:
-    """Where the tiles are and how deep they go, as TileJSON 3: beyond its `maxzoom` the page enlarges what it has."""
-    header = _tiles(settings.MAP_TILES or str(BASEMAP))[0].header()
+    """Where the tiles are, how deep they go and whom they name, as TileJSON 3: beyond its `maxzoom` the page enlarges
+    what it has."""
+    header = _tiles(_path())[0].header()
     address = reverse("map-tile", args=[0, 0, 0]).replace("/0/0/0", "/{z}/{x}/{y}")
     zooms = {"minzoom": header["min_zoom"], "maxzoom": header["max_zoom"]}
-    return JsonResponse({"tilejson": "3.0.0", "tiles": [address], **zooms})
+    return JsonResponse({"tilejson": "3.0.0", "tiles": [address], **zooms, "attribution": _credit()})
 
 
 @require_safe
@@ -71,13 +76,17 @@ def tile(request: HttpRequest, zoom: int, x: int, y: int) -> HttpResponse:
     """A vector tile; 204 where the basemap has none."""
     if zoom > LARGEST_ZOOM or max(x, y) >= 1 << zoom:
         return HttpResponse(status=404)
-    reader, compressed = _tiles(settings.MAP_TILES or str(BASEMAP))
+    reader, compressed = _tiles(_path())
     data = reader.get(zoom, x, y)
     response = HttpResponse(data or b"", status=200 if data else 204, content_type="application/x-protobuf")
     response.headers["Cache-Control"] = f"public, max-age={TILE_AGE_SECONDS}"
     if data and compressed:
         response.headers["Content-Encoding"] = "gzip"
     return response
+
+
+def _path() -> str:
+    return settings.MAP_TILES or str(BASEMAP)
 
 
 @lru_cache(maxsize=2)
@@ -87,3 +96,13 @@ def _tiles(path: str) -> tuple[Any, bool]:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     reader = Reader(lambda offset, length: mapped[offset : offset + length])
     return reader, reader.header()["tile_compression"] == Compression.GZIP
+
+
+def _credit() -> str:
+    """Whom the tiles name beside Natural Earth and GeoNames, as plain text; empty where they cannot be read."""
+    try:
+        metadata = _tiles(_path())[0].metadata()
+    except Exception as error:  # whatever a reader raises of a broken file: the page opens without land
+        logger.warning("the basemap cannot be read: %s", error)
+        return ""
+    return strip_tags(str(metadata.get("attribution") or ""))

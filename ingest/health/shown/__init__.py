@@ -3,4 +3,5 @@
 admin     the page of a feed         api      the same as JSON, and statistics
 panels    on the desk                sections on `/status` and `/metrics`
 heard     which feeds were heard lately, for the map
+standings how feeds and the clocks of their stations are, for the map
 """

@@ -100,7 +100,7 @@ def section(feed: Feed) -> dict[str, Any]:
     if health is None:
         return shown | {"reason": "The queue's Redis does not answer."}
     try:
-        stations = clocks(feed.source)
+        stations = clocks([feed.source])[feed.source]
     except redis.RedisError as error:
         logger.warning("the clocks of feed %s cannot be read: %s", feed.source, error)
         stations = []

@@ -64,7 +64,7 @@ def sections() -> list[dict[str, Any]]:
 def feeds() -> dict[str, Any]:
     """The health of each feed, the worst first. Raises redis.RedisError."""
     now = round(time.time() * 1000)
-    found = {label: health for label, health in _healths(now).items() if is_listed(health, now)}
+    found = listed(now)
     states = {label: state_of(health, now) for label, health in found.items()}
     ill = sum(state in (FeedState.FAILING, FeedState.SILENT, FeedState.STALE_CLOCK) for state in states.values())
     lost = bool(states) and all(state is FeedState.OFF for state in states.values())
@@ -86,29 +86,16 @@ def feeds() -> dict[str, Any]:
     }
 
 
-def standings() -> list[dict[str, Any]]:
-    """How each feed is, for the map (see `tracking/map/offers.py`). Raises redis.RedisError."""
-    now = round(time.time() * 1000)
-    found = {label: health for label, health in _healths(now).items() if is_listed(health, now)}
-    return [
-        {
-            "feed": label,
-            "state": str(state := state_of(health, now)),
-            "well": state in (FeedState.OK, FeedState.STALE_CLOCK),
-            "since": last / 1000 if (last := health.facts.last_message) else None,
-        }
-        for label, health in found.items()
-    ]
-
-
 def labels() -> tuple[str, ...]:
     """The labels of all feeds of which something is kept. Raises redis.RedisError."""
     return _labels()
 
 
-def _healths(now: int) -> dict[str, Health]:
+def listed(now: int) -> dict[str, Health]:
+    """The health of each feed that was heard of within a day, at `now` (ms since 1970). Raises redis.RedisError."""
     subjects = heard_subjects()
-    return read(subjects, now) if subjects else {}
+    found = read(subjects, now) if subjects else {}
+    return {label: health for label, health in found.items() if is_listed(health, now)}
 
 
 def heard_subjects() -> list[WatchedFeed]:

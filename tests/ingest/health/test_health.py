@@ -337,9 +337,9 @@ def test_how_the_clocks_of_stations_are_used_is_told_with_the_feed():
     standing = Standing("test", NOON_MS)
     standing.opened(Source(), assembly.clocks)
     tell([standing], NOON_MS)
-    mast, pier = clocks("test")
+    mast, pier = clocks(["test"])["test"]
     assert (mast.station, mast.use, pier.station, pier.use) == ("mast", "own", "pier", "own")
     assert (abs(mast.offset_ms - 70_000) < 1000, pier.offset_ms, mast.reports) == (True, 0, 20)
     standing.opened(Source())
     tell([standing], NOON_MS)
-    assert clocks("another") == []
+    assert clocks(["another"]) == {"another": []}

@@ -377,7 +377,7 @@ def test_without_postgresql_the_answer_is_a_503_and_public_live_state_serves_on(
 def test_every_address_is_documented_with_its_errors():
     schema = Client().get("/api/schema/?format=json").json()
     paths = {path: methods for path, methods in schema["paths"].items() if path.split("/")[2] in OURS}
-    assert len(paths) == 31
+    assert len(paths) == 32
     for path, methods in paths.items():
         expected = {"200", "401", "429", "503"} | ({"404"} if "{" in path else {"400"})
         assert expected <= set(methods["get"]["responses"]), path

@@ -17,12 +17,22 @@ from tests.support.patience import PATIENCE_SECONDS
 
 EXPECTED = ("ERR_INTERNET_DISCONNECTED", "status of 503")  # tests take network and database away
 Visit = Callable[..., Page]
+COVERED = """() => [...document.querySelectorAll(".tools button")].filter((one) => {
+    const { left, top, width, height } = one.getBoundingClientRect();
+    return width && !one.contains(document.elementFromPoint(left + width / 2, top + height / 2));
+}).map((one) => one.id)"""
 
 
 def picture(page: Page, name: str) -> None:
     """Keep what is seen now where MAP_PICTURES says, to be looked at."""
     if folder := os.environ.get("MAP_PICTURES"):
         page.screenshot(path=f"{folder}/{name}.png")
+
+
+def covered_buttons(page: Page) -> list[str]:
+    """Ids of the map's buttons that cannot be hit, because something lies over them or they are off the screen."""
+    found: list[str] = page.evaluate(COVERED)
+    return found
 
 
 @pytest.fixture(scope="package")

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from tests.support.axe import faults
 from tests.support.past_world import remember
 from tests.support.patience import PATIENCE_SECONDS
-from tests.tracking.map.conftest import Visit, picture
+from tests.tracking.map.conftest import Visit, covered_buttons, picture
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, databases=["default", "direct"])]
 expect.set_options(timeout=PATIENCE_SECONDS * 1000)
@@ -35,13 +35,18 @@ def test_axe_finds_nothing_with_card_filters_and_feeds_open_in_dark_and_light(vi
     assert found == {"dark": [], "light": [], "help": []}
 
 
-def test_axe_finds_nothing_in_the_replay_and_on_a_phone(visit: Visit, ada: User) -> None:
+def test_in_the_replay_on_a_phone_axe_finds_nothing_and_no_button_is_covered(visit: Visit, ada: User) -> None:
     end = dt.datetime.now(dt.UTC)
     remember(end, minutes=90, ships=2, aircraft=1)
     moment = end - dt.timedelta(minutes=30)
     page = visit(f"#7/52.4/3.4&t={moment:%Y-%m-%dT%H:%M:%S}Z", member=ada, width=390, height=844, has_touch=True)
     expect(page.locator("#kinds button").nth(0)).to_contain_text("2")
     assert faults(page) == []
+    page.locator("#b-list").click()
+    page.wait_for_timeout(300)  # it slides in
+    assert covered_buttons(page) == []
+    page.set_viewport_size({"width": 740, "height": 360})  # turned
+    assert covered_buttons(page) == []
 
 
 def test_the_keyboard_alone_reaches_list_card_filters_feeds_and_replay(visit: Visit, ada: User) -> None:

@@ -101,13 +101,21 @@ def test_the_file_has_the_tiles_of_the_basemap_and_the_page_is_told_how_deep_it_
         assert "land" in tiles.decode(gzip.decompress(fine.get(8, 131, 85)))
         assert "places" in tiles.decode(gzip.decompress(fine.get(8, 127, 85)))  # London, where this coast has no land
     settings.MAP_TILES = str(to)
-    assert Client().get("/tiles.json").json()["maxzoom"] == 8
+    tilejson = Client().get("/tiles.json").json()
+    assert (tilejson["maxzoom"], tilejson["attribution"]) == (8, "Coast: GSHHG (LGPL-3)")
+    settings.LIVE_PUBLIC = True
+    assert Client().get("/").content.decode().count("GeoNames · Coast: GSHHG (LGPL-3) · MapLibre") == 1
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".writing")] == []
 
 
 def test_the_basemap_that_is_here_ends_at_zoom_7() -> None:
     told = Client().get("/tiles.json").json()
-    assert (told["maxzoom"], told["tiles"]) == (7, ["/tiles/{z}/{x}/{y}"])
+    assert (told["maxzoom"], told["tiles"], told["attribution"]) == (7, ["/tiles/{z}/{x}/{y}"], "")
+
+
+def test_the_page_opens_where_the_tiles_cannot_be_read(tmp_path: Path, settings) -> None:
+    settings.MAP_TILES, settings.LIVE_PUBLIC = str(tmp_path / "lost.pmtiles"), True
+    assert "GeoNames · MapLibre" in Client().get("/").content.decode()
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,20 @@ import datetime as dt
 import time
 from typing import Any
 
+import msgspec
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import Permission, User
+from django.db import OperationalError
 from django.test import Client
 from django_redis import get_redis_connection
 from redis import RedisError
 
+from ingest.health import keys
 from ingest.health.shown import sections
+from ingest.models import Feed, Scorecard
+from ingest.reports import StationTime
+from ingest.scorecards import reach as offered
 from ingest.stages.storing.store import MESSAGE_KIND
 from tests.support.feeds_world import heard
 from tests.support.letters import make_letter
@@ -19,7 +25,7 @@ from tests.support.past_world import remember
 from tracking.live.mirror import mirror
 from tracking.live.state import LiveKind, LiveState, LiveUpdate
 from tracking.live_api.live import answers
-from tracking.map import blindness
+from tracking.map import blindness, reach
 from tracking.truth.models import Dispute, RefusedPosition
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("live_redis")]
@@ -33,6 +39,7 @@ def public(settings: Any) -> Any:
     queue.flushdb()
     answers.clear()
     blindness._remembered.clear()
+    reach._known.days, reach._known.until = {}, 0.0
     mirror.__init__()  # type: ignore[misc]  # as a process that has just begun
     sections._known.until = 0.0
     yield
@@ -63,6 +70,65 @@ def test_two_receivers_are_compared_by_whom_each_has_heard(client: Client) -> No
     told = client.get("/api/live/receivers/", {"a": "pier", "b": "roof"}).json()
     assert told == {"only_a": ["a484100", "v244660001"], "only_b": ["v244660003"], "both": ["v244660002"]}
     assert client.get("/api/live/receivers/", {"a": "pier"}).status_code == 400
+
+
+YESTERDAY = NOW.date() - dt.timedelta(days=1)
+
+
+def outlined(feed: str, day: dt.date, sectors: list[list[float]] | None) -> None:
+    Scorecard.objects.create(source=feed, day=day, heard=1, first=1, alone=1, refused=0, sectors=sectors)
+
+
+@pytest.fixture
+def antennas() -> None:
+    """One that has a place and an outline of the day before yesterday, and one that has no place any more."""
+    where = {"receiver_latitude": 52.12345, "receiver_longitude": 4.6789}
+    Feed.objects.create(name="Pier", source="pier", url="udp://0.0.0.0:1", **where)
+    Feed.objects.create(name="Roof", source="roof", url="udp://0.0.0.0:2")
+    outlined("pier", YESTERDAY - dt.timedelta(days=1), [[40.0, 30.0], [0.0, 0.0]] * 18)
+    outlined("pier", YESTERDAY - dt.timedelta(days=2), [[99.0, 98.0]] * 36)
+    outlined("pier", YESTERDAY, None)
+    outlined("roof", YESTERDAY, [[50.0, 40.0]] * 36)
+    heard("pier", 244660001)
+    heard("roof", "484100")
+
+
+@pytest.mark.usefixtures("antennas")
+def test_the_reach_of_a_feed_is_that_of_the_latest_day_that_has_one_around_its_antenna(client: Client) -> None:
+    feeds = {one["feed"]: one for one in client.get("/api/live/feeds/").json()["feeds"]}
+    day = (YESTERDAY - dt.timedelta(days=1)).isoformat()
+    assert (feeds["pier"]["reach"], feeds["roof"]["reach"]) == (day, None)
+    told = client.get("/api/live/feeds/pier/reach/").json()
+    assert (told["feed"], told["day"], told["lat"], told["lon"]) == ("pier", day, 52.12, 4.68)
+    assert (told["furthest"][:2], told["usual"][:2], len(told["usual"])) == ([40.0, 0.0], [30.0, 0.0], 36)
+    assert client.get("/api/live/feeds/roof/reach/").status_code == 404
+
+
+@pytest.mark.usefixtures("antennas")
+def test_feeds_are_told_while_the_database_is_away_with_what_was_known_of_their_reach(
+    client: Client, monkeypatch: Any
+) -> None:
+    before = client.get("/api/live/feeds/").json()["feeds"]
+
+    def away(*args: Any) -> None:
+        raise OperationalError("away")
+
+    monkeypatch.setattr(offered, "_outlined", away)
+    reach._known.until = 0.0
+    answers.clear()
+    assert [one["reach"] for one in client.get("/api/live/feeds/").json()["feeds"]] == [one["reach"] for one in before]
+    assert client.get("/api/live/feeds/pier/reach/").status_code == 503
+
+
+def test_the_clocks_of_a_feeds_stations_are_added_up(client: Client) -> None:
+    heard("pier", 244660001)
+    heard("roof", "484100")
+    stations = [("mast", "own", -190_000), ("pier", "own", 12_300), ("quay", "own", 0), ("far", "arrival", 0)]
+    told = [StationTime(*one, 64) for one in [*stations, ("new", "unknown", 0)]]
+    get_redis_connection("queue").set(keys.clocks("pier"), msgspec.json.encode(told))
+    feeds = {one["feed"]: one for one in client.get("/api/live/feeds/").json()["feeds"]}
+    assert feeds["pier"]["clocks"] == {"stations": 4, "corrected": 2, "ahead": -190.0, "disbelieved": 1}
+    assert feeds["roof"]["clocks"] is None
 
 
 def found(client: Client, address: str) -> dict[str, tuple[str, str]]:

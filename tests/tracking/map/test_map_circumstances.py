@@ -13,7 +13,7 @@ from redis import Redis
 
 from tests.support.map_world import populate
 from tests.support.patience import PATIENCE_SECONDS
-from tests.tracking.map.conftest import Visit, picture
+from tests.tracking.map.conftest import Visit, covered_buttons, picture
 from tracking.live.mirror import TICK_SECONDS
 from tracking.live.state import LiveKind, LiveState, LiveUpdate
 
@@ -95,15 +95,18 @@ SMALL = """() => {
 def test_on_a_phone_everything_can_be_hit_with_a_finger(visit: Visit) -> None:
     page = visit("#7/52.4/3.4", 390, 844, has_touch=True, is_mobile=True)
     small = {"map": page.evaluate(SMALL)}
+    covered = {"map": covered_buttons(page)}
     page.locator("#b-list").tap()
     page.locator("#b-filters").tap()
-    small["filters"] = page.evaluate(SMALL)
+    small["filters"], covered["filters"] = page.evaluate(SMALL), covered_buttons(page)
     page.locator("#b-filters").tap()
     page.locator("#list .row").first.tap()
     expect(page.locator("#card")).to_be_visible()
-    small["card"] = page.evaluate(SMALL)
+    small["card"], covered["card"] = page.evaluate(SMALL), covered_buttons(page)
     picture(page, "finger")
-    assert small == {"map": [], "filters": [], "card": []}
+    page.locator("#b-feeds").tap()
+    small["feeds"], covered["feeds"] = page.evaluate(SMALL), covered_buttons(page)
+    assert small == covered == {"map": [], "filters": [], "card": [], "feeds": []}
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 

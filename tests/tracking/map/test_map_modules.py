@@ -37,7 +37,7 @@ def blank(chromium: Browser, live_server: LiveServer) -> Iterator[Page]:
 
 def run(page: Page, script: str) -> Any:
     """What a script returns that has the modules by name."""
-    names = ("store", "geo", "format", "past/film", "past/trail", "panels/why", "kinds")
+    names = ("store", "geo", "format", "past/film", "past/trail", "panels/why", "panels/feeds", "kinds")
     loaded = ", ".join(f"import('/static/map/js/{name}.js')" for name in names)
     words = ", ".join(name.rpartition("/")[2] for name in names)
     return page.evaluate(f"async () => {{ const [{words}] = await Promise.all([{loaded}]); {BODY} {script} }}")
@@ -163,3 +163,28 @@ def test_a_trail_is_cut_at_silences_and_unrolled_over_the_antimeridian(blank: Pa
 )
 def test_the_search_knows_an_identity_when_it_sees_one(blank: Page, text: str, key: str | None) -> None:
     assert run(blank, f"return why.keyOf({text!r})") == key
+
+
+def test_an_outline_is_drawn_where_scorecards_counted_its_positions(blank: Page) -> None:
+    ring = run(blank, "return geo.around(52, 4, [60, 0, 120, 0])")
+    assert len(ring) == 5 and ring[0] == ring[4]
+    assert ring[0] == [pytest.approx(4 + 0.7066 / 0.61566, abs=0.003), pytest.approx(52.7066, abs=0.003)]
+    assert ring[1] == [4, 52]
+    assert ring[2][1] == pytest.approx(52 - 2 * 0.7066, abs=0.006)
+
+
+@pytest.mark.parametrize(
+    ("clocks", "said"),
+    [
+        ("null", ""),
+        ("{ stations: 3, corrected: 0, ahead: 0, disbelieved: 0 }", ""),
+        ("{ stations: 1, corrected: 1, ahead: 12.3, disbelieved: 0 }", "Clock 12 s ahead, corrected"),
+        ("{ stations: 1, corrected: 0, ahead: 0, disbelieved: 1 }", "Clock not believed, arrival counts"),
+        (
+            "{ stations: 9, corrected: 2, ahead: -190, disbelieved: 1 }",
+            "Clocks of 9 stations: 2 corrected, up to 3 min behind; 1 not believed, arrival counts",
+        ),
+    ],
+)
+def test_clocks_are_told_where_they_are_not_right(blank: Page, clocks: str, said: str) -> None:
+    assert run(blank, f"return feeds.clocksSaid({clocks})") == said

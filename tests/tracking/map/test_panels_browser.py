@@ -1,18 +1,25 @@
 """The panels of the map: silent feeds and where nobody hears, two feeds compared, and why something is not here."""
 
 import datetime as dt
+import re
 import time
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from django.contrib.auth.models import User
 from django_redis import get_redis_connection
 from playwright.sync_api import expect
 
+from ingest.health import keys
+from ingest.models import Feed, Scorecard
+from ingest.reports import StationTime
 from tests.support.feeds_world import heard
 from tests.support.past_world import remember
 from tests.support.patience import PATIENCE_SECONDS
 from tests.tracking.map.conftest import Visit, picture
+from tracking.live_api.live import answers
+from tracking.map import reach
 from tracking.models import VesselPosition
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -79,3 +86,29 @@ def test_the_search_says_why_something_is_not_here(visit: Visit) -> None:
     page.keyboard.press("w")
     expect(panel).to_contain_text("by pier; silent now: roof")
     expect(panel).to_contain_text("of roof")
+
+
+def test_the_reach_of_a_feed_is_drawn_around_its_antenna_and_the_link_keeps_it(visit: Visit) -> None:
+    yesterday = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
+    sectors = [[110.0 + 30 * (n % 4), 70.0 + 15 * (n % 4)] for n in range(36)]
+    where = {"receiver_latitude": 52.1, "receiver_longitude": 4.2}
+    Feed.objects.create(name="Pier", source="pier", url="udp://0.0.0.0:1", **where)
+    Scorecard.objects.create(source="pier", day=yesterday, heard=9, first=9, alone=9, refused=0, sectors=sectors)
+    wrong = msgspec.json.encode([StationTime("mast", "own", 12_300, 64)])
+    get_redis_connection("queue").set(keys.clocks("pier"), wrong)
+    reach._known.until = 0.0
+    answers.clear()
+    page = visit("#8/52.4/3.4&reach=pier")
+    page.keyboard.press("b")
+    row = page.locator("#panel li", has_text="pier")
+    expect(row).to_contain_text("Clock 12 s ahead, corrected")
+    expect(row).to_contain_text(f"{yesterday.day} {yesterday:%b}: up to 200.0 nm")
+    button = row.get_by_role("button", name="Reach")
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(row).not_to_contain_text("up to")
+    assert "reach=" not in page.url
+    page.keyboard.press("Enter")
+    expect(row).to_contain_text("up to 200.0 nm")
+    page.wait_for_url(re.compile(r"#[4-6]\..*reach=pier"))  # all of it is in view
+    picture(page, "reach")

@@ -32,6 +32,8 @@ export function place(lat, lon) {
   return `${part(lat, 2, "NS")} ${part(((((lon + 180) % 360) + 360) % 360) - 180, 3, "EW")}`;
 }
 export const clock = (seconds) => new Date(seconds * 1000).toISOString().slice(11, 19);
+/** A date such as 2026-11-27 as `27 Nov`. */
+export const day = (date) => new Date(`${date}T00:00:00Z`).toLocaleString("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
 /** A moment as `27 Nov 14:05:10`, with its year where that is another. */
 export function moment(seconds) {
   const when = new Date(seconds * 1000), year = when.getUTCFullYear();

@@ -42,6 +42,16 @@ export function beyond(lat, lon, miles, bearing) {
   return [lon + east / RADIANS, b / RADIANS];
 }
 
+/** The closed ring of so many nautical miles in each of equal sectors clockwise from north; counted flat, as scorecards do. */
+export function around(lat, lon, miles) {
+  const degree = 3440.065 * RADIANS, east = Math.max(0.05, Math.cos(lat * RADIANS)) * degree;
+  const ring = miles.map((far, number) => {
+    const bearing = ((number + 0.5) / miles.length) * 2 * Math.PI;
+    return [lon + (far * Math.sin(bearing)) / east, Math.max(-89, Math.min(89, lat + (far * Math.cos(bearing)) / degree))];
+  });
+  return [...ring, ring[0]];
+}
+
 /** The view (degrees, may go beyond 180) widened to a coarse grid, so that neighbours ask for the same box. */
 export function snappedBox([west, south, east, north]) {
   if (east - west >= 180) return [-180, -90, 180, 90];

@@ -107,3 +107,6 @@ export const SHAPES = {
   hull: "M50 0C56 8 62 18 62 30V96Q62 100 58 100H42Q38 100 38 96V30C38 18 44 8 50 0Z",
 };
 export const SHAPE = Object.fromEntries(Object.keys(SHAPES).map((name, place) => [name, place]));
+
+/** Colours of things that are told apart and have no order, the accent first. Dark, light. */
+export const SERIES = [["#38bdf8", "#0369a1"], ["#ffb03a", "#c26f00"], ["#a685ff", "#6a3fd4"], ["#4ade80", "#15803d"], ["#ff7ad9", "#bf2a92"], ["#c9d94a", "#7f8b00"], ["#ff8a6b", "#c8402b"]];

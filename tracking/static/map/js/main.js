@@ -14,6 +14,7 @@ import { Layer } from "./layer.js";
 import { List, glyph, kindWord, legend, titleOf } from "./list.js";
 import { CHOSEN, HOVERED, Store } from "./store.js";
 import { Feeds, hatch } from "./panels/feeds.js";
+import { Reach } from "./panels/reach.js";
 import { Why, keyOf } from "./panels/why.js";
 import { Bar } from "./past/bar.js";
 import { Replay } from "./past/replay.js";
@@ -56,6 +57,11 @@ const map = new WorldMap({
 });
 map.touchZoomRotate.disableRotation();
 const layer = new Layer($("targets"), store), labels = new Labels($("labels"), store);
+/** What lies over the map: boxes [left, top, right, bottom] in pixels of it. */
+labels.over = () => {
+  const stage = $("stage").getBoundingClientRect(), boxes = [...document.querySelectorAll(".tools, #panel, #replay")].map((one) => one.getBoundingClientRect());
+  return boxes.filter(({ width }) => width).map((box) => [box.left - stage.left, box.top - stage.top, box.right - stage.left, box.bottom - stage.top]);
+};
 const bounds = () => { const box = map.getBounds(); return [box.getWest(), box.getSouth(), box.getEast(), box.getNorth()]; };
 const eye = () => { const middle = map.getCenter(), [west, , east] = bounds(); return { lon: middle.lng, lat: middle.lat, zoom: map.getZoom(), west, east }; };
 
@@ -105,10 +111,12 @@ function choose(row) {
   if (row < 0) return;
   $("side").classList.remove("open");
   const [x, y] = project(...store.drawn(row)), { clientWidth: width, clientHeight: height } = $("targets");
-  const narrow = innerWidth <= PHONE_PIXELS; // the card is a sheet over the lower half
-  if (narrow || x < 60 || y < 60 || x > width - CARD_PIXELS - 40 || y > height - 60) map.easeTo({ center: [store.lon[row], store.lat[row]], offset: narrow ? [0, -height / 4] : [-CARD_PIXELS / 2, 0], duration: 500 });
+  const narrow = innerWidth <= PHONE_PIXELS;
+  if (narrow || x < 60 || y < 60 || x > width - CARD_PIXELS - 40 || y > height - 60) map.easeTo({ center: [store.lon[row], store.lat[row]], offset: narrow ? [0, aboveSheet() - height / 2] : [-CARD_PIXELS / 2, 0], duration: 500 });
   fetchDetails(chosen);
 }
+/** On a phone, the middle between the buttons and the card, which is a sheet over the lower half: pixels from the top of the map. */
+function aboveSheet() { const edge = (selector) => document.querySelector(selector).getBoundingClientRect(); return (edge(".tools").bottom + edge("#card").top) / 2 - edge("#stage").top; }
 function hover(row) { if (row === hovered) return; store.flag(hovered, HOVERED, false); store.flag(row, HOVERED, true); hovered = row; labels.chosenAt = 0; wake(); }
 function drawCard() { card.draw(store.row(chosen), { ...details, trail, controls: trail.kind === STATION ? nothing : trail.controls(member !== undefined, trailChanged) }); }
 
@@ -175,11 +183,17 @@ function rechoose() {
 
 // --- panels: the feeds, and why something is not here ---------------------------------------------------------------
 let panel = null; // which is open
+const reach = new Reach(api, { got, told() { drawPanel(); setData("reach", reach.features(store.dark)); keep(); }, labels: (begun.reach ?? "").split(",").filter(Boolean) });
 const feeds = new Feeds(api, store, {
-  got, told() { drawPanel(); drawNotice(); setData("blind", replay.on ? EMPTY : feeds.blind()); },
+  got, reach, told() { drawPanel(); drawNotice(); setData("blind", replay.on ? EMPTY : feeds.blind()); },
   compared() { store.rewrite(); drawPanel(); list.draw(); wake(); keep(); },
-  show: ([west, south, east, north]) => map.fitBounds([[west, south], [east, north]], { padding: 60, maxZoom: 9 }),
+  show: ([west, south, east, north]) => map.fitBounds([[west, south], [east, north]], { padding: uncovered(), maxZoom: 9 }),
 });
+/** Pixels to keep clear of what lies over the map: the panel beside it or, on a phone, over its lower half. */
+function uncovered() {
+  const sheet = innerWidth <= PHONE_PIXELS, { offsetWidth: width, offsetHeight: height } = $("panel");
+  return sheet ? { top: 75, right: 25, bottom: height + 15, left: 25 } : { top: 50, right: 60, bottom: 50, left: width + 35 };
+}
 store.tint = (row) => feeds.tint(row);
 const why = new Why(api, { got, told: () => drawPanel() });
 function setPanel(next) {
@@ -261,7 +275,7 @@ let telling = 0;
 function tell(text) { $("toast").textContent = text; $("toast").hidden = false; clearTimeout(telling); telling = setTimeout(() => { $("toast").hidden = true; }, 2500); }
 function keep() {
   const middle = map.getCenter();
-  address.write({ zoom: map.getZoom(), lat: middle.lat, lon: middle.lng }, { sel: chosen, follow: following && "1", track: !tracking && "0", by: trail.by, span: trail.span !== "24h" && trail.span, hide: [...filters.hidden].join(), moving: filters.moving && "1", slowest: filters.slowest, low: filters.low, high: filters.high, feed: filters.feed, theme, units: units.name === "metric" && "metric", cmp: feeds.a && feeds.b && `${feeds.a},${feeds.b}`, t: replay.on && `${new Date(replay.now() * 1000).toISOString().slice(0, 19)}Z` });
+  address.write({ zoom: map.getZoom(), lat: middle.lat, lon: middle.lng }, { sel: chosen, follow: following && "1", track: !tracking && "0", by: trail.by, span: trail.span !== "24h" && trail.span, hide: [...filters.hidden].join(), moving: filters.moving && "1", slowest: filters.slowest, low: filters.low, high: filters.high, feed: filters.feed, theme, units: units.name === "metric" && "metric", reach: [...reach.on.keys()].join(), cmp: feeds.a && feeds.b && `${feeds.a},${feeds.b}`, t: replay.on && `${new Date(replay.now() * 1000).toISOString().slice(0, 19)}Z` });
 }
 // A map that follows moves thirty times a second, and browsers refuse an address that changes so often.
 let keeping = 0;
@@ -281,7 +295,8 @@ function drawFilters() {
 function setTheme(next) {
   theme = next; document.documentElement.dataset.theme = theme; store.dark = theme === "dark";
   if (map.isStyleLoaded()) repaint(map, theme, tiles);
-  refilter(); drawCard(); drawTrack();
+  setData("reach", reach.features(store.dark));
+  refilter(); drawCard(); drawTrack(); drawPanel();
 }
 
 // --- pointer ---------------------------------------------------------------------------------------------------------
@@ -326,7 +341,7 @@ function tipAt(point, told) {
   const tip = $("tip");
   tip.hidden = false; render(told, tip);
   const right = point.x > $("targets").clientWidth - (document.body.classList.contains("carded") && innerWidth > PHONE_PIXELS ? 590 : 240);
-  tip.style.transform = `translate(${right ? point.x - tip.offsetWidth - 14 : point.x + 16}px, ${point.y + 14}px)`;
+  tip.style.transform = `translate(${right ? Math.max(4, point.x - tip.offsetWidth - 14) : point.x + 16}px, ${point.y + 14}px)`;
 }
 function setMeasuring(on) { measuring = on ? { from: null } : null; $("measure").hidden = !on; $("measure").textContent = "Click the first point"; $("b-ruler").setAttribute("aria-pressed", on); setData("ruler", EMPTY); }
 function measure(at) { if (measuring.from && !measuring.done) { measuring.done = true; drawRuler(at, true); } else measuring = { from: at }; }

@@ -15,7 +15,7 @@ export function style(theme, tiles) {
     version: 8,
     sources: {
       base: { type: "vector", tiles: [tiles.replace("/0/0/0", "/{z}/{x}/{y}")], url: tiles.replace("/0/0/0", ".json"), attribution: "" }, // which says maxzoom
-      ...Object.fromEntries(["grid", "blind", "rings", "ahead", "trail", "points", "ruler"].map((name) => [name, { type: "geojson", data: name === "grid" ? graticule() : EMPTY }])),
+      ...Object.fromEntries(["grid", "blind", "reach", "rings", "ahead", "trail", "points", "ruler"].map((name) => [name, { type: "geojson", data: name === "grid" ? graticule() : EMPTY }])),
     },
     layers: [
       { id: "sea", type: "background", paint: { "background-color": p.sea } },
@@ -27,6 +27,9 @@ export function style(theme, tiles) {
       base("borders", "line", "borders", { paint: { "line-color": p.border, "line-width": by(2, 0.5, 8, 1.2), "line-dasharray": [4, 2] } }),
       base("airports", "circle", "airports", { minzoom: 5.5, paint: { "circle-radius": by(5, 1.5, 10, 3.5), "circle-color": p.land, "circle-stroke-color": p.airport, "circle-stroke-width": 1 } }),
       { id: "blind", type: "fill", source: "blind", paint: { "fill-pattern": "hatch", "fill-opacity": 0.55 } },
+      { id: "reach", type: "fill", source: "reach", filter: ["==", ["get", "part"], "usual"], paint: { "fill-color": ["coalesce", ["get", "colour"], p.accent], "fill-opacity": 0.14 } },
+      { ...line("reach", { "line-color": ["coalesce", ["get", "colour"], p.accent], "line-width": 1.6 }), id: "reach-furthest", filter: ["==", ["get", "part"], "furthest"] },
+      { id: "antennas", type: "circle", source: "reach", filter: ["==", ["get", "part"], "antenna"], paint: { "circle-radius": 3.5, "circle-color": ["coalesce", ["get", "colour"], p.accent], "circle-stroke-color": p.halo, "circle-stroke-width": 1.5 } },
       line("rings", { "line-color": p.place, "line-width": 1, "line-dasharray": [2, 3], "line-opacity": 0.7 }),
       line("ahead", { "line-color": p.accent, "line-width": 1.5, "line-dasharray": [2, 2], "line-opacity": 0.85 }),
       { ...line("trail", { "line-color": p.halo, "line-width": 5, "line-opacity": 0.55 }), id: "trail-case" },
@@ -38,6 +41,11 @@ export function style(theme, tiles) {
         layout: { "text-field": ["get", "name"], "text-font": ["Inter"], "text-size": by(3, 10.5, 9, 12.5), "text-padding": 8, "text-max-width": 7, "symbol-sort-key": ["get", "z"] },
         paint: { "text-color": p.place, "text-halo-color": p.halo, "text-halo-width": 1.2 },
       }),
+      {
+        id: "antenna-names", type: "symbol", source: "reach", filter: ["==", ["get", "part"], "antenna"],
+        layout: { "text-field": ["get", "feed"], "text-font": ["Inter"], "text-size": 12, "text-offset": [0, 0.7], "text-anchor": "top" },
+        paint: { "text-color": ["coalesce", ["get", "colour"], p.accent], "text-halo-color": p.halo, "text-halo-width": 1.4 },
+      },
       base("codes", "symbol", "airports", {
         minzoom: 7.5,
         layout: { "text-field": ["get", "code"], "text-font": ["Inter"], "text-size": 10.5, "text-offset": [0, 0.9], "text-anchor": "top" },

@@ -4,7 +4,7 @@
 import { html, nothing, svg } from "../../vendor/lit-html-3.3.3/lit-html.js";
 import { altitude, course, moment, speed } from "../format.js";
 import { mercatorX, mercatorY } from "../geo.js";
-import { AIRCRAFT, STATION, altitudeColour, rgb } from "../kinds.js";
+import { AIRCRAFT, SERIES, STATION, altitudeColour, rgb } from "../kinds.js";
 
 const GAP_SECONDS = [3600, 600, 0]; // no line over a longer silence
 const HOURS = { "1h": 1, "6h": 6, "24h": 24, "3d": 72, "7d": 168, "31d": 744 };
@@ -12,7 +12,6 @@ const WORDS = { "1h": "1 hour", "6h": "6 hours", "24h": "24 hours", "3d": "3 day
 const POINTS = 3000;
 // Knots for ships, dark, light; aircraft are twenty times as fast.
 const SPEEDS = [[0, "#6f86ff", "#3a55c9"], [5, "#3fb8e8", "#0f7fb3"], [10, "#3fd0a0", "#0f8f67"], [15, "#c9d94a", "#7f8b00"], [20, "#ffb03a", "#c26f00"], [30, "#ff5a5a", "#c81e41"]];
-const DAYS = [["#38bdf8", "#0369a1"], ["#ffb03a", "#c26f00"], ["#a685ff", "#6a3fd4"], ["#4ade80", "#15803d"], ["#ff7ad9", "#bf2a92"], ["#c9d94a", "#7f8b00"], ["#ff8a6b", "#c8402b"]];
 const LEVELS = 12;
 const iso = (seconds) => new Date(seconds * 1000).toISOString();
 
@@ -47,7 +46,7 @@ export class Trail {
 
   #colour(point) {
     const { dark } = this.store, text = (colour) => `rgb(${colour.join()})`;
-    if (this.colouring === "day") return text(rgb(DAYS[Math.floor(point.at / 86400) % DAYS.length][dark ? 0 : 1]));
+    if (this.colouring === "day") return text(rgb(SERIES[Math.floor(point.at / 86400) % SERIES.length][dark ? 0 : 1]));
     if (this.colouring === "altitude") return Number.isFinite(point.altitude) ? text(altitudeColour(Math.round(point.altitude / 1000) * 1000, dark)) : null;
     return Number.isFinite(point.speed) ? text(this.#speedColour(point.speed)) : null;
   }
