@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 from playwright.sync_api import Page, expect
 
+from tests.support.map_page import caught, the_map
 from tests.support.patience import PATIENCE_SECONDS
 from tests.tracking.map.conftest import Visit, picture
 from tracking.live.state import LiveKind, LiveState, LiveUpdate
@@ -15,6 +16,21 @@ from tracking.live.state import LiveKind, LiveState, LiveUpdate
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 expect.set_options(timeout=PATIENCE_SECONDS * 1000)
 LAT, LON = 56.2, 3.4  # alone at sea
+# Where a followed target is drawn once the map has reached it: pixels from the middle and from where it was at first,
+# every tenth of a second.
+SAMPLED = """async ([map, store, key]) => {
+    const pause = () => new Promise((done) => setTimeout(done, 100)), seen = [];
+    let begun = map.getCenter();
+    const look = () => {
+      const [x, y] = store.drawn(store.row(key)), lat = Math.atan(Math.sinh(Math.PI * (1 - 2 * y))) * 180 / Math.PI;
+      const [at, middle, first] = [[x * 360 - 180, lat], map.getCenter(), begun].map((place) => map.project(place));
+      return [Math.hypot(at.x - middle.x, at.y - middle.y), Math.hypot(at.x - first.x, at.y - first.y)];
+    };
+    for (let left = 100; left && (map.isMoving() || look()[0] >= 2); left--) await pause();
+    begun = map.getCenter();
+    for (let left = 25; left; left--) { seen.push(look()); await pause(); }
+    return seen;
+}"""
 
 
 @pytest.fixture
@@ -23,7 +39,7 @@ def alone(visit: Visit) -> Page:
     fields = {"speed": 12.0, "course": 90.0, "heading": 90, "source": "pier", "score": 80}
     static = {"name": "LONELY", "ship_type": 70}
     LiveState(LiveKind.VESSEL).write([LiveUpdate("244999001", time.time(), LAT, LON, fields, static=static)])
-    return visit(f"#9/{LAT}/{LON}")
+    return visit(f"#13/{LAT}/{LON}")
 
 
 def middle(page: Page) -> tuple[float, float]:
@@ -57,6 +73,11 @@ def test_a_ship_is_pointed_at_chosen_followed_and_let_go(alone: Page) -> None:
     page.mouse.click(x + 1, y)
     expect(page.locator("#card h2")).to_have_text("LONELY")
     page.keyboard.press("f")
+    LiveState(LiveKind.VESSEL).write([LiveUpdate("244999001", time.time(), LAT, LON, {"speed": 40.0})])
+    expect(page.locator("#card")).to_contain_text("40.0 kn")
+    seen = page.evaluate(SAMPLED, [the_map(page), caught(page, "js/store.js", "Store", "drawn"), "v244999001"])
+    assert max(away for away, _ in seen) < 2, seen
+    assert seen[-1][1] > 5, seen
     lat, lon = 56.5, 3.9
     LiveState(LiveKind.VESSEL).write([LiveUpdate("244999001", time.time(), lat, lon, {"speed": 0.0})])
     deadline = time.monotonic() + PATIENCE_SECONDS
@@ -70,7 +91,7 @@ def test_a_ship_is_pointed_at_chosen_followed_and_let_go(alone: Page) -> None:
     let_go = view(page)
     assert "follow=1" not in page.url and abs(let_go[0] - lat) > 0.001
     LiveState(LiveKind.VESSEL).write([LiveUpdate("244999001", time.time(), lat + 0.01, lon, {"speed": 0.0})])
-    page.wait_for_timeout(4000)
+    page.wait_for_timeout(2500)  # it is asked for every one and a half seconds
     assert view(page) == let_go
     page.mouse.click(x - 200, y + 200)  # on the sea
     expect(page.locator("#card")).to_be_hidden()
