@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from django.db import OperationalError
 from django.test import Client
 from playwright.sync_api import Page, expect
 from redis import Redis
@@ -141,19 +140,6 @@ def test_an_emptied_redis_empties_the_map_and_it_fills_again(visit: Visit, live_
     populate()
     expect(page.locator("#kinds button").nth(0)).to_contain_text("60")
     expect(page.locator("#list .row").first).to_be_visible()
-
-
-def test_while_the_database_is_away_targets_go_on_and_the_card_says_so(
-    visit: Visit, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def away(*args: Any, **options: Any) -> None:
-        raise OperationalError("away")
-
-    monkeypatch.setattr("tracking.map.target.tracks.points", away)
-    page = visit("#7/52.4/3.0&sel=v244660001")
-    expect(page.locator("#card .missing")).to_contain_text("The database is away")
-    LiveState(LiveKind.VESSEL).write([LiveUpdate("244660001", time.time() + 1, 51.6, 2.4, {"speed": 33.0})])
-    expect(page.locator("#card")).to_contain_text("33.0 kn")
 
 
 def test_a_world_of_30000_targets_is_counted_soon_and_told_in_small_bodies(visit: Visit, live_redis: Redis) -> None:
