@@ -10,6 +10,22 @@ from django.contrib.staticfiles import finders
 from playwright.sync_api import JSHandle, Page
 
 Colour = tuple[int, int, int]
+# Texts in the rows of the list, from its first to its last one: only what is near is in the document.
+_LISTED = """([rows, part]) => {
+    const list = document.getElementById("list"), texts = new Map(), before = list.scrollTop;
+    const size = () => +list.querySelector("li[aria-setsize]")?.ariaSetSize || 0;
+    for (let top = 0; top === 0 || top < list.scrollHeight; top += 400) {
+      list.scrollTop = top;
+      list.dispatchEvent(new Event("scroll"));  // not with the next frame
+      for (const one of list.querySelectorAll("li[aria-posinset]")) {
+        const found = one.querySelector(`${rows} ${part}`);
+        texts.set(+one.ariaPosInSet, found && found.innerText);
+      }
+    }
+    if (texts.size !== size()) throw new Error(`${texts.size} rows of ${size()}`);
+    list.scrollTop = before;
+    return [...texts].sort(([a], [b]) => a - b).map(([, text]) => text).filter((text) => text !== null);
+}"""
 _CAUGHT = """([address, name, method]) => import(address).then((module) => new Promise((found) => {
     const kind = module[name].prototype, usual = kind[method], own = Object.hasOwn(kind, method);
     kind[method] = function (...given) {
@@ -30,6 +46,12 @@ def the_map(page: Page) -> JSHandle:
 def caught(page: Page, module: str, name: str, method: str) -> JSHandle:
     """The object of class `name` of a module of the map, when it next calls `method`."""
     return page.evaluate_handle(_CAUGHT, [f"/static/map/{module}", name, method])
+
+
+def listed(page: Page, part: str, rows: str = ".row") -> list[str]:
+    """What all rows of the list that match `rows` say in a part of theirs."""
+    found: list[str] = page.evaluate(_LISTED, [rows, part])
+    return found
 
 
 def colour_at(page: Page, x: float, y: float) -> Colour:

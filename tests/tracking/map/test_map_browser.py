@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from playwright.sync_api import Page, expect
 
-from tests.support.map_page import colour_at, place_of, the_map
+from tests.support.map_page import colour_at, listed, place_of, the_map
 from tests.support.patience import PATIENCE_SECONDS
 from tests.tracking.map.conftest import Visit
 from tracking.live.state import LiveKind, LiveState, LiveUpdate
@@ -21,7 +21,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 def rows(page: Page) -> int:
-    return page.locator("#list .row").count()
+    """How many the list has, near or far."""
+    return int(page.locator("#list li[aria-setsize]").first.get_attribute("aria-setsize") or 0)
 
 
 def search(page: Page, text: str) -> None:
@@ -142,7 +143,7 @@ def test_filters_of_speed_altitude_and_feed_leave_what_the_api_says(
     wanted = {one.get("name") or one["callsign"] for one in told if passes(one)}
     assert len(wanted) > 5
     expect(page.locator("#list")).to_contain_text(min(wanted))
-    assert set(page.locator("#list .row:not([data-alarm]) .who b").all_inner_texts()) == wanted - {"KLM103"}
+    assert set(listed(page, ".who b", ".row:not([data-alarm])")) == wanted - {"KLM103"}
 
 
 def test_a_link_shows_what_its_sender_saw(visit: Visit) -> None:
