@@ -22,7 +22,7 @@ from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import strip_tags
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import conditional_page, require_safe
 from django_redis.exceptions import ConnectionInterrupted
 from pmtiles.reader import Reader
 from pmtiles.tile import Compression
@@ -72,8 +72,9 @@ def tiles(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+@conditional_page
 def tile(request: HttpRequest, zoom: int, x: int, y: int) -> HttpResponse:
-    """A vector tile; 204 where the basemap has none."""
+    """A vector tile; 204 where the basemap has none, 304 to who has it already."""
     if zoom > LARGEST_ZOOM or max(x, y) >= 1 << zoom:
         return HttpResponse(status=404)
     reader, compressed = _tiles(_path())

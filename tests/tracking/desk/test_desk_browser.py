@@ -1,5 +1,8 @@
 """People in a real Chromium at the desk: what they see, and what the page asks for meanwhile."""
 
+import datetime as dt
+import time
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,16 +13,20 @@ from django.urls import reverse
 from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
-from ingest.models import Feed
+from ingest.ledger import panel as ledger_panel
+from ingest.ledger.accounts import EQUATIONS, AccountSelection, amount, by_day, total
+from ingest.models import Batch, Feed
 from tests.support.axe import faults
 from tests.support.browser import launched
 from tests.support.letters import make_letter
+from tests.support.map_world import populate
 from tests.support.patience import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, databases=["default", "direct"])]
 
 # The theme has its title and the switches of its side bar in no landmark.
 THEME = ("h1", "[x-on\\:click*=sidebar]")
+REFRESH_MS = 5_000
 HOSTILE = "<img src=x onerror=alert(1)>"
 
 
@@ -70,7 +77,7 @@ def wait_for_another(visit: Visit, number: int) -> None:
     raise AssertionError("the page asked no more")
 
 
-def test_the_desk_says_what_is_wrong_and_shows_every_panel_as_text(visit: Visit) -> None:
+def test_the_desk_says_what_is_wrong_and_shows_every_panel_as_text_with_the_numbers_of_now(visit: Visit) -> None:
     page = visit.page
     expect(page.locator(".verdict")).to_contain_text("one thing needs a look")
     expect(page.locator(".verdict li")).to_contain_text("No collector runs")
@@ -80,6 +87,48 @@ def test_the_desk_says_what_is_wrong_and_shows_every_panel_as_text(visit: Visit)
     titles = page.locator(".desk h2, .desk h3").all_text_contents()
     assert {"Live targets", "Queue", "Accounts, today", "Circuit breakers", "Stored a day"} <= set(titles)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    populate(23, 11)
+    make_letter()
+    book()
+    ledger_panel._today.forget()  # the page's clock goes on by hand, that of what is remembered does not
+    ledger_panel._today.latest(PATIENCE_SECONDS)
+    page.clock.run_for(REFRESH_MS)
+    live = page.locator(".tile", has_text="Live targets")
+    [kinds] = status("live")["values"].values()
+    numbers = {one["labels"]["kind"]: one["value"] for one in kinds}
+    assert numbers == {"vessel": 23, "aircraft": 11, "station": 1}
+    expect(live.locator(".figure")).to_have_text("35")
+    expect(live.locator(".about")).to_have_text("23 ships · 11 aircraft · 1 stations")
+    letters = page.locator(".card", has=page.get_by_role("heading", name="Dead letters")).locator("header")
+    expect(letters).to_contain_text(status("dead_letters")["summary"])
+    expect(letters).to_contain_text("3 open")
+    table = page.locator(".accounts")
+    told = zip(table.locator("th").all_inner_texts(), table.locator("td").all_inner_texts(), strict=True)
+    assert list(told) == accounts()
+
+
+def book() -> None:
+    """A batch that is booked now."""
+    now = dt.datetime.now(dt.UTC)
+    of = {"run": uuid.uuid4(), "source": "pier", "format": "nmea", "accepted_at": now, "booked_at": now}
+    counts = {"lines": 1234, "sentences": 1200, "foreign": 30, "malformed": {"checksum": 4}, "messages": 1100}
+    Batch.objects.create(**of, **counts, other=100, positions=1000, stored=940, merged=60)
+
+
+def accounts() -> list[tuple[str, str]]:
+    """The equations of today as the ledger has them, each line with its number."""
+    today = dt.datetime.now(dt.UTC).date()
+    booked = total(by_day(AccountSelection(since=today, until=today))["pier"].values())
+    assert (booked.lines, booked.stored) == (1234, 940)
+    return [(name, f"{amount(booked, name):,}") for left in EQUATIONS for name in (left, *EQUATIONS[left])]
+
+
+def status(section: str) -> dict[str, Any]:
+    """A section of the status page that was asked just now."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (found := Client().get("/status?format=json").json()["sections"][section])["answered"]:
+        assert time.monotonic() < deadline, found
+    return found
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])

@@ -3,13 +3,15 @@
 import json
 import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django_redis import get_redis_connection
 from redis import Redis
 
 from tracking.live.columns import UNKNOWN
 from tracking.live.log import number, text
-from tracking.live.mirror import Mirror
+from tracking.live.mirror import TICK_SECONDS, Mirror
 from tracking.live.state import CHANGES, LiveKind, LiveState, LiveUpdate
 
 pytestmark = pytest.mark.usefixtures("live_redis")
@@ -125,6 +127,30 @@ def test_what_dies_leaves_the_totals_and_comes_back_as_new(settings):
     settings.LIVE_TTL_SECONDS = 1800
     ship(ts=time.time() + 1)
     assert ids(ask(one, box=(0.0, 51.5, 10.0, 60.0))) == ["244660123"]
+
+
+def test_200_questions_cause_two_reads_of_the_log_a_second_and_one_of_each_kind_that_changed(monkeypatch):
+    client, reads = get_redis_connection("live"), []
+    usual = client.execute_command
+
+    def counted(*command, **options):
+        reads.append(command[0])
+        return usual(*command, **options)
+
+    monkeypatch.setattr(client, "execute_command", counted)
+    monkeypatch.setattr("tracking.live.mirror.get_redis_connection", lambda name: client)
+    one = Mirror()
+    ship()
+    since = ask(one)["next"]
+    ship(lat=52.5, ts=time.time() + 1)
+    reads.clear()
+    one._read_at, begun = -100.0, time.monotonic()
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda turn: one.changes(ALL, (0.0, turn % 40, 10.0, 60.0), since), range(200)))
+    ticks = 1 + (time.monotonic() - begun) // TICK_SECONDS
+    assert 1 < reads.count("XRANGE") <= 2 * ticks
+    assert reads.count("JSON.MGET") == 1
+    assert set(reads) == {"XRANGE", "JSON.MGET"}
 
 
 def test_the_log_keeps_two_minutes(live_redis: Redis):

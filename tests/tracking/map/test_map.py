@@ -81,6 +81,16 @@ def test_tiles_are_gzipped_vectors(zoom: int) -> None:
     assert "max-age" in shown.headers["Cache-Control"]
 
 
+def test_who_has_a_tile_is_not_sent_it_again() -> None:
+    place = reverse("map-tile", args=[3, 4, 2])
+    first, other = Client().get(place), Client().get(reverse("map-tile", args=[3, 4, 3]))
+    assert first.headers["ETag"] != other.headers["ETag"]
+    again = Client().get(place, headers={"if-none-match": first.headers["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["Cache-Control"] == first.headers["Cache-Control"]
+    assert Client().get(place, headers={"if-none-match": other.headers["ETag"]}).content == first.content
+
+
 @pytest.mark.parametrize(("path", "status"), [("/tiles/0/1/0", 404), ("/tiles/30/0/0", 404), ("/tiles/20/0/0", 204)])
 def test_tiles_that_are_none_are_no_error(path: str, status: int) -> None:
     assert Client().get(path).status_code == status

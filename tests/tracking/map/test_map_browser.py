@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from playwright.sync_api import Page, expect
 
+from tests.support.map_page import colour_at, listed, place_of, the_map
 from tests.support.patience import PATIENCE_SECONDS
 from tests.tracking.map.conftest import Visit
 from tracking.live.state import LiveKind, LiveState, LiveUpdate
@@ -20,7 +21,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 def rows(page: Page) -> int:
-    return page.locator("#list .row").count()
+    """How many the list has, near or far."""
+    return int(page.locator("#list li[aria-setsize]").first.get_attribute("aria-setsize") or 0)
 
 
 def search(page: Page, text: str) -> None:
@@ -30,18 +32,24 @@ def search(page: Page, text: str) -> None:
     page.keyboard.press("Enter")
 
 
-def test_a_visitor_sees_ships_and_aircraft_counted_listed_and_drawn(visit: Visit) -> None:
-    page = visit()
+def test_a_visitor_sees_ships_and_aircraft_counted_listed_and_drawn_on_sea_and_land_of_a_theme(visit: Visit) -> None:
+    page = visit("#6/53.2/3.9")
     expect(page.locator("#kinds button").nth(0)).to_contain_text("60")
     expect(page.locator("#kinds button").nth(1)).to_contain_text("25")
     expect(page.locator("#inview")).to_contain_text(re.compile(r"[1-9]\d* in view"))
     assert rows(page) > 30
     page.keyboard.press("l")  # names go, which are drawn on another canvas
+    chart = the_map(page)
     page.wait_for_timeout(700)
     with_targets = look(page)
     page.evaluate("document.getElementById('targets').style.visibility = 'hidden'")
     assert len(with_targets) > len(look(page)) + 2_000
     assert "Tracking" in page.title()
+    sea, land = (place_of(page, chart, *place) for place in ((54.5, 4.5), (52.0, 5.5)))
+    assert [colour_at(page, *sea), colour_at(page, *land)] == [(0x0A, 0x12, 0x1D), (0x1A, 0x25, 0x33)]
+    page.keyboard.press("d")
+    page.wait_for_timeout(600)  # colours change within 300 ms
+    assert [colour_at(page, *sea), colour_at(page, *land)] == [(0xCF, 0xDD, 0xE9), (0xF5, 0xF3, 0xEE)]
 
 
 def look(page: Page) -> bytes:
@@ -83,7 +91,12 @@ def test_the_card_says_what_is_known_with_its_age_and_its_feed(visit: Visit) -> 
     expect(card.locator("h2")).to_have_text("NORDIC 001")
     expect(card).to_contain_text("Tanker (80)")
     expect(card).to_contain_text("7.0 kn")
-    expect(card).to_contain_text("pier")
+    place, status = r"\d\d°\d\d\.\d{3}′N 00\d°.*E", r"Under way, engine \(0\)"
+    for name, value in (("Place", place), ("Status", status), ("Speed", "7.0 kn")):
+        told = card.locator("tr", has=page.get_by_role("rowheader", name=name, exact=True)).locator("td")
+        expect(told.nth(0)).to_have_text(re.compile(value))
+        expect(told.nth(1)).to_have_text(re.compile(r"^\d+ (s|min)$"))
+        expect(told.nth(2)).to_have_text("pier")
     expect(card).not_to_contain_text("Log in")
     assert "sel=v244660001" in page.url
     page.keyboard.press("Escape")
@@ -130,7 +143,7 @@ def test_filters_of_speed_altitude_and_feed_leave_what_the_api_says(
     wanted = {one.get("name") or one["callsign"] for one in told if passes(one)}
     assert len(wanted) > 5
     expect(page.locator("#list")).to_contain_text(min(wanted))
-    assert set(page.locator("#list .row:not([data-alarm]) .who b").all_inner_texts()) == wanted - {"KLM103"}
+    assert set(listed(page, ".who b", ".row:not([data-alarm])")) == wanted - {"KLM103"}
 
 
 def test_a_link_shows_what_its_sender_saw(visit: Visit) -> None:

@@ -22,6 +22,24 @@ HEAP_MB, GROWTH_MB = 80, 2
 POLL_SECONDS = 15  # in a view of the world
 POLLS = 40  # ten minutes
 TTL_SECONDS = 8 * POLL_SECONDS
+LISTED, IN_DOCUMENT = 150, 60  # rows of the list
+# At each step of a fast scroll through the list and in one back to its begin, which takes a frame: how many rows are in
+# the document, and how much room of others is in sight.
+SCROLLED = """async () => {
+    const list = document.getElementById("list"), seen = [], { top, bottom } = list.getBoundingClientRect();
+    const inSight = (one) => one.getBoundingClientRect().bottom > top && one.getBoundingClientRect().top < bottom;
+    const all = (selector) => [...list.querySelectorAll(selector)];
+    const look = () => seen.push([all(".row").length, all("li[aria-hidden]").filter(inSight).length]);
+    for (let at = 0; at < list.scrollHeight - list.clientHeight; at += 300) {
+      list.scrollTop = at;
+      list.dispatchEvent(new Event("scroll"));  // as before the next frame
+      look();
+    }
+    list.scrollTop = 0;
+    await new Promise(requestAnimationFrame);
+    look();
+    return seen;
+}"""
 Opened = tuple[Page, CDPSession, "World"]
 
 
@@ -114,6 +132,11 @@ def test_the_first_of_30000_targets_are_drawn_within_the_budget_and_all_are_coun
     expect(page.locator("#kinds button").nth(0)).to_contain_text("20,000")
     expect(page.locator("#kinds button").nth(1)).to_contain_text("10,000")
     assert 50 < min(costs) <= FIRST_MS * SLOW, costs  # of less, nothing was measured
+    page.set_viewport_size({"width": 1000, "height": 700})
+    expect(page.locator("#list li").first).to_have_attribute("aria-setsize", str(LISTED))
+    steps = page.evaluate(SCROLLED)
+    assert len(steps) > 10 and [step for step in steps if step[0] >= IN_DOCUMENT or step[1]] == []
+    expect(page.locator("#list li").first).to_have_attribute("aria-posinset", "1")
 
 
 def test_ten_minutes_of_updates_of_5000_neither_hold_the_page_up_nor_fill_its_memory(world: Opened) -> None:

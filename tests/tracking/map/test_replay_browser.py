@@ -24,6 +24,17 @@ def moment() -> dt.datetime:
     return end - dt.timedelta(minutes=30)
 
 
+# The clock as the page shows it, with the page's own time, whenever it changes: the first and the last of two seconds.
+CLOCKED = """() => new Promise((done) => {
+    const clock = document.getElementById("clock"), seen = [];
+    const told = () => Date.parse(`1970-01-01T${clock.textContent.match(/\\d\\d:\\d\\d:\\d\\d/)}Z`) / 1000;
+    new MutationObserver(() => seen.push([told(), performance.now() / 1000]))
+      .observe(clock, { characterData: true, childList: true, subtree: true });
+    setTimeout(() => done([seen[0], seen.at(-1)]), 2200);
+})"""
+LOOKED_AGAIN = "document.dispatchEvent(new Event('visibilitychange'))"  # so the page asks at once, if it asks at all
+
+
 def told(page: Page) -> str:
     return page.locator("#clock").inner_text()
 
@@ -46,12 +57,17 @@ def test_any_moment_is_shown_as_it_was_stored_played_shared_and_left(visit: Visi
 
     polls: list[str] = []
     page.on("request", lambda asked: polls.append(asked.url) if "/changes/" in asked.url else None)
-    page.get_by_label("How fast").select_option("300")
+    page.get_by_label("How fast").select_option("60")
     page.get_by_role("button", name="Play", exact=True).click()
+    (first, begun), (last, ended) = page.evaluate(CLOCKED)
+    assert ended - begun > 1
+    assert (last - first) / (ended - begun) == pytest.approx(60, abs=1.5)  # the clock tells whole seconds
+    page.get_by_label("How fast").select_option("300")
     expect(page.locator("#clock")).to_contain_text(f"{moment + dt.timedelta(minutes=10):%H:%M}"[:-1])
     page.get_by_role("button", name="Pause", exact=True).click()
     picture(page, "replay")
     shown = page.url[page.url.index("&t=") + 3 :]
+    page.evaluate(LOOKED_AGAIN)
     assert polls == []
 
     again = visit(page.url[page.url.index("#") :], member=ada)

@@ -1,11 +1,13 @@
 """The trail of a target: its values at each point, its colours, and its span."""
 
 import datetime as dt
+import time
 
 import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
+from tests.support.map_page import the_map
 from tests.support.past_world import remember
 from tests.support.patience import PATIENCE_SECONDS
 from tests.tracking.map.conftest import Visit, picture
@@ -13,6 +15,7 @@ from tracking.live.state import LiveKind, LiveState, LiveUpdate
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, databases=["default", "direct"])]
 expect.set_options(timeout=PATIENCE_SECONDS * 1000)
+PIECES = "(map) => map.querySourceFeatures('trail').length"  # that are loaded to be drawn
 
 
 @pytest.fixture
@@ -52,6 +55,13 @@ def test_a_point_of_the_trail_tells_when_how_fast_and_where_to(visit: Visit, end
     tip = page.locator("#tip").inner_text()
     assert "kn · 090°" in tip
     picture(page, "trail-visitor")
+    chart = the_map(page)
+    assert chart.evaluate(PIECES) > 0
+    page.keyboard.press("t")
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while chart.evaluate(PIECES):
+        assert time.monotonic() < deadline, "the track stays"
+        page.wait_for_timeout(100)
 
 
 def test_who_is_logged_in_chooses_colour_and_any_span_and_shares_them(visit: Visit, end: dt.datetime) -> None:
