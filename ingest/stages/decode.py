@@ -31,15 +31,15 @@ def decode(work: Work, decode_all: DecodeAll | None = None) -> None:
     Raises NothingPasses where the decoder fails on all of more than a FEW.
     """
     for ordinal, found in enumerate(_found(work.batch, decode_all or FORMATS[work.batch.format].decode_all)):
-        if isinstance(found, str):
-            work.counts.rejected[found] += 1
-            work.refused.append((ordinal, found))
-        elif isinstance(found, Exception):
-            work.counts.positions += 1
-            work.failed.append((ordinal, found))
-        else:
+        if isinstance(found, Decoded):
             count(work.counts, found)
             work.decoded.append((ordinal, found))
+        elif isinstance(found, str):
+            work.counts.rejected[found] += 1
+            work.refused.append((ordinal, found))
+        else:
+            work.counts.positions += 1
+            work.failed.append((ordinal, found))
     if work.failed:
         _check_that_some_pass(work)
 

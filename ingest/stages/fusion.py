@@ -8,13 +8,14 @@ the statement holds no key twice. Pure: no clock, no server.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from operator import attrgetter
+from typing import Any, TypeVar
 
 from django.db import models
 
 from ingest.reports import AircraftReport, AircraftStatic, Decoded, StationReport, VesselReport, VesselStatic
-from ingest.stages.work import Fused, Report, Work
+from ingest.stages.work import Fused, Work
 from tracking.models import AircraftPosition, VesselPosition
 from tracking.positions.identities import (
     AIRCRAFT_FIELDS,
@@ -24,6 +25,11 @@ from tracking.positions.identities import (
     VesselSighting,
 )
 from tracking.positions.upsert import upsert_of
+
+K = TypeVar("K", int, str)
+S = TypeVar("S", VesselSighting, AircraftSighting)
+
+_VESSEL_SEEN, _AIRCRAFT_SEEN = (attrgetter(key, "timestamp") for key in ("vessel_id", "aircraft_id"))
 
 
 def fuse(work: Work) -> None:
@@ -37,16 +43,24 @@ def fuse(work: Work) -> None:
 def folded(decoded: Iterable[tuple[int, Decoded]]) -> Fused:
     """What reports come to, given with the ordinals of their messages in the order of the batch."""
     fused = Fused()
+    vessels: list[VesselReport] = []
+    aircraft: list[AircraftReport] = []
     for ordinal, said in decoded:
-        if said.position is not None:
-            fused.positions.append((ordinal, said.position))
-            _see(fused, said.position)
+        position = said.position
+        if position is not None:
+            fused.positions.append((ordinal, position))
+            if isinstance(position, VesselReport):
+                vessels.append(position)
+            else:
+                aircraft.append(position)
         if said.static is not None:
             _add_static(fused, said.static)
         if said.station is not None:
             _add_station(fused, said.station)
-    _fold(fused, VesselPosition, [report for _, report in fused.positions if isinstance(report, VesselReport)])
-    _fold(fused, AircraftPosition, [report for _, report in fused.positions if isinstance(report, AircraftReport)])
+    _see(fused.vessels, VesselSighting, map(_VESSEL_SEEN, vessels))
+    _see(fused.aircraft, AircraftSighting, map(_AIRCRAFT_SEEN, aircraft))
+    _fold(fused, VesselPosition, vessels)
+    _fold(fused, AircraftPosition, aircraft)
     return fused
 
 
@@ -58,46 +72,27 @@ def _fold(fused: Fused, model: type[models.Model], reports: list[Any]) -> None:
         fused.duplicate += duplicate
 
 
-def _see(fused: Fused, report: Report) -> None:
-    """Widen the time in which the target was seen."""
-    if isinstance(report, VesselReport):
-        _vessel(fused, report.vessel_id, report.timestamp)
-    else:
-        _aircraft(fused, report.aircraft_id, report.timestamp)
-
-
-def _vessel(fused: Fused, mmsi: int, at: dt.datetime) -> VesselSighting:
-    sighting = fused.vessels.get(mmsi)
-    if sighting is None:
-        sighting = fused.vessels[mmsi] = VesselSighting(mmsi, at, at)
-    else:
-        _widen(sighting, at)
-    return sighting
-
-
-def _aircraft(fused: Fused, icao: str, at: dt.datetime) -> AircraftSighting:
-    sighting = fused.aircraft.get(icao)
-    if sighting is None:
-        sighting = fused.aircraft[icao] = AircraftSighting(icao, at, at)
-    else:
-        _widen(sighting, at)
-    return sighting
-
-
-def _widen(sighting: VesselSighting | AircraftSighting, at: dt.datetime) -> None:
-    if at > sighting.last_seen:
-        sighting.last_seen = at
-    elif at < sighting.first_seen:
-        sighting.first_seen = at
+def _see(sightings: dict[K, S], make: Callable[[K, dt.datetime, dt.datetime], S], seen: Iterable[Any]) -> None:
+    """Widen the times in which targets were seen, given as (key, time); `make` makes the sighting of a new one."""
+    for key, at in seen:
+        sighting = sightings.get(key)
+        if sighting is None:
+            sightings[key] = make(key, at, at)
+        elif at > sighting.last_seen:
+            sighting.last_seen = at
+        elif at < sighting.first_seen:
+            sighting.first_seen = at
 
 
 def _add_static(fused: Fused, static: VesselStatic | AircraftStatic) -> None:
     """Merge static data into the sighting: the newer report wins, an older one fills gaps."""
     if isinstance(static, VesselStatic):
-        sighting: VesselSighting | AircraftSighting = _vessel(fused, static.mmsi, static.at)
+        _see(fused.vessels, VesselSighting, [(static.mmsi, static.at)])
+        sighting: VesselSighting | AircraftSighting = fused.vessels[static.mmsi]
         names: tuple[str, ...] = STATIC_FIELDS
     else:
-        sighting, names = _aircraft(fused, static.icao, static.at), AIRCRAFT_FIELDS
+        _see(fused.aircraft, AircraftSighting, [(static.icao, static.at)])
+        sighting, names = fused.aircraft[static.icao], AIRCRAFT_FIELDS
     values = {name: value for name in names if (value := getattr(static, name)) is not None}
     if sighting.static_at is None or static.at >= sighting.static_at:
         sighting.static_at, sighting.static = static.at, sighting.static | values

@@ -69,7 +69,7 @@ class AisCsvAssembly(LineAssembly):
         """The messages that these bytes complete. An ordinary row, which has no quote, is read here and now."""
         for line, size in self._framer.feed(data):
             layout = self._layout
-            if layout is None or not self._is_ordinary(layout, line):
+            if layout is None or not layout.is_cut or not line or line[:1] not in _DIGITS or b'"' in line:
                 self._line_start = self.offset
                 yield from self._each([(line, size)], arrival)
                 continue
@@ -90,17 +90,6 @@ class AisCsvAssembly(LineAssembly):
                 continue
             self.sentences += 1
             yield message
-
-    @staticmethod
-    def _is_ordinary(layout: ColumnLayout, line: bytes) -> bool:
-        """Whether a row can be cut at its commas, and its time stands in one cell."""
-        return (
-            line[:1] in _DIGITS
-            and line != b""
-            and layout.millisecond < 0
-            and layout.delimiter == ","
-            and b'"' not in line
-        )
 
     def take(self, line: bytes, arrival: int | None) -> Message | None:
         """One line: a header or blank (foreign), or a row."""

@@ -130,6 +130,7 @@ class ColumnLayout:
     """Where the columns of one header are. `key` is its compact rendering: the dialect, then a letter a column.
 
     Columns that say nothing are dots. `added` is the key as it goes with a row, which can be read without its header.
+    `is_cut`: rows without quotes can be cut at their commas, and the time stands in one cell.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -144,6 +145,7 @@ class ColumnLayout:
         places = dict(zip(_LETTERS, (letters.find(letter) for letter in _LETTERS.values()), strict=True))
         self._pick = itemgetter(*places.values())
         self.time, self.millisecond = places["time"], places["millisecond"]
+        self.is_cut = self.delimiter == "," and self.millisecond < 0
         self._head = max(places[name] for name in (*MOVING, "mmsi", "time"))
         self._moving = itemgetter(*(places[name] for name in MOVING))
         self.status = places["status"] if places["status"] <= self._head else -1

@@ -119,6 +119,7 @@ class Rows:
         self.begun: list[tuple[int, SeenRow]] = []
         self._seen: dict[_ShipRows, SeenRow] = {}
         self._parted: list[SeenRow] = []
+        self._added: bytes | None = None  # to the row before
         self._layout: ColumnLayout | None = None
         self._ships: dict[Hashable, _ShipRows | None] = {}
 
@@ -133,7 +134,7 @@ class Rows:
     def read(self, messages: Sequence[Message], context: Context) -> list[VesselReport | Decoded | str]:
         """What each message says, in their order: the position of an ordinary row, whose ship `seen` tells; all that
         any other row says; or the reason why it is refused."""
-        self._context, self.begun = context, []
+        self._source, self._trust, self.begun = context.source, context.trust, []
         self._earliest, self._latest = time_window(context.now, context.recorded)
         said: list[VesselReport | Decoded | str] = []
         for ordinal, message in enumerate(messages):
@@ -149,9 +150,10 @@ class Rows:
         if b'"' in line:
             return None
         try:
-            layout = layout_of(message.added)
-            if layout is not self._layout:
-                self._layout, self._ships = layout, _ships_of(layout)
+            layout = self._layout
+            if layout is None or message.added != self._added:
+                layout = self._layout = layout_of(message.added)
+                self._added, self._ships = message.added, _ships_of(layout)
             (north, east, speed, course, heading), status, lasting = layout.parts(line)
             latitude, longitude = float(north), float(east)
         except (ValueError, IndexError):
@@ -179,8 +181,8 @@ class Rows:
             _headings[heading],
             _statuses[status] if status else ship.status,
             at,
-            self._context.source,
-            self._context.trust,
+            self._source,
+            self._trust,
             None,
         )
         seen = self._seen.get(ship)
