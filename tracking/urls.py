@@ -10,6 +10,7 @@ from tracking.status import probes as health
 
 admin.autodiscover()
 urlpatterns = [
+    path("api/", include("tracking.live_api.urls")),  # first: maps poll it, and each pattern before it costs a look
     path("", include("tracking.map.urls")),
     path("", include("tracking.clients.urls")),
     path("admin/", admin.site.urls),
@@ -22,7 +23,6 @@ urlpatterns = [
     path("api/", include("ingest.api")),
     path("api/", include("resilience.urls")),
     path("api/", include("tracking.history_api.urls")),
-    path("api/", include("tracking.live_api.urls")),
     path("api/", include("tracking.events.api.urls")),
     path("api/", include("tracking.api.urls")),  # last: it answers for every address below api/
 ]

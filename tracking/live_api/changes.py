@@ -7,7 +7,7 @@ Redis alone, so it serves on while PostgreSQL is away.
 from __future__ import annotations
 
 import zlib
-from typing import Any
+from functools import lru_cache
 
 from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiResponse, extend_schema
@@ -19,7 +19,7 @@ from tracking.api.common.errors import documented
 from tracking.api.common.query import LiveQuery
 from tracking.api.common.throttles import ChangesRate
 from tracking.live.log import number
-from tracking.live.mirror import mirror
+from tracking.live.mirror import Box, mirror
 from tracking.live.state import LiveKind
 from tracking.live_api.live import LiveView
 
@@ -40,10 +40,8 @@ class ChangesQuery(LiveQuery):
 
     def validate_since(self, value: str) -> str:
         """A cursor."""
-        try:
-            number(value)
-        except ValueError as error:
-            raise serializers.ValidationError("A cursor is the `next` of an answer.") from error
+        if not _is_cursor(value):
+            raise serializers.ValidationError("A cursor is the `next` of an answer.")
         return value
 
 
@@ -65,10 +63,8 @@ class LiveChanges(LiveView):
     )
     def get(self, request: Request) -> HttpResponse:
         """The changes."""
-        query = ChangesQuery(data=request.query_params)
-        query.is_valid(raise_exception=True)
-        given: dict[str, Any] = query.validated_data
-        body = mirror.changes(given.get("kinds", tuple(LiveKind)), given["bbox"], given.get("since"))
+        kinds, box, since = _asked(request.query_params.dict())
+        body = mirror.changes(kinds, box, since)
         if not takes_gzip(request._request):
             return HttpResponse(zlib.decompress(body, wbits=31), content_type="application/json")
         response = HttpResponse(body, content_type="application/json")
@@ -76,3 +72,28 @@ class LiveChanges(LiveView):
         response["Cache-Control"] = "no-store"
         response["Vary"] = "Accept-Encoding"
         return response
+
+
+def _asked(given: dict[str, str]) -> tuple[tuple[LiveKind, ...], Box, str | None]:
+    """Kinds, box and cursor of a query. Raises ValidationError."""
+    since = given["since"].strip() if "since" in given else None
+    if since is not None and not _is_cursor(since):
+        _validated(tuple(given.items()))  # says what is wrong
+    kinds, box = _validated(tuple((name, value) for name, value in given.items() if name != "since"))
+    return kinds, box, since
+
+
+def _is_cursor(text: str) -> bool:
+    try:
+        number(text)
+    except ValueError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=256)
+def _validated(given: tuple[tuple[str, str], ...]) -> tuple[tuple[LiveKind, ...], Box]:
+    """Kinds and box. Remembered, since a map asks for the same box again and again. Raises ValidationError."""
+    query = ChangesQuery(data=dict(given))
+    query.is_valid(raise_exception=True)
+    return query.validated_data.get("kinds", tuple(LiveKind)), query.validated_data["bbox"]

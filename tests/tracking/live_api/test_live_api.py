@@ -88,11 +88,20 @@ def test_a_wrong_box_or_limit_is_a_400_that_says_what_is_allowed(client, query, 
 
 
 @pytest.mark.usefixtures("public")
-@pytest.mark.parametrize("query", ["bbox=1,2,3", "bbox=0,60,10,50", "since=yesterday", "kinds=vessel,whale"])
+@pytest.mark.parametrize(
+    "query",
+    ["bbox=1,2,3", "bbox=0,60,10,50", "kinds=vessel,whale", "since=yesterday", "since=", f"since={'1' * 50}", "deep=1"],
+)
 def test_changes_of_a_wrong_box_cursor_or_kind_are_a_400(client, query):
     response = client.get(f"/api/live/changes/?{query}")
     assert response.status_code == 400
     assert list(response.json()) == [query.partition("=")[0]]
+
+
+@pytest.mark.usefixtures("public")
+def test_blanks_around_a_cursor_say_nothing(client):
+    cursor = client.get("/api/live/changes/").json()["next"]
+    assert client.get("/api/live/changes/", {"since": f" {cursor} "}).json()["reset"] is False
 
 
 @pytest.mark.usefixtures("public")
