@@ -77,6 +77,14 @@ def test_what_a_request_costs_does_not_grow_with_their_number(monkeypatch: pytes
     assert list(held.values()) == [1000]
 
 
+def test_a_cache_that_was_emptied_amid_a_request_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Asking(monkeypatch, 100)
+    counted = {}
+    monkeypatch.setattr(cache, "get_many", lambda keys: counted.setdefault(keys[0], {keys[0]: 7}))
+    assert client.asks() is None
+    assert [cache.get(key) for key in counted] == [1]
+
+
 def test_an_answer_of_a_refusal_says_whole_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     client = Asking(monkeypatch, 1)
     client.at += 12.3

@@ -10,7 +10,6 @@ It is said once in the log when that begins and once when it ends.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 from typing import TYPE_CHECKING
@@ -62,10 +61,11 @@ class SuspendedWithoutCache(SimpleRateThrottle):
         self._here, self._before = counts.get(now, 0), counts.get(earlier, 0)
         if self._here + self._before * (1 - self._passed / self.duration) >= self.num_requests:
             return False
-        if not self._here and self.cache.add(now, 1, 2 * self.duration):
-            return True
-        with contextlib.suppress(ValueError):  # it expired just now: one is not counted
-            self.cache.incr(now)
+        try:
+            if self._here or not self.cache.add(now, 1, 2 * self.duration):
+                self.cache.incr(now)
+        except ValueError:  # the cache was emptied just now
+            self.cache.add(now, 1, 2 * self.duration)
         return True
 
     def wait(self) -> float:
