@@ -25,11 +25,15 @@ def test_alarms_go_off_in_the_order_in_which_they_are_due_in_one_thread() -> Non
 
 def test_an_alarm_that_was_taken_back_never_goes_off() -> None:
     alarms, heard, done = Alarms(), list[int](), threading.Event()
-    kept = [alarms.set(0.05, lambda number=number: heard.append(number)) for number in range(10)]  # type: ignore[misc]
+    entered, taken_back = threading.Event(), threading.Event()
+    alarms.set(0.0, lambda: (entered.set(), taken_back.wait(PATIENCE_SECONDS)))  # type: ignore[arg-type,return-value]
+    assert entered.wait(PATIENCE_SECONDS)  # the one thread is held up until some are taken back
+    kept = [alarms.set(0.0, lambda number=number: heard.append(number)) for number in range(10)]  # type: ignore[misc]
     for alarm in kept[::2]:
         alarms.take_back(alarm)
         alarms.take_back(alarm)
-    alarms.set(0.1, done.set)
+    taken_back.set()
+    alarms.set(0.0, done.set)
     assert done.wait(PATIENCE_SECONDS)
     assert heard == [1, 3, 5, 7, 9]
 

@@ -85,6 +85,21 @@ def test_a_target_is_drawn_where_it_should_be_for_as_long_as_that_is_honest(blan
     assert told == pytest.approx([1.0, 3.0, 3.0, 0.0], abs=0.01)
 
 
+def test_a_slow_answer_does_not_set_the_clock_back_and_a_clock_that_was_set_is_followed(blank: Page) -> None:
+    told = run(
+        blank,
+        """
+        const one = new store.Store(), error = () => one.now() - Date.now() / 1000, seen = [];
+        const hear = (away) => { one.apply({ ...body(0), now: Date.now() / 1000 + away }); seen.push(error()); };
+        for (const away of [3, 1.2, 3, 3.1, -600, -600.5]) hear(away);
+        for (let left = 400; left; left--) one.apply({ ...body(0), now: Date.now() / 1000 - 600.5 });
+        return [...seen, error()];
+        """,
+    )
+    # The server's clock is ahead by 3 s and one answer takes 1.8; then it is set; then it runs slow for ten minutes.
+    assert told == pytest.approx([3, 3, 3, 3.1, -600, -600, -600.5], abs=0.05)
+
+
 def test_a_target_dies_at_its_time_plus_the_ttl_and_a_reset_forgets_the_rest(blank: Page) -> None:
     told = run(
         blank,

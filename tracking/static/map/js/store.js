@@ -9,12 +9,13 @@ import { AIRCRAFT, ALARM, CATEGORIES, GROUND, KINDS, LYING, SHAPE, STATION, STAT
 export const WORDS = 13; // 32-bit words a target in the buffer
 export const HIDDEN = 1, CHOSEN = 2, HOVERED = 4, AIR = 8, STILL = 16, FIXED = 32;
 export const MOVED_ON_SECONDS = [180, 30, 0]; // how long a target is moved on without a report: ship, aircraft, station
+const DRIFT_SECONDS = 0.002, STEP_SECONDS = 10; // by which clocks may part between two bodies, and what only setting a clock does
 const known = (value) => (value === UNKNOWN ? NaN : value);
 
 export class Store {
   constructor(capacity = 8192) {
     this.rows = new Map(); this.free = []; this.count = 0; this.capacity = 0;
-    this.next = ""; this.ttl = 1800; this.offset = 0; this.totals = {}; this.dark = true; this.still = false;
+    this.next = ""; this.ttl = 1800; this.offset = null; this.totals = {}; this.dark = true; this.still = false;
     this.base = Math.floor(Date.now() / 1000); this.changed = [Infinity, -1]; this.grown = true;
     this.passes = () => true; this.tint = () => null;
     this.id = []; this.name = []; this.source = []; this.type = []; this.silhouette = []; this.alarm = [];
@@ -33,14 +34,21 @@ export class Store {
   }
 
   /** The server's time, epoch seconds. */
-  now() { return this.clock ? this.clock() : Date.now() / 1000 + this.offset; }
+  now() { return this.clock ? this.clock() : Date.now() / 1000 + (this.offset ?? 0); }
+
+  /** A body that was long on its way tells an earlier time than it is, so the latest that was told is right: else all
+   * targets would leap back with each slow answer. */
+  #setClock(told) {
+    const offset = told - Date.now() / 1000, before = this.offset ?? offset;
+    this.offset = Math.abs(offset - before) > STEP_SECONDS ? offset : Math.max(offset, before - DRIFT_SECONDS);
+  }
 
   /** The row of a key such as v244660123, -1 where it is not known. */
   row(key) { return this.rows.get(key) ?? -1; }
 
   /** Take a body; how many rows it had. */
   apply(body) {
-    this.offset = body.now - Date.now() / 1000;
+    this.#setClock(body.now);
     Object.assign(this, { ttl: body.ttl, totals: body.total, next: body.next });
     this.generation = ((this.generation ?? 0) + 1) % 1e9;
     let taken = 0;
