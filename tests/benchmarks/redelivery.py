@@ -35,7 +35,10 @@ def measure(run: Run) -> Measured:
         for batch in batches:
             ours(batch)()
     wal: dict[str, list[float]] = {CHANGED: [], ALWAYS: []}
-    statements = {CHANGED: upsert_of(VesselPosition).sql, ALWAYS: _without_where(upsert_of(VesselPosition).sql)}
+    statements = {
+        CHANGED: upsert_of(VesselPosition).sql.upsert,
+        ALWAYS: _without_where(upsert_of(VesselPosition).sql.upsert),
+    }
     samples = interleave(
         {
             label: lambda number, label=label: _again(

@@ -250,7 +250,7 @@ def _merged(
 ) -> Iterator[Row]:
     """Both, which are in order, as one in order: two rows of one key become one by the conflict rule."""
     upsert = upsert_of(span.model)
-    same = itemgetter(*upsert.key)
+    same = itemgetter(*upsert.sql.key)
     for _, rows in groupby(heapq.merge(stored, archived, key=by), key=same):
         first, *others = rows
         if others:

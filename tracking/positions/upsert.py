@@ -2,7 +2,9 @@
 
 Rows are anything that has the fields' attributes (the pipeline passes light structs, model instances work too); they
 leave as one `INSERT … SELECT FROM unnest(…) ORDER BY key ON CONFLICT DO UPDATE … WHERE something changed`, in about a
-third of the time of Django's own statement. Rows sorted by key cannot deadlock with another writer's.
+third of the time of Django's own statement. Rows sorted by key cannot deadlock with another writer's. To look for
+conflicts takes PostgreSQL a third of that time: where the LATELY statements before met none, as those of a recording or
+a single receiver, rows are inserted without, and sent again if one was there after all.
 
 The conflict rule: of two reports with the same key the greater (score, then earlier received_at, then source label,
 then latitude, longitude) wins position, source, score and every value it has; so the order of delivery never chooses
@@ -35,30 +37,16 @@ from contextlib import nullcontext
 from operator import attrgetter
 from typing import Any, Protocol
 
-from django.conf import settings
-from django.db import models, transaction
+from django.db import IntegrityError, models, transaction
+from psycopg.errors import UniqueViolation
 
-from tracking.positions.twins import APART_LATITUDE, APART_LONGITUDE, MOST_MS, UNITS, are_apart, twin_ms
+from tracking.positions.statements import PositionSql
+from tracking.positions.twins import are_apart, twin_ms
 from tracking.postgresql import arrays
 
-_ARRAY_TYPES = {
-    "BigAutoField": "bigint",
-    "BigIntegerField": "bigint",
-    "IntegerField": "integer",
-    "SmallIntegerField": "smallint",
-    "FloatField": "float8",
-    "BooleanField": "boolean",
-    "DateTimeField": "timestamptz",
-    "CharField": "text",
-}
-_PLACE = ("latitude", "longitude")
-_HEARD = ("score", "received_at", "source")
-_RANK = (*_HEARD, *_PLACE)
-_heard, _place = attrgetter(*_HEARD), attrgetter(*_PLACE)
-_JUDGED = ("track",)  # written by the judge alone
-_RECEIVERS = "heard_by"
-MOST_RECEIVERS = 24
-_ALWAYS = ("latitude", "longitude", "received_at", "source", "score")
+_heard, _place = attrgetter("score", "received_at", "source"), attrgetter("latitude", "longitude")
+LATELY = 20  # so little is lost where one of them does meet a row
+FEW = 100  # rows, for which the savepoint would cost more than it saves
 
 
 class PositionRow(Protocol):
@@ -93,30 +81,21 @@ def wins(challenger: PositionRow, holder: PositionRow) -> bool:
 
 
 class Upsert:
-    """The upsert statement of one position model: columns, SQL and parameters."""
+    """The batch upsert of one position model."""
 
     def __init__(self, model: type[models.Model]) -> None:
-        own = (*_JUDGED, _RECEIVERS)
-        fields = [f for f in model._meta.concrete_fields if not f.primary_key and f.name not in own]
-        self.table = model._meta.db_table
-        self.columns = [field.column for field in fields]
-        self.casts = [f"%b::{_array_type(field)}[]" for field in fields]
-        self.key = next(
-            [model._meta.get_field(name).column for name in constraint.fields]
-            for constraint in model._meta.constraints
-            if isinstance(constraint, models.UniqueConstraint)
-        )
-        self.filled = [column for column in self.columns if column not in (*self.key, *_ALWAYS)]
-        self.has_twins = bool(getattr(model, "once_a_second", False))
-        self.values_of = attrgetter(*self.columns)
-        self.sql = self._sql()
+        self.sql = PositionSql(model)
+        self._identity_of, self.values_of = attrgetter(*self.sql.key), attrgetter(*self.sql.columns)
+        self._without_conflict = 0  # statements in a row of this process
 
     def fold(self, rows: Iterable[Any]) -> tuple[list[Any], int, int]:
         """Rows of one batch with one row a key: (rows, merged, unchanged), the counts being of the rows folded away.
 
         Rows are changed in place where the winner takes a value of the loser.
         """
-        identity = attrgetter(*self.key)
+        rows, identity = list(rows), self._identity_of
+        if len(set(map(identity, rows))) == len(rows):
+            return rows, 0, 0
         kept: dict[Any, Any] = {}
         merged = unchanged = 0
         for row in rows:
@@ -143,7 +122,7 @@ class Upsert:
 
     def _are_twins(self, one: Any, other: Any) -> bool:
         """Whether two reports of one key contradict each other, so that both stay."""
-        if not self.has_twins or one.timestamp.microsecond:
+        if not self.sql.has_twins or one.timestamp.microsecond:
             return False
         return are_apart(one.latitude, one.longitude, other.latitude, other.longitude)
 
@@ -153,7 +132,7 @@ class Upsert:
         if at_once and _place(winner) != _place(loser):
             return False
         taken = False
-        for column in self.filled:
+        for column in self.sql.filled:
             mine, theirs = getattr(winner, column), getattr(loser, column)
             if theirs is not None and (mine is None or (at_once and theirs > mine)):
                 setattr(winner, column, theirs)
@@ -162,153 +141,36 @@ class Upsert:
 
     def send(self, rows: Sequence[Any], using: str) -> tuple[int, int]:
         """Upsert the rows, at least one and none twice: how many were created and merged."""
-        counts = arrays.execute(using, self.sql, zip(*map(self.values_of, rows), strict=True))
+        columns = list(zip(*map(self.values_of, rows), strict=True))
+        if self._without_conflict >= LATELY and len(rows) >= FEW and self._insert(columns, using):
+            return len(rows), 0
+        counts = arrays.execute(using, self.sql.upsert, columns)
         assert counts is not None, "an aggregate without GROUP BY returns one row"
-        return counts[0], counts[1]
+        created, merged = counts
+        self._without_conflict = self._without_conflict + 1 if created == len(rows) else 0
+        return created, merged
 
-    def merge_sql(self, source: str, target: str) -> str:
-        """The statement that puts all rows of one table, ids included, into another of the same columns."""
-        names = ", ".join(f'"{column}"' for column in ("id", *self.columns, _RECEIVERS))
-        key = ", ".join(f'"{column}"' for column in self.key)
-        assignments, changed = self._rule(f'"{target}"')
-        return (
-            f'INSERT INTO "{target}" ({names}) SELECT {names} FROM "{source}"'
-            f" ON CONFLICT ({key}) DO UPDATE SET {assignments} WHERE {changed}"
-        )
-
-    def _sql(self) -> str:
-        """INSERT … ON CONFLICT with the conflict rule, returning (created, merged)."""
-        table = f'"{self.table}"'
-        names = ", ".join(f'"{column}"' for column in self.columns)
-        given = ", ".join(self.casts)
-        key = ", ".join(f'"{column}"' for column in self.key)
-        assignments, changed = self._rule(table)
-        if self.has_twins:
-            return self._sql_with_twins(table, names, given, key, assignments, changed)
-        return f"""
-            WITH upserted AS (
-                INSERT INTO {table} ({names})
-                SELECT * FROM unnest({given}) AS given({names}) ORDER BY {key}
-                ON CONFLICT ({key}) DO UPDATE SET {assignments}
-                WHERE {changed}
-                RETURNING (old.id IS NULL) AS created
-            )
-            SELECT count(*) FILTER (WHERE created), count(*) FILTER (WHERE NOT created) FROM upserted"""
-
-    def _sql_with_twins(self, table: str, names: str, given: str, key: str, assignments: str, changed: str) -> str:
-        """The same, with losers of another place inserted beside; they count as created.
-
-        The row as it was is returned as one value, which is NULL and costs next to nothing for nearly all rows.
-        """
-        contradicts = _apart(f'{table}."timestamp"', table, "excluded")
-        by_key = " AND ".join(f'g."{c}" = (u.was)."{c}"' for c in self.key)
-        held = "(g.latitude, g.longitude) = (u.latitude, u.longitude)"
-        loser = {c: f'CASE WHEN {held} THEN (u.was)."{c}" ELSE g."{c}" END' for c in self.columns}
-        units = f"round(({loser['latitude']}) * {UNITS})::bigint * 31 + round(({loser['longitude']}) * {UNITS})::bigint"
-        loser["timestamp"] = f"g.\"timestamp\" + (1 + abs({units}) %% {MOST_MS}) * interval '1 ms'"
-        loser[_RECEIVERS] = f"CASE WHEN {held} THEN (u.was).{_RECEIVERS} END"
-        losers = ", ".join(f'{value} AS "{column}"' for column, value in loser.items())
-        kept = ", ".join(f'"{column}"' for column in loser)
-        return f"""
-            WITH given({names}) AS MATERIALIZED (SELECT * FROM unnest({given})), upserted AS (
-                INSERT INTO {table} ({names}) SELECT * FROM given ORDER BY {key}
-                ON CONFLICT ({key}) DO UPDATE SET {assignments}
-                WHERE {changed} OR {contradicts}
-                RETURNING (old.id IS NULL) AS created, CASE WHEN old.id IS NOT NULL THEN old END AS was,
-                    new.latitude, new.longitude
-            ), losers AS (
-                SELECT {losers} FROM upserted u JOIN given g ON {by_key} AND {_apart('g."timestamp"', "g", "(u.was)")}
-                WHERE NOT u.created
-            ), twins AS (
-                INSERT INTO {table} ({kept}) SELECT {kept} FROM losers ORDER BY {key}
-                ON CONFLICT DO NOTHING RETURNING 1
-            )
-            SELECT count(*) FILTER (WHERE created) + (SELECT count(*) FROM twins),
-                   count(*) FILTER (WHERE NOT created) - (SELECT count(*) FROM losers) FROM upserted"""
-
-    def _rule(self, table: str) -> tuple[str, str]:
-        """The conflict rule as the assignments of an UPDATE and the condition that they change something.
-
-        Rows compare column by column up to the first difference, and values of equals are compared last of all: to
-        ordinary rows they cost nothing.
-        """
-        won = f"{_row_of('excluded', _RANK, table)} > {_row_of(table, _RANK, 'excluded')}"
-        at_once = f"{_row_of(table, _HEARD, table)} = {_row_of('excluded', _HEARD, 'excluded')}"
-        one_place = f"{_row_of(table, _PLACE, table)} = {_row_of('excluded', _PLACE, 'excluded')}"
-        assignments = [f'"{c}" = CASE WHEN {won} THEN excluded."{c}" ELSE {table}."{c}" END' for c in _ALWAYS]
-        apart = _apart(f'{table}."timestamp"', table, "excluded") if self.has_twins else "false"
-        assignments += [
-            f'"{c}" = CASE WHEN {apart} THEN CASE WHEN {won} THEN excluded."{c}" ELSE {table}."{c}" END'
-            f' WHEN {at_once} THEN CASE WHEN {one_place} THEN GREATEST({table}."{c}", excluded."{c}")'
-            f' WHEN {won} THEN excluded."{c}" ELSE {table}."{c}" END'
-            f' WHEN {won} THEN COALESCE(excluded."{c}", {table}."{c}")'
-            f' ELSE COALESCE({table}."{c}", excluded."{c}") END'
-            for c in self.filled
-        ]
-        assignments.append(f"{_RECEIVERS} = {_receivers(table, apart, won)}")
-        gaps = " OR ".join(f'({table}."{c}" IS NULL AND excluded."{c}" IS NOT NULL)' for c in self.filled)
-        greater = " OR ".join(f'excluded."{c}" > {table}."{c}"' for c in self.filled)
-        fills = f"({gaps}) AND NOT ({at_once} AND NOT {one_place}) AND NOT {apart}"
-        joins = f"{_joins(table)} AND NOT {apart}"
-        return ", ".join(assignments), f"{won} OR {fills} OR {at_once} AND {one_place} AND ({greater}) OR {joins}"
+    def _insert(self, columns: Sequence[Sequence[Any]], using: str) -> bool:
+        """Insert rows by columns; False, and nothing done, where the key of one is there already."""
+        try:
+            with transaction.atomic(using=using):
+                arrays.execute(using, self.sql.insert, columns)
+        except IntegrityError as error:
+            if not isinstance(error.__cause__, UniqueViolation):
+                raise
+            self._without_conflict = 0
+            return False
+        return True
 
 
-def _apart(moment: str, one: str, other: str) -> str:
-    """The condition that two rows of that moment are twins: their places lie apart, and it is a whole second."""
-    return (
-        f"((abs({one}.latitude - {other}.latitude) > {APART_LATITUDE}"
-        f" OR abs({one}.longitude - {other}.longitude) > {APART_LONGITUDE})"
-        f" AND date_trunc('second', {moment}) = {moment})"
-    )
-
-
-def _joins(table: str) -> str:
-    """The condition that the given row is of a source whose label the stored row lacks, and that there is room."""
-    if not settings.KEEP_HEARD_BY:
-        return "false"
-    held, label = f"{table}.{_RECEIVERS}", 'excluded."source" COLLATE "C"'
-    return (
-        f'({label} <> {table}."source" AND ({held} IS NULL'
-        f" OR {label} <> ALL ({held}) AND cardinality({held}) < {MOST_RECEIVERS}))"
-    )
-
-
-def _receivers(table: str, apart: str, won: str) -> str:
-    """The labels of a row afterwards; of a twin those of the row that stays."""
-    held = f"{table}.{_RECEIVERS}"
-    labels = f'COALESCE({held}, ARRAY[{table}."source"]) || excluded."source"'
-    return (
-        f"CASE WHEN {apart} THEN CASE WHEN NOT {won} THEN {held} END"
-        f' WHEN {_joins(table)} THEN ARRAY(SELECT label FROM unnest({labels}) AS label ORDER BY label COLLATE "C")'
-        f" ELSE {held} END"
-    )
-
-
-def _row_of(mine: str, columns: Sequence[str], theirs: str) -> str:
-    """A row expression to compare by rank; received_at is taken from the other side because earlier is better.
-
-    Labels compare by code point, as in Python, whatever the server's collation: en_US puts "alpha" before "Zulu".
-    """
-    terms = {column: f'{mine}."{column}"' for column in columns}
-    if "source" in terms:
-        terms |= {"received_at": f'{theirs}."received_at"', "source": f'{mine}."source" COLLATE "C"'}
-    return f"({', '.join(terms.values())})"
-
-
-def _array_type(field: models.Field[Any, Any]) -> str:
-    """The PostgreSQL type of the field's values in an array."""
-    target = field.target_field if isinstance(field, models.ForeignKey) else field
-    return _ARRAY_TYPES[target.get_internal_type()]
-
-
-_statements: dict[type[models.Model], Upsert] = {}
+_upserts: dict[type[models.Model], Upsert] = {}
 
 
 def upsert_of(model: type[models.Model]) -> Upsert:
     """The upsert of a position model, built once."""
-    if model not in _statements:
-        _statements[model] = Upsert(model)
-    return _statements[model]
+    if model not in _upserts:
+        _upserts[model] = Upsert(model)
+    return _upserts[model]
 
 
 class PositionQuerySet(models.QuerySet[Any]):

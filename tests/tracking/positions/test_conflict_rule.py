@@ -15,6 +15,8 @@ from tests.support.reports import NOON, RANKED, VALUES, Report, counts, later, o
 from tracking.models import VesselPosition
 from tracking.positions.upsert import upsert_of, wins
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("first", ["full", "sparse"])

@@ -8,10 +8,10 @@ from django.db import connection
 
 from tests.support.reports import NOON, Report, counts, later, upsert
 from tracking.models import VesselPosition
-from tracking.positions import upsert as upsert_module
+from tracking.positions import statements
 from tracking.positions.upsert import Upsert
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("either_way")]
 SOURCES = ("roof", "Pier", "mast")
 
 
@@ -49,10 +49,10 @@ def test_a_contradicting_report_takes_no_part_and_the_row_that_moves_keeps_its_f
 
 
 def test_no_more_than_some_feeds_are_kept() -> None:
-    for n in range(upsert_module.MOST_RECEIVERS + 2):
+    for n in range(statements.MOST_RECEIVERS + 2):
         upsert(Report(source=f"feed{n:02d}", received_at=later(n)))
     (found,) = heard_by()
-    assert found is not None and len(found) == upsert_module.MOST_RECEIVERS
+    assert found is not None and len(found) == statements.MOST_RECEIVERS
 
 
 def test_without_the_setting_no_further_feed_writes(settings: object) -> None:

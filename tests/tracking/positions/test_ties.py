@@ -15,6 +15,8 @@ from tests.support.reports import NOON, Ranked, Report, counts, later, upsert
 from tracking.models import AircraftPosition, VesselPosition
 from tracking.positions.upsert import upsert_of
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 
 class AirReport(Ranked):
     """A light row of an aircraft."""
@@ -56,7 +58,7 @@ def reports(kind: type[msgspec.Struct], gaps: bool, **ranks: st.SearchStrategy[A
 
 
 def rows_of(model: type[models.Model]) -> list[dict[str, Any]]:
-    return list(model._default_manager.order_by("timestamp").values(*(name for name in upsert_of(model).columns)))
+    return list(model._default_manager.order_by("timestamp").values(*(name for name in upsert_of(model).sql.columns)))
 
 
 def deliver(rows: Sequence[Any], cuts: Sequence[int]) -> list[dict[str, Any]]:

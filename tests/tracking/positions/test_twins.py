@@ -11,7 +11,7 @@ from tracking.models import AircraftPosition, VesselPosition
 from tracking.positions.twins import are_apart, twin_ms
 from tracking.positions.upsert import upsert_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("either_way")]
 
 BEST = Report(score=80, latitude=54.0, speed=10.0)
 OTHER = Report(score=60, latitude=55.0, source="relay")
@@ -66,4 +66,4 @@ def test_places_that_rounding_parts_are_one_report():
 def test_times_with_milliseconds_and_aircraft_have_no_twins():
     upsert(Report(timestamp=later(0.5)))
     assert counts(upsert(Report(timestamp=later(0.5), latitude=55.0, score=40))) == (0, 0, 1)
-    assert not upsert_of(AircraftPosition).has_twins
+    assert not upsert_of(AircraftPosition).sql.has_twins

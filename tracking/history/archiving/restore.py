@@ -119,7 +119,7 @@ def _read(
 
 def _merge(cursor: Any, model: type[Position], day: dt.date) -> None:
     """The partition's rows into the staging table, by the conflict rule. What is there already changes nothing."""
-    cursor.execute(upsert_of(model).merge_sql(partition_of(model, day), _staging(model, day)))
+    cursor.execute(upsert_of(model).sql.merge(partition_of(model, day), _staging(model, day)))
 
 
 def _exchange(model: type[Position], archived: ArchivedDay, merged: Mark, hold: bool) -> None:
