@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ingest.clocks import Clock
@@ -21,7 +21,7 @@ from ingest.feeds.sniffing import sniff
 from ingest.formats.common.contract import Setup
 from ingest.formats.registry import FORMATS
 from ingest.reports import Message, MessageBatch
-from ingest.sources.common.contract import Chunk, SourceError
+from ingest.sources.common.contract import SourceError
 from ingest.sources.file import FileSource
 
 BATCH_MESSAGES = 5_000
@@ -41,12 +41,11 @@ class Reading:
         self.source = FileSource(path)
         self.messages = 0
         self._path, self._options, self._clock, self._made_by = path, options, clock, made_by
-        self._runner = asyncio.Runner()
 
     def open(self) -> uuid.UUID:
         """Look at the file; the id of its run. Raises SourceError and UnknownFormat."""
         options = self._options
-        self._format = options.format or self._runner.run(_recognise(self.source))
+        self._format = options.format or asyncio.run(_recognise(self.source))
         parts = (options.source, _identity(self._path), self._format, BATCH_MESSAGES, options.trust, self._made_by)
         self.run = uuid.uuid5(uuid.NAMESPACE_URL, f"tracking:backfill:{':'.join(map(str, parts))}")
         return self.run
@@ -64,10 +63,9 @@ class Reading:
         self._assembly = FORMATS[self._format].assembly(setup)
         self.messages = 0
         taken: list[Message] = []
-        stream = self.source.chunks()
         failure = None
         try:
-            while (chunk := self._runner.run(_next(stream))) is not None:
+            for chunk in self.source.read():
                 for message in self._assembly.feed(chunk.data, None):
                     taken.append(message)
                     if len(taken) == BATCH_MESSAGES:
@@ -87,10 +85,6 @@ class Reading:
             yield self._batch(taken)
         if failure is not None:
             raise failure
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._runner.close()
 
     def _batch(self, messages: list[Message]) -> MessageBatch:
         """A batch with the lines that were read for it; its `index` is the number of the message after it."""
@@ -120,10 +114,6 @@ async def _recognise(source: FileSource) -> str:
     found, sniffed = await sniff(source, 0)
     await sniffed.chunks().aclose()
     return found
-
-
-async def _next(stream: AsyncGenerator[Chunk, None]) -> Chunk | None:
-    return await anext(stream, None)
 
 
 def _identity(path: str) -> str:

@@ -34,11 +34,16 @@ class FileSource:
         self.origin = "-" if path == "-" else str(Path(path).absolute())[-200:]
 
     async def chunks(self, offset: int = 0) -> AsyncGenerator[Chunk, None]:
-        """The file from `offset` on. Raises SourceError where it cannot be read, or ends within a gzip stream."""
+        """What `read` gives, or standard input. Raises SourceError as it does."""
         if self._path == "-":
             async for chunk in self._stdin():
                 yield chunk
             return
+        for chunk in self.read(offset):
+            yield chunk
+
+    def read(self, offset: int = 0) -> Iterator[Chunk]:
+        """The file from `offset` on. Raises SourceError where it cannot be read, or ends within a gzip stream."""
         with self._text() as (raw, reader):
             self._raw = raw
             self._size = os.fstat(raw.fileno()).st_size

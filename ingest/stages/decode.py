@@ -30,9 +30,13 @@ def decode(work: Work, decode_all: DecodeAll | None = None) -> None:
 
     Raises NothingPasses where the decoder fails on all of more than a FEW.
     """
+    positions = 0
     for ordinal, found in enumerate(_found(work.batch, decode_all or FORMATS[work.batch.format].decode_all)):
         if isinstance(found, Decoded):
-            count(work.counts, found)
+            if found.position is not None:  # nearly all, so they cost no call
+                positions += 1
+            else:
+                count(work.counts, found)
             work.decoded.append((ordinal, found))
         elif isinstance(found, str):
             work.counts.rejected[found] += 1
@@ -40,6 +44,7 @@ def decode(work: Work, decode_all: DecodeAll | None = None) -> None:
         else:
             work.counts.positions += 1
             work.failed.append((ordinal, found))
+    work.counts.positions += positions
     if work.failed:
         _check_that_some_pass(work)
 

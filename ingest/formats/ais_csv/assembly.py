@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
+from ingest.clocks import possible
 from ingest.errors import Malformed
 from ingest.formats.ais_csv.dialects import (
     DANISH,
@@ -66,11 +67,15 @@ class AisCsvAssembly(LineAssembly):
         return self._restart or super().resume_at()
 
     def feed(self, data: bytes, arrival: int | None) -> Iterator[Message]:
-        """The messages that these bytes complete. An ordinary row, which has no quote, is read here and now."""
+        """The messages that these bytes complete. An ordinary row, which has no quote, is read here and now.
+
+        Rows of one second stand together, so the cell of the row before is remembered.
+        """
+        clock, before, time = self._clock, b"", 0
         for line, size in self._framer.feed(data):
             layout = self._layout
             if layout is None or not layout.is_cut or not line or line[:1] not in _DIGITS or b'"' in line:
-                self._line_start = self.offset
+                self._line_start, before = self.offset, b""  # a header may change how times are read
                 yield from self._each([(line, size)], arrival)
                 continue
             self.offset += size
@@ -78,18 +83,18 @@ class AisCsvAssembly(LineAssembly):
             if line.count(b",") != self._columns - 1:
                 self.malformed["cell_count"] += 1
                 continue
-            try:  # the time is cut out, all other cells are left unread
-                time = _time_of(layout.dialect, line.split(b",", layout.time + 1)[layout.time])
-            except Malformed as error:
-                self.malformed[error.reason] += 1
-                continue
+            # The time is cut out, all other cells are left unread.
+            cell = line.split(b",", layout.time + 1)[layout.time]
             try:
-                message = self.message(line, time, arrival, layout.added)
+                if cell != before:
+                    time, before = _time_of(layout.dialect, cell), cell
+                heard = possible(clock(self.index, time, arrival))
             except Malformed as error:
                 self.malformed[error.reason] += 1
                 continue
+            self.index += 1
             self.sentences += 1
-            yield message
+            yield Message(heard, line, layout.added)
 
     def take(self, line: bytes, arrival: int | None) -> Message | None:
         """One line: a header or blank (foreign), or a row."""

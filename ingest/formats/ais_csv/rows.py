@@ -122,6 +122,7 @@ class Rows:
         self._added: bytes | None = None  # to the row before
         self._layout: ColumnLayout | None = None
         self._ships: dict[Hashable, _ShipRows | None] = {}
+        self._heard, self._at = 0, moment(0)
 
     def seen(self) -> list[SeenRow]:
         """What the ordinary rows showed so far; a ship once for each different static data."""
@@ -169,7 +170,9 @@ class Rows:
             or not self._earliest <= message.received_at <= self._latest
         ):
             return None
-        at = moment(message.received_at)
+        if message.received_at != self._heard:  # of the row before, which is mostly of the same second
+            self._heard, self._at = message.received_at, moment(message.received_at)
+        at = self._at
         # A value that refuses the row does so before the ship is noted as seen by it.
         position = VesselReport(
             ship.mmsi,

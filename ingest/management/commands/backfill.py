@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -59,8 +59,7 @@ class Command(BaseCommand):
         processes = options["processes"] or _cores()
         try:
             for file in options["files"]:  # a wrong name is told before hours of work
-                with closing(_reading(file, options)) as reading:
-                    reading.open()
+                _reading(file, options).open()
         except (SourceError, UnknownFormat) as error:
             raise CommandError(str(error)) from error
         garbage.collect_seldom()
@@ -69,9 +68,8 @@ class Command(BaseCommand):
             backfill = Backfill(processes, stop, progress)
             try:
                 for file in options["files"]:
-                    with closing(_reading(file, options)) as reading:
-                        if not self._take(backfill, file, reading, progress, options["json"]):
-                            break
+                    if not self._take(backfill, file, _reading(file, options), progress, options["json"]):
+                        break
             except (SourceError, UnknownFormat) as error:
                 raise CommandError(str(error)) from error
             except BackfillFailed as error:

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from ingest.clocks import recorded_clock
+from ingest.clocks import moment, recorded_clock
 from ingest.formats.ais_csv.assembly import AisCsvAssembly
 from ingest.formats.common.contract import Setup
 from ingest.sources import open_source
@@ -70,6 +70,17 @@ def test_headers_comments_and_blank_lines_are_foreign():
     data = b"\r\n".join([b"\xef\xbb\xbf" + DANISH, b"# a remark", b"", DANE, b""])
     messages, assembly = assemble(data)
     assert (len(messages), assembly.counts().foreign, assembly.counts().lines) == (1, 3, 4)
+
+
+def test_a_header_says_how_times_are_read_from_there_on():
+    """The second of January in Denmark, the first of February in America."""
+    early = b"X,Y,SOG,COG,Heading,ROT,BaseDateTime,Status,VoyageID,MMSI"
+    written = "02/01/2026 10:00:00"
+    row = f"1,2,1.5,90,91,0,{written},0,1,366000001".encode()
+    messages, _ = assemble(
+        b"\n".join([DANISH, dane(timestamp=written), early, row, DANISH, dane(timestamp=written), b""])
+    )
+    assert [f"{moment(one.received_at):%d %B}" for one in messages] == ["02 January", "01 February", "02 January"]
 
 
 FILE = b"\n".join([DANISH, DANE, dane(mmsi="219000002"), DANISH, dane(mmsi="219000003"), b""])
