@@ -162,7 +162,8 @@ def test_nothing_is_left_for_later() -> None:
 
 
 def test_no_error_is_swallowed_unseen() -> None:
-    handlers = [(path, node) for path in CODE + TESTS for node in ast.walk(tree(path))]
+    those = [path for path in CODE + TESTS if "except" in (PROJECT / path).read_text()]
+    handlers = [(path, node) for path in those for node in ast.walk(tree(path))]
     assert [
         (path, node.lineno) for path, node in handlers if isinstance(node, ast.ExceptHandler) and swallows(node)
     ] == []

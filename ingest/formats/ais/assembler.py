@@ -28,7 +28,7 @@ import msgspec
 from ingest.clocks import Clock, UnknownTime, possible
 from ingest.errors import Malformed
 from ingest.formats.ais import sentence as nmea
-from ingest.formats.ais.sentence_columns import are_messages
+from ingest.formats.ais.sentence_columns import MESSAGE, PART, kinds_of
 from ingest.formats.ais.station_clocks import StationClocks
 from ingest.formats.common.counting import Counting
 from ingest.formats.common.framing import TOO_LONG
@@ -43,10 +43,13 @@ REORDERED_DISTANCE = 2  # the same, where the first part comes last
 _APART = b"\x00"  # the station of sentences that are joined with none of other lines
 
 
+_Address = tuple[bytes, bytes, int]  # channel, sequence id or group, number of sentences
+
+
 class _Group(msgspec.Struct):
     """The sentences of one message heard so far; `place` is (offset, index) where a resumed run must start for them."""
 
-    address: tuple[bytes, bytes, int]  # channel, sequence id or group, number of sentences
+    address: _Address
     station: bytes
     group: bytes
     parts: list[bytes | None]
@@ -68,7 +71,7 @@ class Assembler(Counting):
         self._clock = clock
         self._stations = StationClocks() if mend_clocks else None
         self._pending: dict[int, _Group] = {}  # the oldest first, by a number of their own
-        self._by_address: dict[tuple[bytes, bytes, int], list[int]] = {}
+        self._by_address: dict[_Address, list[int]] = {}
         self._next_number = 0
         self._line_at: tuple[int, int] | None = None  # (offset, index) of a line whose messages are being taken
         self._spans: list[tuple[int, int, int]] = []  # (offset, index, end) of whole messages, see `resume_at`
@@ -119,14 +122,20 @@ class Assembler(Counting):
         clock = self._clock
         for start in range(0, len(lines), LINES_AT_ONCE):
             some = lines[start : start + LINES_AT_ONCE]
-            whole = are_messages([line for line, _ in some])
-            for (line, size), is_message in zip(some, whole, strict=True):
+            for (line, size), kind in zip(some, kinds_of([line for line, _ in some]), strict=True):
                 if not line:  # there may be millions of them
                     self.offset += size
                     self.lines += 1
                     self.foreign += 1
                     continue
-                if not is_message or self._line_time is not None:
+                if kind == PART and self._line_time is None:
+                    start = self.offset
+                    self.offset += size
+                    message = self._taken(nmea.plain(line), line, start, arrival)
+                    if message is not None:
+                        yield message
+                    continue
+                if kind != MESSAGE or self._line_time is not None:
                     begins = self.offset, self.index
                     messages = self.push(line, size, arrival)
                     for number, message in enumerate(messages, 1):
@@ -260,9 +269,10 @@ class Assembler(Counting):
             oldest, waiting = next(iter(self._pending.items()))
             if self._is_apart(waiting, sentence.total, heard):
                 self._give_up(oldest)  # nothing may come for it any more, and it holds back `resume_at`
-        number = self._group_of(sentence, heard)
+        address = sentence.channel, sentence.sequence or sentence.group, sentence.total
+        number = self._group_of(sentence, address, heard)
         if number is None:
-            number = self._open(sentence, heard, start, arrival)
+            number = self._open(sentence, address, heard, start, arrival)
         group = self._pending[number]
         group.parts[sentence.number - 1] = sentence.text
         group.station, group.group = group.station or sentence.station, group.group or sentence.group
@@ -278,10 +288,10 @@ class Assembler(Counting):
         raw = b"\n".join(part for part in group.parts if part)
         return self._message(raw, group.time, group.arrival, group.station)
 
-    def _group_of(self, sentence: nmea.Sentence, heard: int | None) -> int | None:
+    def _group_of(self, sentence: nmea.Sentence, address: _Address, heard: int | None) -> int | None:
         """The youngest message that lacks this sentence; those of the same sender that cannot become whole are given
         up."""
-        for number in self._by_address.get(_address(sentence), ())[::-1]:
+        for number in self._by_address.get(address, ())[::-1]:
             group = self._pending[number]
             if _differ(group.station, sentence.station) or _differ(group.group, sentence.group):
                 continue
@@ -290,11 +300,12 @@ class Assembler(Counting):
             self._give_up(number)
         return None
 
-    def _open(self, sentence: nmea.Sentence, heard: int | None, start: int, arrival: int | None) -> int:
+    def _open(
+        self, sentence: nmea.Sentence, address: _Address, heard: int | None, start: int, arrival: int | None
+    ) -> int:
         """Begin a message; beyond MAX_PENDING the oldest one is given up."""
         if len(self._pending) >= MAX_PENDING:
             self._give_up(next(iter(self._pending)))
-        address = _address(sentence)
         number = self._next_number = self._next_number + 1
         self._pending[number] = _Group(
             address,
@@ -333,10 +344,6 @@ class Assembler(Counting):
         if heard is None or group.heard is None:
             return between > PART_DISTANCE
         return abs(heard - group.heard) > PART_TIMEOUT_MS
-
-
-def _address(sentence: nmea.Sentence) -> tuple[bytes, bytes, int]:
-    return sentence.channel, sentence.sequence or sentence.group, sentence.total
 
 
 def _differ(one: bytes, other: bytes) -> bool:

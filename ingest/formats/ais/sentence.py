@@ -87,6 +87,12 @@ def parse_all(line: bytes) -> list[Sentence | str]:
     return found
 
 
+def plain(line: bytes) -> Sentence:
+    """The sentence that a line is which `sentence_columns` recognised."""
+    _, total, number, sequence, channel, _ = line.split(b",", 5)
+    return Sentence(line, int(total), int(number), sequence, channel)
+
+
 def other_sentences(line: bytes) -> int:
     """How many whole sentences of other kinds stand in this line."""
     return len(_OTHER.findall(line)) if b"$" in line else 0

@@ -35,7 +35,7 @@ def test_the_api_keeps_what_its_schema_promises(
         *(PROGRAM, "--config-file", CONFIGURATION, "run", f"{live_server.url}/api/schema/?format=json"),
         *("--header", f"Authorization: {header(key)}", "--seed", "1", "--workers", "1", "--no-color"),
         *("--phases", "examples,coverage,fuzzing", "--continue-on-failure"),
-        *("--max-examples", os.environ.get("SCHEMATHESIS_EXAMPLES", "5")),
+        *("--max-examples", os.environ.get("SCHEMATHESIS_EXAMPLES", "2")),
     ]
     result = subprocess.run(
         list(map(str, command)), capture_output=True, text=True, cwd=tmp_path, timeout=600, check=False

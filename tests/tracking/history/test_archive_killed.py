@@ -1,6 +1,6 @@
 """Archiving and restoring as programs that are killed at any moment, beside late rows: no row is lost or doubled.
 
-KILLS in the environment says how often (default 6).
+KILLS in the environment says how often (default 4).
 """
 
 import datetime as dt
@@ -27,7 +27,7 @@ from tracking.models import ArchivedDay, VesselPosition
 __all__ = ["archive_dir"]
 pytestmark = [pytest.mark.fault, pytest.mark.django_db(transaction=True, databases=["default", "direct"])]
 
-KILLS = int(os.environ.get("KILLS", "6"))
+KILLS = int(os.environ.get("KILLS", "4"))
 ROWS = 2_000
 DAYS = [DAY + dt.timedelta(days=number) for number in range(4)]  # what so many rows fill
 SPAN = HistorySpan(VesselPosition, MIDNIGHT, MIDNIGHT + dt.timedelta(days=len(DAYS)))
