@@ -45,7 +45,8 @@ from tracking.positions.twins import are_apart, twin_ms
 from tracking.postgresql import arrays
 
 _heard, _place = attrgetter("score", "received_at", "source"), attrgetter("latitude", "longitude")
-LATELY = 20  # so little is lost where one of them does meet a row
+LATELY = 20  # statements; twice as many after each conflict, which is an error in PostgreSQL's log
+MOST_LATELY = 64 * LATELY
 FEW = 100  # rows, for which the savepoint would cost more than it saves
 
 
@@ -87,6 +88,7 @@ class Upsert:
         self.sql = PositionSql(model)
         self._identity_of, self.values_of = attrgetter(*self.sql.key), attrgetter(*self.sql.columns)
         self._without_conflict = 0  # statements in a row of this process
+        self._lately = LATELY
 
     def fold(self, rows: Iterable[Any]) -> tuple[list[Any], int, int]:
         """Rows of one batch with one row a key: (rows, merged, unchanged), the counts being of the rows folded away.
@@ -142,7 +144,7 @@ class Upsert:
     def send(self, rows: Sequence[Any], using: str) -> tuple[int, int]:
         """Upsert the rows, at least one and none twice: how many were created and merged."""
         columns = list(zip(*map(self.values_of, rows), strict=True))
-        if self._without_conflict >= LATELY and len(rows) >= FEW and self._insert(columns, using):
+        if self._without_conflict >= self._lately and len(rows) >= FEW and self._insert(columns, using):
             return len(rows), 0
         counts = arrays.execute(using, self.sql.upsert, columns)
         assert counts is not None, "an aggregate without GROUP BY returns one row"
@@ -158,7 +160,7 @@ class Upsert:
         except IntegrityError as error:
             if not isinstance(error.__cause__, UniqueViolation):
                 raise
-            self._without_conflict = 0
+            self._without_conflict, self._lately = 0, min(2 * self._lately, MOST_LATELY)
             return False
         return True
 

@@ -16,9 +16,9 @@ def test_alarms_go_off_in_the_order_in_which_they_are_due_in_one_thread() -> Non
     def hear(name: str) -> None:
         heard.append((name, threading.current_thread().name))
 
-    alarms.set(0.3, done.set)
-    alarms.set(0.2, lambda: hear("late"))
-    alarms.set(0.1, lambda: hear("early"))  # sooner than what the thread sleeps for
+    alarms.set(1.5, done.set)  # so far apart that a busy machine does not turn the order round
+    alarms.set(1.0, lambda: hear("late"))
+    alarms.set(0.5, lambda: hear("early"))  # sooner than what the thread sleeps for
     assert done.wait(PATIENCE_SECONDS)
     assert heard == [("early", "alarms"), ("late", "alarms")]
 

@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.reports import NOON, Report, counts, side_by_side, stored, upsert
 from tracking.models import VesselPosition
+from tracking.positions import upsert as upsert_module
 from tracking.positions.upsert import FEW, LATELY, Upsert, upsert_of
 from tracking.postgresql import arrays
 
@@ -19,7 +20,7 @@ from tracking.postgresql import arrays
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The kinds of the statements that are sent from now on, by an upsert that has sent none."""
-    upsert_of(VesselPosition)._without_conflict = 0
+    monkeypatch.setitem(upsert_module._upserts, VesselPosition, Upsert(VesselPosition))
     execute, kinds, sql = arrays.execute, list[str](), upsert_of(VesselPosition).sql
 
     def noted(using: str, statement: str, columns: Sequence[Any]) -> Any:
@@ -46,7 +47,11 @@ def test_after_some_statements_without_a_conflict_rows_are_inserted_until_there_
     assert stored()[met[0].vessel_id, met[0].timestamp]["speed"] == 7.0
     assert counts(upsert(*rows(LATELY + 3))) == (FEW, 0, 0)
     assert sent == ["insert", "upsert", "upsert"]
-    assert VesselPosition.objects.count() == FEW * (LATELY + 4)
+    sent.clear()
+    for turn in range(LATELY + 4, 3 * LATELY + 4):
+        upsert(*rows(turn))
+    assert sent == ["upsert"] * (2 * LATELY - 1) + ["insert"]  # twice as long
+    assert VesselPosition.objects.count() == FEW * (3 * LATELY + 4)
 
 
 @pytest.mark.django_db
