@@ -95,31 +95,31 @@ def judge_all(limit: int = NOTES, seconds: float = math.inf) -> Judged:
 def _judge_subject(source: SubjectTable, touched: dict[Key, Touched]) -> tuple[int, int, int]:
     """(identities, rows, changed numbers) of one pass."""
     rows = changed = 0
-    for some in _portions(touched):
-        one = _judge_cases(source, list(_cases(source, some)))
+    for cases in _portions(source, touched):
+        one = _judge_cases(source, cases)
         rows, changed = rows + one[0], changed + one[1]
     return len(touched), rows, changed
 
 
-def _portions(touched: dict[Key, Touched]) -> Iterator[dict[Key, Touched]]:
-    """The identities in their order, cut where too many rows would be read at once."""
-    portion: dict[Key, Touched] = {}
+def _portions(source: SubjectTable, touched: dict[Key, Touched]) -> Iterator[list[_Case]]:
+    """The identities in their order, cut where too many rows would be read at once; a long dispute has many."""
+    portion: list[_Case] = []
     expected = 0
-    for key in sorted(touched):
-        span = touched[key]
-        portion[key] = span
-        expected += TAIL + (span.until - span.since) // _PACE_MS
+    for case in _cases(source, touched):
+        portion.append(case)
+        expected += TAIL + (touched[case.span.key].until - case.span.since) // _PACE_MS
         if expected >= EXPECTED_ROWS:
             yield portion
-            portion, expected = {}, 0
+            portion, expected = [], 0
     if portion:
         yield portion
 
 
 def _cases(source: SubjectTable, touched: dict[Key, Touched]) -> Iterator[_Case]:
-    """Each identity, with the dispute into which its rows fall."""
+    """Each identity in order, with the dispute into which its rows fall."""
     disputes = _disputes(source, touched)
-    for key, (since, until) in touched.items():
+    for key in sorted(touched):
+        since, until = touched[key]
         mine = disputes.get(key, [])
         if not mine:
             yield _Case(IdentitySpan(key, since, until), None)

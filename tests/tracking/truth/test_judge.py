@@ -17,8 +17,9 @@ from tracking import tasks
 from tracking.models import AircraftPosition, VesselPosition
 from tracking.truth import budget, judge, terms
 from tracking.truth.models import Dispute, PositionKind, RefusedPosition, Unjudged
-from tracking.truth.notes import note_rows
+from tracking.truth.notes import Touched, moment, note_rows
 from tracking.truth.quarantine import decisions as quarantine
+from tracking.truth.reading import SOURCES
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "direct"])
 
@@ -259,3 +260,15 @@ def test_a_run_that_has_no_time_left_leaves_the_rest_to_the_next(monkeypatch: py
     monkeypatch.setattr(judge, "RUN_SECONDS", 50.0)
     tasks.judge_history()
     assert (Unjudged.objects.count(), tracks().count(-1)) == (0, 1)
+
+
+def test_long_disputes_are_read_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten hours of a ship are some 4,500 positions, however little of it is new."""
+    monkeypatch.setattr(judge, "EXPECTED_ROWS", 5_000)
+    now, ships = moment(NOON_MS), [211_000_003, 211_000_001, 211_000_002]
+    for ship in ships:
+        since = now - dt.timedelta(hours=10)
+        Dispute.objects.create(subject=PositionKind.VESSEL, identity=ship, since=since, judged_until=now)
+    touched = {ship: Touched(NOON_MS, NOON_MS) for ship in ships}
+    portions = judge._portions(SOURCES[PositionKind.VESSEL], touched)
+    assert [[case.span.key for case in cases] for cases in portions] == [[211_000_001, 211_000_002], [211_000_003]]
