@@ -120,8 +120,8 @@ class Assembler(Counting):
     def push_all(self, lines: Sequence[tuple[bytes, int]], arrival: int | None) -> Iterator[Message]:
         """What `push` makes of each line, which is taken when its message is asked for; faster for many lines."""
         clock = self._clock
-        for start in range(0, len(lines), LINES_AT_ONCE):
-            some = lines[start : start + LINES_AT_ONCE]
+        for first in range(0, len(lines), LINES_AT_ONCE):
+            some = lines[first : first + LINES_AT_ONCE]
             for (line, size), kind in zip(some, kinds_of([line for line, _ in some]), strict=True):
                 if not line:  # there may be millions of them
                     self.offset += size

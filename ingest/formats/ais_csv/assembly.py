@@ -71,11 +71,12 @@ class AisCsvAssembly(LineAssembly):
 
         Rows of one second stand together, so the cell of the row before is remembered.
         """
-        clock, before, time = self._clock, b"", 0
+        clock, time = self._clock, 0
+        before: bytes | None = None  # None: no cell was read yet, which an empty one would be taken for
         for line, size in self._framer.feed(data):
             layout = self._layout
             if layout is None or not layout.is_cut or not line or line[:1] not in _DIGITS or b'"' in line:
-                self._line_start, before = self.offset, b""  # a header may change how times are read
+                self._line_start, before = self.offset, None  # a header may change how times are read
                 yield from self._each([(line, size)], arrival)
                 continue
             self.offset += size

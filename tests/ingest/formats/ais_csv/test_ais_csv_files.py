@@ -72,6 +72,16 @@ def test_headers_comments_and_blank_lines_are_foreign():
     assert (len(messages), assembly.counts().foreign, assembly.counts().lines) == (1, 3, 4)
 
 
+@pytest.mark.parametrize("before", [b"", AMERICAN + b"\n"], ids=["first", "after another"])
+def test_a_row_without_a_time_has_none_of_its_neighbours(before):
+    row = AMERICAN.split(b",")
+    assert row[1].startswith(b"20")
+    rows = before + b",".join([row[0], b"", *row[2:]]) + b"\n"
+    messages, assembly = assemble(MARINECADASTRE + b"\n" + rows)
+    assert len(messages) == before.count(b"\n")
+    assert assembly.counts().malformed == {"time_invalid": 1}
+
+
 def test_a_header_says_how_times_are_read_from_there_on():
     """The second of January in Denmark, the first of February in America."""
     early = b"X,Y,SOG,COG,Heading,ROT,BaseDateTime,Status,VoyageID,MMSI"
